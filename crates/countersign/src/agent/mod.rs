@@ -1,0 +1,1 @@
+//! The daemon: rules, attestation, and the server that answers.

@@ -1,0 +1,1 @@
+//! The addon: the border between the countersign core and Node. Nothing is decided here.
