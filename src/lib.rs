@@ -3,5 +3,12 @@
 
 #[cfg(unix)]
 mod event_loop;
+mod peer;
 #[cfg(unix)]
 mod whoami;
+
+/// The version of this addon; the JavaScript side refuses any but its own.
+#[napi_derive::napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
