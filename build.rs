@@ -1,3 +1,5 @@
+//! Link settings a Node addon needs.
+
 fn main() {
     napi_build::setup();
 }

@@ -61,7 +61,9 @@ pub enum PolicyError {
     #[error("an empty policy would accept everybody")]
     Empty,
     /// Only `process`, which every process sets for itself.
-    #[error("`process` alone proves nothing (a process names itself): add uid, gid, group, exe, exe_sha256, cgroup or unit, or set allow_spoofable")]
+    #[error(
+        "`process` alone proves nothing (a process names itself): add uid, gid, group, exe, exe_sha256, cgroup or unit, or set allow_spoofable"
+    )]
     Spoofable,
     /// A field whose value cannot mean anything.
     #[error("{field}: {reason}")]
