@@ -1,7 +1,10 @@
-use std::path::PathBuf;
+use std::fmt;
 
-/// Conditions a peer must meet. Every condition given must hold; an empty policy cannot be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::unit::is_unit_name;
+use super::{Exe, Group, PathPattern, PeerCredentials, PeerError, unit_of_cgroup};
+
+/// Conditions a peer must meet. Every condition given must hold; a policy that asks for nothing accepts nobody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerPolicy {
     /// Effective user id.
     pub uid: Option<u32>,
@@ -25,24 +28,6 @@ pub struct PeerPolicy {
     pub allow_spoofable: bool,
 }
 
-/// A group by number, with the name it was given by, if any.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// The number that is compared.
-    pub gid: u32,
-    /// The name it was looked up from.
-    pub name: Option<String>,
-}
-
-/// An exact path, or everything below a directory (`/opt/acme/*`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathPattern {
-    /// Exactly this path.
-    Exact(PathBuf),
-    /// Any path below this directory, at any depth.
-    Below(PathBuf),
-}
-
 /// The condition that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
@@ -62,7 +47,7 @@ pub enum PolicyError {
     Empty,
     /// Only `process`, which every process sets for itself.
     #[error(
-        "`process` alone proves nothing (a process names itself): add uid, gid, group, exe, exe_sha256, cgroup or unit, or set allow_spoofable"
+        "`process` alone proves nothing (a process names itself): add uid, gid, group, pid, exe, exe_sha256, cgroup or unit, or set allow_spoofable"
     )]
     Spoofable,
     /// A field whose value cannot mean anything.
@@ -74,3 +59,210 @@ pub enum PolicyError {
         reason: String,
     },
 }
+
+/// Where a policy gets the facts from. Each is asked for only when a condition needs it.
+pub(super) trait Facts {
+    fn credentials(&self) -> &PeerCredentials;
+    fn comm(&self) -> Result<Option<String>, PeerError>;
+    fn cgroup(&self) -> Result<Option<String>, PeerError>;
+    fn exe(&self) -> Result<Exe, PeerError>;
+    fn exe_sha256(&self) -> Result<Option<[u8; 32]>, PeerError>;
+}
+
+impl PeerPolicy {
+    /// The policy, if it can mean something: at least one condition, not `process` alone (unless
+    /// `allow_spoofable`), absolute paths, a real unit name. Do this once, where the policy is read.
+    pub fn validated(self) -> Result<PeerPolicy, PolicyError> {
+        self.rests_on_something()?;
+        if let Some(exe) = &self.exe {
+            exe.validate("exe")?;
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.validate("cgroup")?;
+        }
+        if let Some(unit) = &self.unit
+            && !is_unit_name(unit)
+        {
+            let reason = format!(
+                "{unit:?} is not the name of a unit processes run in (.service, .scope, .socket, .mount, .swap)"
+            );
+            return Err(PolicyError::Invalid {
+                field: "unit",
+                reason,
+            });
+        }
+        if let Some(process) = &self.process
+            && !(1..=15).contains(&process.len())
+        {
+            let reason = format!(
+                "{process:?} cannot match: the kernel keeps 1 to 15 bytes of a process name"
+            );
+            return Err(PolicyError::Invalid {
+                field: "process",
+                reason,
+            });
+        }
+        if self.pid == Some(0) {
+            return Err(PolicyError::Invalid {
+                field: "pid",
+                reason: "no process has the id 0".to_owned(),
+            });
+        }
+        Ok(self)
+    }
+
+    /// Is there a condition, and one that the peer cannot meet by merely saying so?
+    fn rests_on_something(&self) -> Result<(), PolicyError> {
+        let vouched_for = self.uid.is_some()
+            || self.gid.is_some()
+            || self.group.is_some()
+            || self.exe.is_some()
+            || self.exe_sha256.is_some()
+            || self.pid.is_some()
+            || self.cgroup.is_some()
+            || self.unit.is_some();
+        if !vouched_for && self.process.is_none() {
+            return Err(PolicyError::Empty);
+        }
+        if !vouched_for && !self.allow_spoofable {
+            return Err(PolicyError::Spoofable);
+        }
+        Ok(())
+    }
+
+    /// Reads the 64 hexadecimal digits of an `exe_sha256`.
+    pub fn parse_sha256(text: &str) -> Result<[u8; 32], PolicyError> {
+        let invalid = || PolicyError::Invalid {
+            field: "exe_sha256",
+            reason: format!("{text:?} is not 64 hexadecimal digits"),
+        };
+        // Digit by digit: `from_str_radix` would take a `+` as well.
+        let digit = |byte: u8| (byte as char).to_digit(16).ok_or_else(invalid);
+        let bytes = text.as_bytes();
+        if bytes.len() != 64 {
+            return Err(invalid());
+        }
+        let mut hash = [0; 32];
+        for (slot, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
+            *slot = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        }
+        Ok(hash)
+    }
+
+    /// Compares from cheap to dear, so that most refusals cost no more than the credentials.
+    pub(super) fn judge(&self, facts: &impl Facts) -> Result<Result<(), Denied>, PeerError> {
+        // Policies can be put together without `validated`; one that asks for nothing must not accept everybody.
+        if let Err(error) = self.rests_on_something() {
+            let expected = "a condition the kernel vouches for".to_owned();
+            return Ok(Err(Denied {
+                field: "policy",
+                expected,
+                actual: error.to_string(),
+            }));
+        }
+        let credentials = facts.credentials();
+        let denied = number("uid", self.uid, credentials.uid)
+            .or_else(|| number("gid", self.gid, credentials.gid))
+            .or_else(|| number("pid", self.pid, credentials.pid))
+            .or_else(|| {
+                self.group
+                    .as_ref()
+                    .and_then(|group| outside(group, credentials))
+            });
+        if let Some(denied) = denied {
+            return Ok(Err(denied));
+        }
+        if let Some(expected) = &self.process {
+            let actual = facts.comm()?;
+            if actual.as_ref() != Some(expected) {
+                return Ok(Err(Denied::new("process", expected, actual)));
+            }
+        }
+        if self.cgroup.is_some() || self.unit.is_some() {
+            let actual = facts.cgroup()?;
+            if let Some(pattern) = &self.cgroup
+                && !actual
+                    .as_ref()
+                    .is_some_and(|path| pattern.matches(path.as_ref()))
+            {
+                return Ok(Err(Denied::new("cgroup", pattern, actual)));
+            }
+            if let Some(unit) = &self.unit {
+                let actual = actual.as_deref().and_then(unit_of_cgroup);
+                if actual != Some(unit) {
+                    return Ok(Err(Denied::new("unit", unit, actual)));
+                }
+            }
+        }
+        if let Some(pattern) = &self.exe {
+            let actual = facts.exe()?;
+            if !actual.proven().is_some_and(|path| pattern.matches(path)) {
+                return Ok(Err(Denied::new("exe", pattern, Some(actual))));
+            }
+        }
+        if let Some(expected) = &self.exe_sha256 {
+            let actual = facts.exe_sha256()?;
+            if actual.as_ref() != Some(expected) {
+                return Ok(Err(Denied::new(
+                    "exe_sha256",
+                    hex(expected),
+                    actual.as_ref().map(hex),
+                )));
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn number(field: &'static str, expected: Option<u32>, actual: Option<u32>) -> Option<Denied> {
+    let expected = expected?;
+    (actual != Some(expected)).then(|| Denied::new(field, expected, actual))
+}
+
+fn outside(group: &Group, credentials: &PeerCredentials) -> Option<Denied> {
+    let supplementary = credentials.groups.as_deref().unwrap_or_default();
+    if credentials.gid == Some(group.gid) || supplementary.contains(&group.gid) {
+        return None;
+    }
+    let actual: Vec<String> = credentials
+        .gid
+        .iter()
+        .chain(supplementary)
+        .map(u32::to_string)
+        .collect();
+    Some(Denied::new(
+        "group",
+        group,
+        (!actual.is_empty()).then(|| actual.join(", ")),
+    ))
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Denied {
+    fn new(field: &'static str, expected: impl ToString, actual: Option<impl ToString>) -> Denied {
+        let actual = actual.map_or_else(|| "unknown".to_owned(), |actual| actual.to_string());
+        Denied {
+            field,
+            expected: expected.to_string(),
+            actual,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: expected {}, peer has {}",
+            self.field, self.expected, self.actual
+        )
+    }
+}
+
+impl std::error::Error for Denied {}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::PeerCredentials;
 
@@ -43,4 +44,69 @@ pub enum ExeDoubt {
     Permission,
     /// This operating system cannot say.
     Unsupported,
+}
+
+impl Exe {
+    /// The path, if it was proven: the only one a decision may rest on.
+    pub fn proven(&self) -> Option<&Path> {
+        match self {
+            Exe::Proven(path) => Some(path),
+            Exe::Doubtful(..) | Exe::Unknown(_) => None,
+        }
+    }
+
+    /// The path as the kernel printed it, believed or not: for a human to read, never to decide on.
+    pub fn printed(&self) -> Option<&Path> {
+        match self {
+            Exe::Proven(path) | Exe::Doubtful(path, _) => Some(path),
+            Exe::Unknown(_) => None,
+        }
+    }
+
+    /// Why it is not to be believed, if it is not.
+    pub fn doubt(&self) -> Option<ExeDoubt> {
+        match self {
+            Exe::Proven(_) => None,
+            Exe::Doubtful(_, doubt) | Exe::Unknown(doubt) => Some(*doubt),
+        }
+    }
+
+    /// The same path, no longer believed. What was already in doubt keeps its first reason.
+    pub(super) fn doubted(self, doubt: ExeDoubt) -> Exe {
+        match self {
+            Exe::Proven(path) => Exe::Doubtful(path, doubt),
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Exe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exe::Proven(path) => write!(f, "{}", path.display()),
+            Exe::Doubtful(path, doubt) => write!(f, "{} (not believed: {doubt})", path.display()),
+            Exe::Unknown(doubt) => write!(f, "unknown ({doubt})"),
+        }
+    }
+}
+
+impl fmt::Display for ExeDoubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ExeDoubt::Deleted => "the file was replaced or removed since the process started",
+            ExeDoubt::OtherMount => {
+                "another file has that name here: the peer sees other mounts than we do"
+            }
+            ExeDoubt::NotHolder => "the process no longer holds the other end of the socket",
+            ExeDoubt::Permission => "the system does not let us look",
+            ExeDoubt::Unsupported => "not supported on this platform",
+        })
+    }
+}
+
+/// When a process started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StartTime {
+    pub ticks: Option<u64>,
+    pub unix_ms: Option<u64>,
 }

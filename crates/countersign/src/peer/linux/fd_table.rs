@@ -1,0 +1,204 @@
+//! The descriptors of a process, searched for one socket.
+
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::RawDir;
+use rustix::io::Errno;
+use rustix::path::DecInt;
+
+use super::proc_dir::ProcDir;
+
+/// A process could make us read as many links as it is allowed descriptors, for every connection.
+const MOST_LINKS: usize = 65_536;
+/// How far around the last find to look before reading the whole table.
+const NEIGHBOURS: u32 = 16;
+const MOST_PROCESSES: usize = 64;
+const MOST_HINTS: usize = 2_048;
+
+/// The `fd` directory of a process, held open.
+pub(super) struct FdTable {
+    dir: OwnedFd,
+    pid: u32,
+}
+
+/// A descriptor that was seen to be the socket looked for.
+pub(super) struct Link {
+    fd: u32,
+    inode: u32,
+}
+
+impl FdTable {
+    pub fn open(process: &ProcDir, pid: u32) -> Result<FdTable, Errno> {
+        Ok(FdTable {
+            dir: process.open_dir("fd")?,
+            pid,
+        })
+    }
+
+    /// Which descriptor is this socket? Where the last ones were is tried first; nothing is believed unread.
+    pub fn find(&self, inode: u32) -> Result<Option<Link>, Errno> {
+        for fd in Hints::lock().guesses(self.pid, inode) {
+            if self.socket_at(fd)? == Some(inode) {
+                Hints::lock().found(self.pid, fd);
+                return Ok(Some(Link { fd, inode }));
+            }
+        }
+        self.search(inode)
+    }
+
+    /// Is the descriptor still that socket?
+    pub fn still_holds(&self, link: &Link) -> bool {
+        matches!(self.socket_at(link.fd), Ok(Some(inode)) if inode == link.inode)
+    }
+
+    fn search(&self, inode: u32) -> Result<Option<Link>, Errno> {
+        let mut found = None;
+        let mut sockets = Vec::new();
+        let mut room = [MaybeUninit::uninit(); 8 * 1024];
+        let mut entries = RawDir::new(&self.dir, &mut room);
+        for _ in 0..MOST_LINKS {
+            let Some(entry) = entries.next() else { break };
+            let entry = entry?;
+            let Some(fd) = entry
+                .file_name()
+                .to_str()
+                .ok()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            let Some(socket) = self.socket_at(fd)? else {
+                continue;
+            };
+            if socket == inode {
+                found = Some(fd);
+            }
+            // A burst of connections is in the table all at once: what is read now answers for the next ones.
+            if sockets.len() < MOST_HINTS {
+                sockets.push((socket, fd));
+            } else if found.is_some() {
+                break;
+            }
+        }
+        Hints::lock().learn(self.pid, sockets, found);
+        Ok(found.map(|fd| Link { fd, inode }))
+    }
+
+    fn socket_at(&self, fd: u32) -> Result<Option<u32>, Errno> {
+        let mut room = [MaybeUninit::uninit(); 64];
+        match rustix::fs::readlinkat_raw(&self.dir, DecInt::new(fd), &mut room) {
+            Ok((link, _)) => Ok(socket_inode(link)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn socket_inode(link: &[u8]) -> Option<u32> {
+    let number = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+/// Where sockets of the last few processes were found. Only guesses: a pid that changed hands costs a few wrong ones.
+struct Hints(Vec<ProcessHints>);
+
+struct ProcessHints {
+    pid: u32,
+    last: Option<u32>,
+    /// By inode, ascending.
+    sockets: Vec<(u32, u32)>,
+}
+
+static HINTS: Mutex<Hints> = Mutex::new(Hints(Vec::new()));
+
+impl Hints {
+    fn lock() -> MutexGuard<'static, Hints> {
+        HINTS.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn guesses(&self, pid: u32, inode: u32) -> Vec<u32> {
+        let Some(process) = self.0.iter().find(|process| process.pid == pid) else {
+            return Vec::new();
+        };
+        let mut guesses = Vec::with_capacity(2 * NEIGHBOURS as usize + 2);
+        if let Ok(at) = process
+            .sockets
+            .binary_search_by_key(&inode, |(socket, _)| *socket)
+        {
+            guesses.push(process.sockets[at].1);
+        }
+        if let Some(last) = process.last {
+            guesses.push(last);
+            for distance in 1..=NEIGHBOURS {
+                guesses.extend(last.checked_add(distance));
+                guesses.extend(last.checked_sub(distance));
+            }
+        }
+        guesses
+    }
+
+    fn found(&mut self, pid: u32, fd: u32) {
+        if let Some(at) = self.0.iter().position(|process| process.pid == pid) {
+            self.0[at].last = Some(fd);
+            // The most recently useful at the end: the first is the one to forget.
+            self.0[at..].rotate_left(1);
+        }
+    }
+
+    fn learn(&mut self, pid: u32, mut sockets: Vec<(u32, u32)>, last: Option<u32>) {
+        sockets.sort_unstable();
+        self.0.retain(|process| process.pid != pid);
+        if self.0.len() >= MOST_PROCESSES {
+            self.0.remove(0);
+        }
+        self.0.push(ProcessHints { pid, last, sockets });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_socket_link_is_a_socket() {
+        assert_eq!(socket_inode(b"socket:[123]"), Some(123));
+        for link in [
+            &b"socket:[]"[..],
+            b"socket:[1",
+            b"pipe:[123]",
+            b"/tmp/socket:[123]",
+            b"socket:[x]",
+            b"anon_inode:[eventpoll]",
+        ] {
+            assert_eq!(socket_inode(link), None);
+        }
+    }
+
+    #[test]
+    fn a_socket_is_found_in_our_own_table_and_missed_once_closed() {
+        let pid = std::process::id();
+        let table = FdTable::open(&ProcDir::open(pid).unwrap(), pid).unwrap();
+        let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let inode = rustix::fs::fstat(&end).unwrap().st_ino as u32;
+        let link = table.find(inode).unwrap().unwrap();
+        assert!(table.still_holds(&link));
+        // Found again by a guess alone.
+        assert!(Hints::lock().guesses(pid, inode).contains(&link.fd));
+        drop(end);
+        assert!(!table.still_holds(&link));
+        assert!(table.find(inode).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let mut hints = Hints(Vec::new());
+        for pid in 0..10 * MOST_PROCESSES as u32 {
+            hints.learn(pid, vec![(2, 2), (1, 1)], Some(2));
+            hints.found(0, 7);
+        }
+        assert_eq!(hints.0.len(), MOST_PROCESSES);
+        assert_eq!(hints.guesses(0, 1)[..2], [1, 7], "what is used stays");
+    }
+}
