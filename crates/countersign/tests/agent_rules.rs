@@ -54,21 +54,15 @@ allow_spoofable = true
     assert_eq!(billing.position.unwrap().line, 2);
     assert_eq!(billing.policy.uid, Some(1001));
     assert_eq!(billing.policy.group.as_ref().unwrap().gid, 0);
-    assert_eq!(
-        billing.policy.exe,
-        Some(PathPattern::Exact("/usr/bin/billing".into()))
-    );
-    assert_eq!(
-        billing.policy.cgroup,
-        Some(PathPattern::Below("/system.slice".into()))
-    );
+    assert_eq!(billing.policy.exe, Some(PathPattern::Exact("/usr/bin/billing".into())));
+    assert_eq!(billing.policy.cgroup, Some(PathPattern::Below("/system.slice".into())));
     assert_eq!(billing.policy.exe_sha256.unwrap()[..2], [0x00, 0x11]);
     assert_eq!(billing.policy.exe_sha256.unwrap()[31], 0xff);
     assert!(matches!(billing.token, TokenSource::File(_)));
     assert_eq!(root.policy.uid, Some(0));
     assert_eq!(root.policy.group.as_ref().unwrap().gid, 7);
     assert_eq!(root.idm_url, "");
-    assert_eq!(*root.token.read().unwrap(), "inline");
+    assert_eq!(root.token.read().unwrap().expose(), "inline");
     assert!(by_name.policy.allow_spoofable);
 }
 
@@ -116,8 +110,8 @@ fn paths_hashes_and_names_are_checked() {
         "exe = \"/opt/*/bin\"",
         "exe = \"/opt/a*\"",
         "exe = \"/opt/../etc/x\"",
-        "exe = \"/opt//x\"",
-        "exe = \"/opt/\"",
+        "exe = \"/*\"",
+        "unit = \"billing\"",
         "exe = \"\"",
         "exe = \"*\"",
         "exe_sha256 = \"00\"",
@@ -128,7 +122,7 @@ fn paths_hashes_and_names_are_checked() {
     ] {
         error_of(&with(bad));
     }
-    RuleSet::parse(&with("exe = \"/*\"")).unwrap();
+    RuleSet::parse(&with("exe = \"/opt/*\"")).unwrap();
 }
 
 #[test]
@@ -149,8 +143,7 @@ fn an_error_never_shows_a_token() {
             assert!(!shown.contains("23456789"), "{shown}");
         }
     }
-    let rules =
-        RuleSet::parse("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\ntoken = \"123456789\"\n");
+    let rules = RuleSet::parse("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\ntoken = \"123456789\"\n");
     assert!(!format!("{:?}", rules.unwrap()).contains("123456789"));
 }
 
@@ -211,15 +204,15 @@ fn a_token_file_is_only_its_owners() {
         refused("others than its owner");
     }
     mode(0o600);
-    assert_eq!(*source.read().unwrap(), "s3cret");
+    assert_eq!(source.read().unwrap().expose(), "s3cret");
     for (text, token) in [("a\n\n", "a\n"), ("a\r\n", "a"), ("", ""), (" a ", " a ")] {
         fs::write(&path, text).unwrap();
-        assert_eq!(*source.read().unwrap(), token);
+        assert_eq!(source.read().unwrap().expose(), token);
     }
     fs::write(&path, b"\xff").unwrap();
     refused("not UTF-8");
     fs::write(&path, "x".repeat(64 * 1024)).unwrap();
-    assert_eq!(source.read().unwrap().len(), 64 * 1024);
+    assert_eq!(source.read().unwrap().expose().len(), 64 * 1024);
     fs::write(&path, "x".repeat(64 * 1024 + 1)).unwrap();
     refused("longer than");
 
@@ -227,7 +220,7 @@ fn a_token_file_is_only_its_owners() {
     let link = directory.path().join("link");
     fs::write(&path, "linked").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    assert_eq!(*TokenSource::File(link).read().unwrap(), "linked");
+    assert_eq!(TokenSource::File(link).read().unwrap().expose(), "linked");
     let error = TokenSource::File(directory.path().into()).read();
     assert!(error.unwrap_err().to_string().contains("not a regular"));
 

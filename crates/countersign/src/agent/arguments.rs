@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::log::LogFormat;
 use super::options::{AgentOptions, RulesSource};
-use super::rule::{gid_of, uid_of};
+use super::rule::uid_of;
+use crate::peer::Group;
 
 /// One option of the command line.
 pub struct Argument {
@@ -64,7 +65,7 @@ pub const ARGUMENTS: &[Argument] = &[
     Argument {
         name: "--socket",
         value: Some("PATH"),
-        default: Some(super::options::DEFAULT_SOCKET_PATH),
+        default: Some(crate::whoami::DEFAULT_SOCKET_PATH),
         help: "the socket to answer on",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket = Some(value.into());
@@ -100,7 +101,8 @@ pub const ARGUMENTS: &[Argument] = &[
         default: None,
         help: "group (name or number) that shall own the socket",
         apply: Apply::Value(|parsing, value| {
-            parsing.options.socket_group = Some(id(value, gid_of)?);
+            parsing.options.socket_group =
+                Some(id(value, |name| Group::named(name).map(|group| group.gid).map_err(|error| error.to_string()))?);
             Ok(())
         }),
     },
@@ -191,10 +193,7 @@ impl AgentOptions {
     /// Reads a command line (without the program's name). Values are given as `--name value` or `--name=value`.
     pub fn from_args(args: &[String]) -> Result<ParsedArgs, UsageError> {
         let mut parsing = Parsing {
-            options: AgentOptions {
-                service_manager: true,
-                ..AgentOptions::default()
-            },
+            options: AgentOptions { service_manager: true, ..AgentOptions::default() },
             rules_given: false,
             dev: false,
             leave: None,
@@ -230,8 +229,7 @@ impl AgentOptions {
                     if value.is_empty() {
                         return Err(UsageError(format!("{name} needs a value")));
                     }
-                    apply(&mut parsing, value)
-                        .map_err(|problem| UsageError(format!("{name} {value}: {problem}")))?;
+                    apply(&mut parsing, value).map_err(|problem| UsageError(format!("{name} {value}: {problem}")))?;
                 }
             }
         }
@@ -240,9 +238,7 @@ impl AgentOptions {
         }
         if parsing.dev {
             if parsing.rules_given {
-                return Err(UsageError(
-                    "--dev brings its own rule: leave out --rules".into(),
-                ));
+                return Err(UsageError("--dev brings its own rule: leave out --rules".into()));
             }
             parsing.options.rules = RulesSource::Dev { exe: None };
         }

@@ -5,8 +5,6 @@ use super::log::LogFormat;
 
 /// Where the rules file is looked for when nothing else is said.
 pub const DEFAULT_RULES_PATH: &str = "/etc/countersign/rules.toml";
-/// Where clients look for the socket when nothing else is said.
-pub const DEFAULT_SOCKET_PATH: &str = "/var/run/whoami.sock";
 /// The longest request that is read.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
@@ -25,7 +23,7 @@ pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 pub struct AgentOptions {
     /// Where the rules come from.
     pub rules: RulesSource,
-    /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`], or a private place in development.
+    /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`](crate::whoami::DEFAULT_SOCKET_PATH), or a private place in development.
     pub socket: Option<PathBuf>,
     /// Permission bits of the socket. Everybody may ask by default: the rules decide who is told what.
     pub socket_mode: u32,
@@ -100,10 +98,7 @@ impl Default for AgentOptions {
 impl AgentOptions {
     /// An agent for development: no root, a private socket, one rule for our own user (and `exe`, when given).
     pub fn dev(exe: Option<PathBuf>) -> AgentOptions {
-        AgentOptions {
-            rules: RulesSource::Dev { exe },
-            ..AgentOptions::default()
-        }
+        AgentOptions { rules: RulesSource::Dev { exe }, ..AgentOptions::default() }
     }
 
     /// Takes the rules from a file and watches it.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
-use zeroize::Zeroizing;
+
+use crate::whoami::Token;
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -74,7 +75,7 @@ impl<'de> Deserialize<'de> for NameOrNumber {
 }
 
 /// A string that must not show up in an error message, whatever was written in its place.
-pub(super) struct SecretForm(pub(super) Zeroizing<String>);
+pub(super) struct SecretForm(pub(super) Token);
 
 impl<'de> Deserialize<'de> for SecretForm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -89,10 +90,10 @@ impl<'de> Deserialize<'de> for SecretForm {
                 f.write_str("a string")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretForm, E> {
-                Ok(SecretForm(Zeroizing::new(text.to_owned())))
+                Ok(SecretForm(Token::new(text.to_owned())))
             }
             fn visit_string<E: de::Error>(self, text: String) -> Result<SecretForm, E> {
-                Ok(SecretForm(Zeroizing::new(text)))
+                Ok(SecretForm(Token::new(text)))
             }
             fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretForm, E> {
                 not_a_string()

@@ -53,10 +53,7 @@ impl From<&Metadata> for FileState {
 impl RuleSet {
     /// Rules made in memory.
     pub fn new(rules: Vec<Rule>) -> RuleSet {
-        RuleSet {
-            rules,
-            warnings: Vec::new(),
-        }
+        RuleSet { rules, warnings: Vec::new() }
     }
 
     /// Reads rules from TOML text.
@@ -99,18 +96,13 @@ impl RuleSet {
 fn load(path: &Path) -> Result<(RuleSet, FileState), RulesError> {
     let io = |error: io::Error| RulesError::whole(error.to_string());
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::open(path, flags, Mode::empty())
-        .map(File::from)
-        .map_err(|e| io(e.into()))?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|e| io(e.into()))?;
     let found = file.metadata().map_err(io)?;
     let mut warnings = file_warnings(&found)?;
 
     // One allocation of the whole size, wiped when it is dropped: the text may hold tokens.
     let mut bytes = Zeroizing::new(Vec::with_capacity(found.len() as usize + 1));
-    (&file)
-        .take(found.len() + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
+    (&file).take(found.len() + 1).read_to_end(&mut bytes).map_err(io)?;
     let state = FileState::from(&file.metadata().map_err(io)?);
     if bytes.len() as u64 != found.len() || state != FileState::from(&found) {
         return Err(RulesError::whole("the file changed while it was read"));
@@ -137,29 +129,19 @@ fn file_warnings(found: &Metadata) -> Result<Vec<String>, RulesError> {
         return Err(RulesError::whole("not a regular file"));
     }
     if found.len() > MAX_RULES_BYTES {
-        return Err(RulesError::whole(format!(
-            "longer than {MAX_RULES_BYTES} bytes"
-        )));
+        return Err(RulesError::whole(format!("longer than {MAX_RULES_BYTES} bytes")));
     }
     let mode = found.mode() & 0o7777;
     if mode & 0o002 != 0 {
-        return Err(RulesError::whole(format!(
-            "mode {mode:04o}: every user could rewrite the rules (chmod o-w)"
-        )));
+        return Err(RulesError::whole(format!("mode {mode:04o}: every user could rewrite the rules (chmod o-w)")));
     }
     let mut warnings = Vec::new();
     if mode & 0o020 != 0 {
-        warnings.push(format!(
-            "mode {mode:04o}: group {} can rewrite the rules",
-            found.gid()
-        ));
+        warnings.push(format!("mode {mode:04o}: group {} can rewrite the rules", found.gid()));
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != 0 && found.uid() != own {
-        warnings.push(format!(
-            "owned by uid {}, who can rewrite the rules; expected {own} or 0",
-            found.uid()
-        ));
+        warnings.push(format!("owned by uid {}, who can rewrite the rules; expected {own} or 0", found.uid()));
     }
     Ok(warnings)
 }

@@ -33,30 +33,19 @@ impl Position {
         }
         let before = &text[..offset];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Position {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 }
 
 impl RulesError {
     /// Something wrong with the file as a whole.
     pub(super) fn whole(message: impl Into<String>) -> RulesError {
-        RulesError {
-            file: None,
-            position: None,
-            message: message.into(),
-        }
+        RulesError { file: None, position: None, message: message.into() }
     }
 
     /// Something wrong at one place of the text.
     pub(super) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> RulesError {
-        RulesError {
-            file: None,
-            position: Some(Position::of(text, span.start)),
-            message: message.into(),
-        }
+        RulesError { file: None, position: Some(Position::of(text, span.start)), message: message.into() }
     }
 
     pub(super) fn in_file(mut self, file: &Path) -> RulesError {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
+use crate::whoami::Token;
+
 /// The longest token a file may hold.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
@@ -15,7 +17,7 @@ pub enum TokenSource {
     /// The rule gives none: the answer carries the empty string.
     None,
     /// Written in the rules.
-    Inline(Zeroizing<String>),
+    Inline(Token),
     /// Read anew for every answer, so that a rotated token is handed out at once.
     File(PathBuf),
 }
@@ -43,9 +45,9 @@ pub enum TokenError {
 
 impl TokenSource {
     /// The token as of now.
-    pub fn read(&self) -> Result<Zeroizing<String>, TokenError> {
+    pub fn read(&self) -> Result<Token, TokenError> {
         match self {
-            TokenSource::None => Ok(Zeroizing::new(String::new())),
+            TokenSource::None => Ok(Token::new(String::new())),
             TokenSource::Inline(token) => Ok(token.clone()),
             TokenSource::File(path) => read_file(path),
         }
@@ -63,15 +65,9 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<String>, TokenError> {
-    let io = |source: io::Error| TokenError::Io {
-        path: path.to_path_buf(),
-        source,
-    };
-    let refused = |reason: String| TokenError::Refused {
-        path: path.to_path_buf(),
-        reason,
-    };
+fn read_file(path: &Path) -> Result<Token, TokenError> {
+    let io = |source: io::Error| TokenError::Io { path: path.to_path_buf(), source };
+    let refused = |reason: String| TokenError::Refused { path: path.to_path_buf(), reason };
     // Without NONBLOCK a fifo put in the file's place would hang the daemon. Symbolic links are followed: mounted
     // secrets are made of them, and what counts is the file that was opened.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
@@ -88,10 +84,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, TokenError> {
     }
     let own = rustix::process::geteuid().as_raw();
     if found.uid() != own && found.uid() != 0 {
-        return Err(refused(format!(
-            "owned by uid {}, expected {own} or 0",
-            found.uid()
-        )));
+        return Err(refused(format!("owned by uid {}, expected {own} or 0", found.uid())));
     }
     // Room for all of it at once: a buffer that grows leaves copies of the secret behind in freed memory.
     let room = found.len().min(MAX_TOKEN_BYTES) as usize + 1;
@@ -113,9 +106,6 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, TokenError> {
         }
     }
     let text = std::str::from_utf8(&bytes[..length]).map_err(|_| refused("not UTF-8".into()))?;
-    let token = text
-        .strip_suffix("\r\n")
-        .or_else(|| text.strip_suffix('\n'))
-        .unwrap_or(text);
-    Ok(Zeroizing::new(token.to_owned()))
+    let token = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
+    Ok(Token::new(token.to_owned()))
 }
