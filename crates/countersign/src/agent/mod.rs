@@ -1,1 +1,64 @@
 //! The daemon: rules, attestation, and the server that answers.
+//!
+//! One connection is one question. The kernel says who asks, the first rule that fits that process says what it is
+//! told, and what the client claims about itself decides nothing.
+//!
+//! * [`Agent`] - a running daemon, on a thread of its own; [`AgentStats`] and [`Code`] say what it answered
+//! * [`AgentOptions`], [`ParsedArgs`] - how it is to run: one definition for the library and every command line
+//! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
+//! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
+//! * [`Listener`] - the socket: never over somebody else's, never more open than asked for
+//! * [`log`] - the log of a process that is an agent and nothing else
+//!
+//! ```
+//! use countersign::agent::{Agent, AgentOptions};
+//!
+//! let directory = std::env::temp_dir().join(format!("countersign-doc-{}", std::process::id()));
+//! let options = AgentOptions::default()
+//!     .rules_text("[[rule]]\nidentity = \"ROOT\"\nmatch = { uid = 0 }\n")
+//!     .socket(directory.join("whoami.sock"));
+//! let agent = Agent::start(options)?;
+//! println!("{}", agent.export_line());
+//! agent.close();
+//! # std::fs::remove_dir(directory).ok();
+//! # Ok::<(), countersign::agent::AgentError>(())
+//! ```
+
+mod arguments;
+mod attestation;
+mod code;
+mod connection;
+mod daemon;
+mod dev;
+mod explain;
+mod limits;
+mod lint;
+mod listener;
+pub mod log;
+mod options;
+mod readiness;
+mod reload;
+mod request;
+mod rule;
+mod rule_form;
+mod rules;
+mod rules_error;
+mod server;
+mod service;
+mod stats;
+mod token;
+
+pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use code::Code;
+pub use daemon::{Agent, AgentError};
+pub use dev::DEV_IDENTITY;
+pub use explain::{Explanation, Verdict};
+pub use lint::{Finding, FindingKind};
+pub use listener::{ListenError, Listener, SocketAccess};
+pub use options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
+pub use reload::ReloadReport;
+pub use rule::Rule;
+pub use rules::{FileState, RuleSet};
+pub use rules_error::{Position, RulesError};
+pub use stats::AgentStats;
+pub use token::{TokenError, TokenSource};

@@ -1,0 +1,175 @@
+//! Deciding: from a process the kernel vouches for, and the rules, to the answer it gets.
+
+use tracing::{Level, enabled, info};
+use zeroize::Zeroizing;
+
+use super::code::Code;
+use super::log;
+use super::reload::Edition;
+use super::rule::{BeforeHash, Rule};
+use crate::peer::{Examination, Exe, Peer, PeerError};
+use crate::whoami::{DaemonRefusal, Identity, Runner, RunnerContext};
+
+/// What a client is told.
+pub(super) struct Answer {
+    pub(super) code: Code,
+    /// The whole document; wiped after use, for it may hold a token.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// An answer that is not about who asks.
+    pub(super) fn refusal(code: Code, message: impl Into<String>) -> Answer {
+        let refusal = DaemonRefusal { error_code: code.as_str().to_owned(), message: message.into() };
+        Answer { code, body: Zeroizing::new(refusal.to_json()) }
+    }
+}
+
+/// How long an attestation may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Only what is read in microseconds.
+    Quick,
+    /// Executables may be read from end to end for their hash.
+    Whole,
+}
+
+/// What a client said about itself, as it was understood.
+pub(super) type Said = Option<RunnerContext>;
+
+/// Attests the peer and makes its answer. `Err` gives back what the client said when no decision can be made
+/// without the hash of an executable and there was no patience for one.
+pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patience) -> Result<Answer, Said> {
+    // One look for one decision: what is read twice could be two programs.
+    let look = Examination::new(peer);
+    let (rule, process) = match first_match(&look, edition.rules.rules(), patience) {
+        Ok(Found::NeedsHash) => return Err(said),
+        Ok(Found::Rule(rule, process)) => (Some(rule), process),
+        Ok(Found::Nothing(process)) => (None, process),
+        Err(error) => return Ok(failure(peer, &error)),
+    };
+    let answer = match rule {
+        Some(rule) => identify(peer, rule, edition, said, &process),
+        None => {
+            let uid = peer.credentials().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+            Answer::refusal(Code::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
+        }
+    };
+    if enabled!(target: log::TARGET, Level::INFO) {
+        journal(peer, &look, edition, rule, &process, answer.code);
+    }
+    Ok(answer)
+}
+
+/// The answer for a peer that could not be looked at.
+fn failure(peer: &Peer, error: &PeerError) -> Answer {
+    let answer = unseen(error);
+    let who = peer.credentials();
+    info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), %error, "refused");
+    answer
+}
+
+/// The same when not even its credentials are known.
+pub(super) fn unseen(error: &PeerError) -> Answer {
+    match error {
+        PeerError::Gone => Answer::refusal(Code::PeerGone, "the process that asked is gone"),
+        // Our own descriptors are used up: that passes.
+        PeerError::Os { source, .. } if is_exhaustion(source) => Answer::refusal(Code::Busy, "too many connections"),
+        _ => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
+    }
+}
+
+/// Has the kernel run out of something that it will have again?
+pub(super) fn is_exhaustion(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+enum Found<'a> {
+    /// The rule, and the name of the process.
+    Rule(&'a Rule, String),
+    /// No rule, and the name of the process.
+    Nothing(String),
+    NeedsHash,
+}
+
+fn first_match<'a>(look: &Examination<'_>, rules: &'a [Rule], patience: Patience) -> Result<Found<'a>, PeerError> {
+    for rule in rules {
+        if patience == Patience::Quick {
+            match &rule.before_hash {
+                BeforeHash::NotAsked => {}
+                BeforeHash::HashOnly => return Ok(Found::NeedsHash),
+                BeforeHash::Conditions(conditions) if look.check(conditions)?.is_ok() => return Ok(Found::NeedsHash),
+                BeforeHash::Conditions(_) => continue,
+            }
+        }
+        if look.check(&rule.policy)?.is_ok() {
+            return Ok(Found::Rule(rule, name(look)?));
+        }
+    }
+    Ok(Found::Nothing(name(look)?))
+}
+
+/// Read last: that it can be read proves that the process was still there when the rules were held against it.
+fn name(look: &Examination<'_>) -> Result<String, PeerError> {
+    Ok(look.comm()?.unwrap_or_default())
+}
+
+fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &str) -> Answer {
+    let token = match rule.token.read() {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::error!(target: log::TARGET, identity = rule.identity, %error, "no token to hand out");
+            return Answer::refusal(Code::Internal, "the token of this identity is not available");
+        }
+    };
+    let said = said.unwrap_or_default();
+    let who = peer.credentials();
+    let identity = Identity {
+        identity: rule.identity.clone(),
+        idm_url: rule.idm_url.clone(),
+        config_url: rule.config_url.clone(),
+        token,
+        runner: Runner {
+            identity: rule.identity.clone(),
+            hostname: edition.hostname.clone(),
+            process: process.to_owned(),
+            pid: who.pid,
+            uid: who.uid,
+            gid: who.gid,
+            instance_id: said.instance_id,
+            timestamp: said.timestamp,
+            extra: said.extra,
+        },
+    };
+    Answer { code: Code::Ok, body: Zeroizing::new(identity.to_json()) }
+}
+
+/// One line per decision.
+fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<&Rule>, process: &str, code: Code) {
+    // Named when a rule asked for it; for a refusal that tells the operator what to write into the rules.
+    let asked = |rule: &Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
+    let exe = match rule {
+        Some(rule) if asked(rule) => look.exe().ok(),
+        None if edition.rules.rules().iter().any(asked) => look.exe().ok(),
+        _ => None,
+    };
+    let exe = exe.as_ref().and_then(|exe| match exe {
+        Exe::Proven(path) => Some(path.display().to_string()),
+        Exe::Doubtful(path, doubt) => Some(format!("{} ({doubt:?})", path.display())),
+        Exe::Unknown(_) => None,
+    });
+    let who = peer.credentials();
+    info!(
+        target: log::TARGET,
+        pid = who.pid,
+        uid = who.uid,
+        gid = who.gid,
+        process,
+        exe,
+        identity = rule.map(|rule| rule.identity.as_str()),
+        code = code.as_str(),
+        "{}",
+        if code == Code::Ok { "vouched for" } else { "refused" },
+    );
+}

@@ -1,0 +1,72 @@
+//! What a development agent needs besides: a rule for its own user, and a private place for the socket.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::rule::{BeforeHash, Rule};
+use super::rules::RuleSet;
+use super::token::TokenSource;
+use crate::peer::{PathPattern, PeerPolicy};
+
+/// The identity a development agent hands out.
+pub const DEV_IDENTITY: &str = "DEV";
+
+/// A private place for the socket.
+pub(super) struct Place {
+    pub(super) socket: PathBuf,
+    /// A directory made for this agent alone, to be removed with it.
+    pub(super) temporary: Option<PathBuf>,
+}
+
+/// One rule: our own user, and the given executable.
+pub(super) fn rules(exe: Option<&Path>) -> RuleSet {
+    let policy = PeerPolicy {
+        uid: Some(rustix::process::geteuid().as_raw()),
+        exe: exe.map(|path| PathPattern::Exact(path.to_path_buf())),
+        ..PeerPolicy::default()
+    };
+    RuleSet::new(vec![Rule {
+        identity: DEV_IDENTITY.to_owned(),
+        before_hash: BeforeHash::of(&policy),
+        policy,
+        idm_url: String::new(),
+        config_url: String::new(),
+        token: TokenSource::None,
+        position: None,
+    }])
+}
+
+/// `$XDG_RUNTIME_DIR/countersign/whoami.sock`, or one in a fresh directory that only we may enter.
+pub(super) fn place() -> io::Result<Place> {
+    if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| is_ours(path)) {
+        let directory = runtime.join("countersign");
+        match make_private(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_ours(&directory) => {}
+            made => made?,
+        }
+        return Ok(Place { socket: directory.join("whoami.sock"), temporary: None });
+    }
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    loop {
+        let name = format!("countersign-{}-{seed:08x}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match make_private(&directory) {
+            // Somebody may have guessed the name: never use a directory that was there before.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seed = seed.wrapping_add(1),
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(Place { socket: directory.join("whoami.sock"), temporary: Some(directory) }),
+        }
+    }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(directory)
+}
+
+fn is_ours(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    path.is_absolute() && std::fs::metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == own)
+}

@@ -1,0 +1,47 @@
+use super::rule::Rule;
+use super::rules::RuleSet;
+use crate::peer::{Denied, Examination, Peer, PeerError};
+
+/// Which rule a process gets, and why not another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What became of each rule, in order.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What became of one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The number of the rule, from 0.
+    pub rule: usize,
+    /// The identity it would have given.
+    pub identity: String,
+    /// The line it begins at, when it comes from a text.
+    pub line: Option<usize>,
+    /// The first condition that does not hold; `None` when all of them do.
+    pub denied: Option<Denied>,
+}
+
+impl Explanation {
+    /// The rule the process gets: the first that matches.
+    pub fn winner(&self) -> Option<&Verdict> {
+        self.verdicts.iter().find(|verdict| verdict.denied.is_none())
+    }
+}
+
+impl RuleSet {
+    /// Holds every rule against a process, also those after the first match.
+    pub fn explain(&self, peer: &Peer) -> Result<Explanation, PeerError> {
+        let look = Examination::new(peer);
+        let verdict = |(number, rule): (usize, &Rule)| {
+            Ok(Verdict {
+                rule: number,
+                identity: rule.identity.clone(),
+                line: rule.position.map(|position| position.line),
+                denied: look.check(&rule.policy)?.err(),
+            })
+        };
+        let verdicts = self.rules().iter().enumerate().map(verdict).collect::<Result<_, PeerError>>()?;
+        Ok(Explanation { verdicts })
+    }
+}

@@ -1,0 +1,163 @@
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::log::LogFormat;
+
+/// Where the rules file is looked for when nothing else is said.
+pub const DEFAULT_RULES_PATH: &str = "/etc/countersign/rules.toml";
+/// The longest request that is read.
+pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
+/// How an agent is to run. [`AgentOptions::default`] is the agent of a machine; [`AgentOptions::dev`] one for a
+/// developer without root.
+///
+/// ```
+/// use countersign::agent::AgentOptions;
+///
+/// let options = AgentOptions::default()
+///     .rules_file("/etc/acme/rules.toml")
+///     .socket("/run/acme/whoami.sock");
+/// assert_eq!(options.socket_mode, 0o666);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentOptions {
+    /// Where the rules come from.
+    pub rules: RulesSource,
+    /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`](crate::whoami::DEFAULT_SOCKET_PATH), or a private place in development.
+    pub socket: Option<PathBuf>,
+    /// Permission bits of the socket. Everybody may ask by default: the rules decide who is told what.
+    pub socket_mode: u32,
+    /// User id that shall own the socket.
+    pub socket_owner: Option<u32>,
+    /// Group id that shall own the socket.
+    pub socket_group: Option<u32>,
+    /// How long a client that says nothing is given before it is answered all the same.
+    pub grace: Duration,
+    /// How long a connection may take in all.
+    pub connection_timeout: Duration,
+    /// Connections kept waiting at once, in all. Those answered at once do not count.
+    pub max_connections: usize,
+    /// Connections kept waiting at once for one user.
+    pub max_connections_per_uid: usize,
+    /// How often the rules file is looked at for changes.
+    pub reload_interval: Duration,
+    /// Take a listening socket from the service manager when it offers one, and tell it when we are ready, reload
+    /// or stop (`LISTEN_FDS`, `NOTIFY_SOCKET`). Both belong to the whole process, so only its owner may ask for it.
+    pub service_manager: bool,
+    /// For whoever sets up the log; the agent itself installs none.
+    pub log_format: LogFormat,
+    /// For whoever sets up the log, in the syntax of [`super::log::init`].
+    pub log_level: String,
+}
+
+/// Where the rules come from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RulesSource {
+    /// A file, watched for changes.
+    File(PathBuf),
+    /// TOML text; there is nothing to reload.
+    Text(zeroize::Zeroizing<String>),
+    /// One rule for our own user, identity `DEV`; with a path, only for processes running that executable.
+    Dev {
+        /// The executable that is asked for besides the user.
+        exe: Option<PathBuf>,
+    },
+}
+
+/// The text may hold tokens, so it is not shown.
+impl std::fmt::Debug for RulesSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RulesSource::File(path) => f.debug_tuple("File").field(path).finish(),
+            RulesSource::Text(_) => f.write_str("Text([redacted])"),
+            RulesSource::Dev { exe } => f.debug_struct("Dev").field("exe", exe).finish(),
+        }
+    }
+}
+
+impl Default for AgentOptions {
+    fn default() -> AgentOptions {
+        AgentOptions {
+            rules: RulesSource::File(PathBuf::from(DEFAULT_RULES_PATH)),
+            socket: None,
+            socket_mode: 0o666,
+            socket_owner: None,
+            socket_group: None,
+            grace: Duration::from_millis(25),
+            connection_timeout: Duration::from_secs(5),
+            max_connections: 1024,
+            max_connections_per_uid: 256,
+            reload_interval: Duration::from_secs(1),
+            service_manager: false,
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+impl AgentOptions {
+    /// An agent for development: no root, a private socket, one rule for our own user (and `exe`, when given).
+    pub fn dev(exe: Option<PathBuf>) -> AgentOptions {
+        AgentOptions { rules: RulesSource::Dev { exe }, ..AgentOptions::default() }
+    }
+
+    /// Takes the rules from a file and watches it.
+    pub fn rules_file(mut self, path: impl Into<PathBuf>) -> AgentOptions {
+        self.rules = RulesSource::File(path.into());
+        self
+    }
+
+    /// Takes the rules from TOML text.
+    pub fn rules_text(mut self, text: impl Into<String>) -> AgentOptions {
+        self.rules = RulesSource::Text(zeroize::Zeroizing::new(text.into()));
+        self
+    }
+
+    /// Makes the socket at `path`.
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> AgentOptions {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// Permission bits of the socket.
+    pub fn socket_mode(mut self, mode: u32) -> AgentOptions {
+        self.socket_mode = mode;
+        self
+    }
+
+    /// How long a silent client is given.
+    pub fn grace(mut self, grace: Duration) -> AgentOptions {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a connection may take in all.
+    pub fn connection_timeout(mut self, timeout: Duration) -> AgentOptions {
+        self.connection_timeout = timeout;
+        self
+    }
+
+    /// Connections kept waiting at once: in all, and for one user.
+    pub fn connections(mut self, total: usize, per_uid: usize) -> AgentOptions {
+        self.max_connections = total;
+        self.max_connections_per_uid = per_uid;
+        self
+    }
+
+    /// How often the rules file is looked at for changes.
+    pub fn reload_interval(mut self, interval: Duration) -> AgentOptions {
+        self.reload_interval = interval;
+        self
+    }
+
+    /// Is this a development agent?
+    pub fn is_dev(&self) -> bool {
+        matches!(self.rules, RulesSource::Dev { .. })
+    }
+
+    /// The executable of this very process: what a host passes to [`AgentOptions::dev`] to answer only programs
+    /// run by the same interpreter.
+    pub fn own_exe() -> Option<PathBuf> {
+        std::env::current_exe().ok().filter(|path| path != Path::new(""))
+    }
+}

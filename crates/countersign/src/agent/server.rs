@@ -1,0 +1,168 @@
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+
+use super::attestation::is_exhaustion;
+use super::code::Code;
+use super::connection::greet;
+use super::limits::Limits;
+use super::log;
+use super::reload::RulesInForce;
+use super::rules::FileState;
+use super::stats::Counters;
+
+/// How many connections are answered before the tasks that wait get their turn.
+const BATCH: usize = 64;
+/// What a request is received into; larger ones take more than one go.
+const BUFFER: usize = 16 * 1024;
+/// How long a stopping agent waits for what it has begun.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often the log is told that connections cannot be accepted.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What all connections of one agent share.
+pub(super) struct Service {
+    pub(super) rules: RulesInForce,
+    pub(super) limits: Arc<Limits>,
+    pub(super) counters: Counters,
+    pub(super) grace: Duration,
+    pub(super) connection_timeout: Duration,
+    pub(super) reload_interval: Duration,
+    /// Told once when the agent shall stop.
+    pub(super) stop: Notify,
+}
+
+impl Service {
+    pub(super) fn count(&self, code: Code) {
+        self.counters.answered(code);
+    }
+}
+
+/// Answers until told to stop, then finishes what it has begun. `withdraw` takes the socket out of the clients'
+/// sight; it says whether clients that are still in the queue have nobody else to wait for.
+pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce() -> bool) {
+    let watch = tokio::spawn(watch_rules(Arc::clone(&service)));
+    let mut buffer = vec![0; BUFFER];
+    let mut trouble = Trouble::default();
+    loop {
+        let readable = tokio::select! {
+            biased;
+            () = service.stop.notified() => break,
+            readable = listener.readable() => readable,
+        };
+        let Ok(mut readable) = readable else { break };
+        match accept_batch(&service, listener.get_ref(), &mut buffer) {
+            Ok(Queue::Empty) => readable.clear_ready(),
+            // The tasks first; the listener is still readable.
+            Ok(Queue::Waiting) => tokio::task::yield_now().await,
+            Err(errno) => {
+                service.counters.accept_error();
+                let pause = trouble.with(errno);
+                tokio::select! {
+                    biased;
+                    () = service.stop.notified() => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                continue;
+            }
+        }
+        trouble.is_over();
+    }
+    watch.abort();
+    if withdraw() {
+        while let Ok(Queue::Waiting) = accept_batch(&service, listener.get_ref(), &mut buffer) {}
+    }
+    drop(listener);
+    let until = Instant::now() + FAREWELL;
+    while service.limits.active() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+enum Queue {
+    Empty,
+    Waiting,
+}
+
+/// Accepts some connections. An error is one that will pass.
+fn accept_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
+    for _ in 0..BATCH {
+        match accept(listener) {
+            Ok(socket) => greet(service, socket, buffer),
+            Err(Errno::AGAIN) => return Ok(Queue::Empty),
+            // The client has changed its mind.
+            Err(Errno::CONNABORTED | Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(Queue::Waiting)
+}
+
+#[cfg(target_os = "linux")]
+fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+    use rustix::net::{SocketFlags, accept_with};
+    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::accept(listener)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Connections that cannot be accepted: ever longer pauses, and a log that is not flooded.
+#[derive(Default)]
+struct Trouble {
+    pause: Duration,
+    times: u64,
+    complained: Option<Instant>,
+}
+
+impl Trouble {
+    fn with(&mut self, errno: Errno) -> Duration {
+        self.pause = (self.pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
+        self.times += 1;
+        if self.complained.is_none_or(|then| then.elapsed() >= COMPLAINT_INTERVAL) {
+            self.complained = Some(Instant::now());
+            let error = std::io::Error::from(errno);
+            let passing = is_exhaustion(&error);
+            tracing::error!(target: log::TARGET, %error, passing, times = self.times, "cannot accept connections");
+            self.times = 0;
+        }
+        self.pause
+    }
+
+    fn is_over(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+}
+
+/// Looks at the rules file time and again, and reads it when it has changed and come to rest.
+async fn watch_rules(service: Arc<Service>) {
+    let Some(path) = service.rules.file().map(std::path::Path::to_path_buf) else { return };
+    let mut ticks = tokio::time::interval(service.reload_interval.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let settle = service.reload_interval.min(Duration::from_millis(100));
+    loop {
+        ticks.tick().await;
+        let seen = FileState::of(&path).ok();
+        if !service.rules.is_stale(seen) {
+            continue;
+        }
+        // An editor may be in the middle of writing it: half a file can be valid rules, with some of them missing.
+        tokio::time::sleep(settle).await;
+        if FileState::of(&path).ok() != seen {
+            continue;
+        }
+        let reloading = Arc::clone(&service);
+        // Looking up users may ask the network. What came of it is in the log.
+        let _ = tokio::task::spawn_blocking(move || reloading.rules.reload()).await;
+    }
+}
