@@ -39,7 +39,9 @@ impl FdTable {
 
     /// Which descriptor is this socket? Where the last ones were is tried first; nothing is believed unread.
     pub fn find(&self, inode: u32) -> Result<Option<Link>, Errno> {
-        for fd in Hints::lock().guesses(self.pid, inode) {
+        // Bound first: as the head of the loop the lock would be held throughout, and taken again inside.
+        let guesses = Hints::lock().guesses(self.pid, inode);
+        for fd in guesses {
             if self.socket_at(fd)? == Some(inode) {
                 Hints::lock().found(self.pid, fd);
                 return Ok(Some(Link { fd, inode }));
