@@ -2,6 +2,8 @@
 //! core, and the glue to the host's event loop, the only place with `unsafe`.
 
 #[cfg(unix)]
+mod agent;
+#[cfg(unix)]
 mod event_loop;
 mod peer;
 #[cfg(unix)]

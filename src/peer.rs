@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign::peer::{
-    self, Denied, Examination, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy, PeerProcess, PolicyError, RawSocket,
+    self, Denied, Examination, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy, PeerProcess, PolicyError,
+    RawSocket,
 };
 use napi::bindgen_prelude::{Either, Uint32ArraySlice};
 use napi_derive::napi;
@@ -123,7 +124,7 @@ fn peer_error(error: &PeerError) -> String {
     peer_error_value(error).to_string()
 }
 
-fn peer_error_value(error: &PeerError) -> Value {
+pub fn peer_error_value(error: &PeerError) -> Value {
     let code = match error {
         PeerError::Closed => "ERR_CLOSED",
         PeerError::NotAUnixSocket(_) => "ERR_NOT_A_UNIX_SOCKET",

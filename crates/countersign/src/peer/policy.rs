@@ -264,5 +264,7 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
+mod text;
+
 #[cfg(all(test, unix))]
 mod tests;

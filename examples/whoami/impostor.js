@@ -1,0 +1,10 @@
+'use strict'
+// A process that got hold of the socket path and would hand out identities. Says what reached it.
+const { createServer } = require('node:net')
+
+let bytes = 0
+createServer((client) => {
+  client.on('data', (chunk) => { bytes += chunk.length })
+  client.on('error', () => {})
+  client.on('close', () => console.log(`impostor: one caller, ${bytes} bytes of it`))
+}).listen(process.argv[2], () => console.log('impostor: listening'))

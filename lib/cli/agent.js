@@ -1,0 +1,53 @@
+'use strict'
+/** `countersign agent`: the daemon, in this process. Its options are the core's own. */
+
+const { CountersignError } = require('../errors')
+const { native } = require('../load')
+const { UsageError } = require('./exit')
+const { printJson } = require('./print')
+
+/** @type {import('./main').Command} */
+const command = {
+  summary: 'Answer processes that ask who they are',
+  usage: '--rules FILE [--socket PATH] | --dev',
+  options: {},
+  raw: true,
+  details: () => `Options:\n${native.agentHelp()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
+  async run ({ args, json }) {
+    if (typeof native.NativeAgent?.start !== 'function') {
+      throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `the agent needs Unix sockets with peer credentials; ${process.platform} has none`)
+    }
+    // Before the socket is there: whoever sees it may send a signal.
+    const ended = /** @type {Promise<void>} */ (new Promise((resolve) => {
+      process.once('SIGINT', () => resolve())
+      process.once('SIGTERM', () => resolve())
+    }))
+    const agent = native.NativeAgent.start(args)
+    if (typeof agent === 'string') return leave(JSON.parse(agent))
+    process.on('SIGHUP', () => agent.reload())
+    const dev = args.includes('--dev')
+    if (json) printJson({ ready: true, socketPath: agent.socketPath, pid: process.pid })
+    else if (dev) {
+      process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
+      process.stdout.write(`${agent.exportLine}\n`)
+    } else process.stderr.write(`listening on ${agent.socketPath}\n`)
+    // The agent's thread does not keep the process alive; waiting for a signal must.
+    const alive = setInterval(() => {}, 0x7fffffff)
+    await ended
+    clearInterval(alive)
+    process.removeAllListeners('SIGHUP')
+    agent.close()
+  },
+}
+
+/** @param {any} answer */
+function leave (answer) {
+  if (answer.version) process.stdout.write(`${require('../../package.json').version}\n`)
+  else if (answer.usage) throw new UsageError(answer.usage)
+  else if (answer.err) {
+    const { code, message, ...details } = answer.err
+    throw new CountersignError(code, message, details)
+  }
+}
+
+module.exports = command

@@ -1,0 +1,66 @@
+'use strict'
+/** `countersign check`: is this rules file right, and which rule would a process get? */
+
+const { CountersignError } = require('../errors')
+const { native } = require('../load')
+const { EXIT, UsageError } = require('./exit')
+const { printJson, printable } = require('./print')
+
+/** @type {import('./main').Command} */
+const command = {
+  summary: 'Check a rules file, and tell which rule a process would get',
+  usage: 'RULES [--as-pid PID]',
+  options: {
+    'as-pid': { type: 'string', value: 'PID', help: 'a running process: which rule it gets, and why not an earlier one' },
+  },
+  run ({ values, positionals, json }) {
+    if (positionals.length !== 1) throw new UsageError('expected one rules file')
+    const [file] = positionals
+    const checked = unwrap(native.checkRules(file))
+    const pid = values['as-pid']
+    if (pid === undefined) {
+      if (json) printJson({ file, ...checked })
+      else printRules(file, checked)
+      return EXIT.OK
+    }
+    if (!/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
+    const explained = unwrap(native.explainRules(file, Number(pid)))
+    if (json) printJson({ file, pid: Number(pid), ...explained })
+    else printExplanation(pid, explained)
+    return explained.winner === null ? EXIT.DENIED : EXIT.OK
+  },
+}
+
+/** @param {string} text */
+function unwrap (text) {
+  const { ok, err } = JSON.parse(text)
+  if (!err) return ok
+  const { code, message, ...details } = err
+  throw new CountersignError(code, message, details)
+}
+
+/**
+ * @param {string} file
+ * @param {{ rules: any[], warnings: string[], findings: string[] }} checked
+ */
+function printRules (file, { rules, warnings, findings }) {
+  process.stdout.write(`${printable(file)}: ${rules.length} rule${rules.length === 1 ? '' : 's'}, in this order:\n`)
+  for (const { rule, line, identity, match } of rules) {
+    process.stdout.write(`  ${rule}. line ${line}: ${printable(identity)} for ${printable(match)}\n`)
+  }
+  for (const text of [...warnings, ...findings]) process.stdout.write(`warning: ${printable(text)}\n`)
+}
+
+/**
+ * @param {string} pid
+ * @param {{ verdicts: any[], winner: number | null }} explained
+ */
+function printExplanation (pid, { verdicts, winner }) {
+  for (const { rule, line, identity, denied } of verdicts) {
+    const why = denied ? `no: ${denied.field}: expected ${denied.expected}, the process has ${denied.actual}` : rule === winner ? 'yes: this is the one' : 'would match, but an earlier rule did'
+    process.stdout.write(`  ${rule}. line ${line}: ${printable(identity)}: ${printable(why)}\n`)
+  }
+  process.stdout.write(winner === null ? `process ${pid} gets no rule: E_NO_MATCH\n` : `process ${pid} gets rule ${winner}\n`)
+}
+
+module.exports = command

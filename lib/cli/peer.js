@@ -1,0 +1,64 @@
+'use strict'
+/** `countersign peer`: who listens at a socket? */
+
+const { connect } = require('node:net')
+const { CountersignError } = require('../errors')
+const { getPeerProcess } = require('../peer')
+const { UsageError } = require('./exit')
+const { printJson, printPairs } = require('./print')
+
+/** @type {import('./main').Command} */
+const command = {
+  summary: 'Tell who listens at a Unix socket',
+  usage: 'SOCKET [--sha256]',
+  options: {
+    sha256: { type: 'boolean', help: 'hash the executable too' },
+    timeout: { type: 'string', value: 'MS', help: 'milliseconds to connect within (default 5000)' },
+  },
+  async run ({ values, positionals, json }) {
+    if (positionals.length !== 1) throw new UsageError('expected one socket path')
+    const timeout = values.timeout ?? '5000'
+    if (!/^[1-9]\d{0,8}$/.test(timeout)) throw new UsageError(`--timeout: expected milliseconds, got ${JSON.stringify(timeout)}`)
+    const [path] = positionals
+    const socket = await connected(path, Number(timeout))
+    try {
+      const peer = getPeerProcess(socket, { sha256: values.sha256 ?? false })
+      if (json) return printJson({ path, ...peer })
+      printPairs([
+        ['pid', peer.pid], ['uid', peer.uid], ['gid', peer.gid], ['groups', peer.groups?.join(' ') || undefined],
+        ['label', peer.securityLabel], ['process', peer.process], ['exe', peer.exe],
+        ['exe in doubt', peer.exeDoubt && `${peer.exeDoubt.path ?? 'unknown'} (${peer.exeDoubt.reason})`],
+        ['sha256', peer.exeSha256], ['started', peer.startTime], ['cgroup', peer.cgroup],
+      ])
+    } finally {
+      socket.destroy()
+    }
+  },
+}
+
+/**
+ * @param {string} path
+ * @param {number} timeout
+ * @returns {Promise<import('node:net').Socket>}
+ */
+function connected (path, timeout) {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path })
+    const timer = setTimeout(() => {
+      socket.destroy()
+      reject(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path }))
+    }, timeout)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.on('error', () => {})
+      resolve(socket)
+    })
+    socket.once('error', (error) => {
+      clearTimeout(timer)
+      const missing = /** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT'
+      reject(new CountersignError(missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED', missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, cause: error }))
+    })
+  })
+}
+
+module.exports = command

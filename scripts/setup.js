@@ -1,0 +1,57 @@
+'use strict'
+/** Makes a checkout ready to run: the packages the build needs, then the addon when it is missing or out of date. */
+
+const { execFileSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+
+/** What the addon is made of. */
+const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates/countersign/Cargo.toml', 'crates/countersign/src']
+
+/** @param {string} text */
+const say = (text) => process.stdout.write(`\n# ${text}\n`)
+
+/** The newest change below a path, in milliseconds. */
+function newest (target) {
+  const stat = fs.statSync(target)
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return fs.readdirSync(target).reduce((latest, name) => Math.max(latest, newest(path.join(target, name))), stat.mtimeMs)
+}
+
+function addonIsCurrent () {
+  const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'))
+  if (addons.length === 0) return false
+  const built = Math.min(...addons.map((name) => fs.statSync(path.join(root, name)).mtimeMs))
+  return SOURCES.every((source) => newest(path.join(root, source)) <= built)
+}
+
+function requireCommand (command, why) {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' })
+  } catch {
+    process.stderr.write(`${command} is needed ${why}, and cannot be run\n`)
+    process.exit(1)
+  }
+}
+
+function setUp () {
+  const major = process.versions.node.split('.').map(Number)
+  if (major[0] < 20 || (major[0] === 20 && major[1] < 19)) {
+    process.stderr.write(`Node.js 20.19 or newer is needed, this is ${process.version}\n`)
+    process.exit(1)
+  }
+  if (!fs.existsSync(path.join(root, 'node_modules', '.package-lock.json'))) {
+    say('packages the build needs: npm ci')
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+  }
+  if (!addonIsCurrent()) {
+    requireCommand('cargo', 'to build the addon (https://rustup.rs)')
+    requireCommand('cc', 'to link the addon')
+    say('the addon: cargo build --release (once; a minute or two)')
+    require('./build').build()
+  }
+}
+
+module.exports = { setUp, say, root }
