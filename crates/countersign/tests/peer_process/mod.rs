@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Runs in the started process: connects, then does as its standard input says, one line each.
+/// Runs in the started process: connects, then becomes what its standard input says, or ends with it.
 #[test]
 fn act() {
     let Ok(path) = std::env::var("PEER_PROCESS_CONNECT") else {
@@ -25,7 +25,7 @@ fn act() {
         .collect();
     let mut stream = UnixStream::connect(path).unwrap();
     stream.write_all(b"!").unwrap();
-    for line in std::io::stdin().lines() {
+    if let Some(line) = std::io::stdin().lines().next() {
         let line = line.unwrap();
         let (verb, program) = line.split_once(' ').unwrap();
         if verb == "keep" {
@@ -147,7 +147,7 @@ impl Connected {
             program.display()
         )
         .unwrap();
-        let name = &program.file_name().unwrap().to_str().unwrap()[..];
+        let name = program.file_name().unwrap().to_str().unwrap();
         let comm = format!("/proc/{}/comm", self.child.id());
         wait_until(|| fs::read_to_string(&comm).unwrap().trim() == &name[..name.len().min(15)]);
     }
