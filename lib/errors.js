@@ -1,0 +1,53 @@
+'use strict'
+/** The one error class, and how a native error becomes one. */
+
+const { getSystemErrorName } = require('node:util')
+
+const brand = Symbol.for('countersign.error')
+
+class CountersignError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   * @param {{ cause?: unknown, [detail: string]: unknown }} [details]
+   */
+  constructor (code, message, details) {
+    const { cause, ...rest } = details ?? {}
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    Object.assign(this, rest)
+  }
+
+  get [brand] () { return true }
+
+  /**
+   * Works across copies of the package, where `instanceof` does not.
+   * @param {unknown} value
+   */
+  static is (value) {
+    return typeof value === 'object' && value !== null && /** @type {any} */ (value)[brand] === true
+  }
+}
+Object.defineProperty(CountersignError.prototype, 'name', { value: 'CountersignError', writable: true, configurable: true })
+
+/**
+ * An error that came over the border as JSON text.
+ * @param {string} text
+ */
+function fromNative (text) {
+  const { code, message, errno, ...details } = JSON.parse(text)
+  if (typeof errno !== 'number') return new CountersignError(code, message, details)
+  const name = getSystemErrorName(-errno)
+  const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
+  return new CountersignError(code, message, { ...details, errno: -errno, syscallError: name, cause })
+}
+
+/**
+ * @param {string} message
+ * @param {{ cause?: unknown, [detail: string]: unknown }} [details]
+ */
+function invalidArgument (message, details) {
+  return new CountersignError('ERR_INVALID_ARGUMENT', message, details)
+}
+
+module.exports = { CountersignError, fromNative, invalidArgument }

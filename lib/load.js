@@ -1,0 +1,86 @@
+'use strict'
+/**
+ * Finds and loads the native addon. A library that people trust with identities must not load whatever an environment
+ * variable points to, nor start a child process to find out where it runs: there is one table, and nothing else.
+ */
+
+const { version } = require('../package.json')
+
+/** What the addon must say of itself: the JavaScript of one release never runs on the native code of another. */
+const EXPECTED = version
+
+/** @typedef {typeof import('../native')} Native */
+
+/**
+ * Static requests, so that bundlers and packagers see them.
+ * @type {Record<string, { file: string, package: string, local: () => Native, installed: () => Native }>}
+ */
+const ADDONS = {
+  'linux-x64-gnu': {
+    file: 'countersign.linux-x64-gnu.node',
+    package: '@countersign/linux-x64-gnu',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.linux-x64-gnu.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/linux-x64-gnu'),
+  },
+}
+
+/** The C library, told by the process itself. */
+function libc () {
+  if (process.platform !== 'linux') return undefined
+  const { report } = process
+  if (!report) return 'gnu'
+  // The report would otherwise look up the names of open sockets' peers.
+  const before = report.excludeNetwork
+  report.excludeNetwork = true
+  try {
+    const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (report.getReport())
+    return header.glibcVersionRuntime ? 'gnu' : 'musl'
+  } finally {
+    report.excludeNetwork = before
+  }
+}
+
+function load () {
+  const attempts = []
+  const c = libc()
+  const target = [process.platform, process.arch, c].filter(Boolean).join('-')
+  const addon = ADDONS[target]
+  for (const [name, request] of addon ? /** @type {const} */ ([[`./${addon.file}`, addon.local], [addon.package, addon.installed]]) : []) {
+    try {
+      const native = request()
+      const found = native.version()
+      if (found === EXPECTED) return native
+      attempts.push(new Error(`${name}: is version ${found}, ${EXPECTED} is needed`))
+    } catch (error) {
+      attempts.push(new Error(`${name}: ${/** @type {Error} */ (error).message.split('\n')[0]}`, { cause: error }))
+    }
+  }
+  throw unavailable(target, c, addon, attempts)
+}
+
+/**
+ * @param {string} target
+ * @param {string | undefined} c
+ * @param {{ package: string } | undefined} addon
+ * @param {Error[]} attempts
+ */
+function unavailable (target, c, addon, attempts) {
+  const { CountersignError } = require('./errors')
+  const where = `platform ${process.platform}, arch ${process.arch}${c ? `, libc ${c}` : ''}, Node.js ${process.version}`
+  const lines = [`countersign: no native addon for ${target} (${where})`]
+  for (const attempt of attempts) lines.push(`  tried ${attempt.message}`)
+  if (addon) {
+    lines.push(`  fix: npm install --include=optional ${addon.package}@${EXPECTED}`)
+    lines.push('       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install again)')
+    lines.push('       in a checkout: npm run build')
+  } else {
+    lines.push(`  supported: ${Object.keys(ADDONS).join(', ')}`)
+  }
+  return new CountersignError('ERR_NATIVE_UNAVAILABLE', lines.join('\n'), {
+    cause: new AggregateError(attempts, 'every attempt to load the native addon failed'),
+  })
+}
+
+module.exports = { native: load() }

@@ -1,0 +1,184 @@
+'use strict'
+/** Who is at the other end of a local socket. */
+
+const { CountersignError, fromNative, invalidArgument } = require('./errors')
+const { descriptorOf } = require('./descriptor')
+const { native } = require('./load')
+const { compilePolicy } = require('./policy')
+
+/** Words the addon writes: flags, pid, uid, gid, the number of groups, the groups. */
+const words = new Uint32Array(5 + 64)
+const PID = 1
+const UID = 2
+const GID = 4
+const GROUPS = 8
+const MORE = 16
+
+/** @param {unknown} target */
+function getPeerCredentials (target) {
+  const fd = descriptorOf(target)
+  const error = native.peerCredentials(fd, words)
+  if (error !== null && error !== undefined) throw peerError(error)
+  const flags = words[0]
+  if (flags & MORE) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
+  let groups
+  if (flags & GROUPS) {
+    const count = words[4]
+    groups = new Array(count)
+    for (let index = 0; index < count; index++) groups[index] = words[5 + index]
+    Object.freeze(groups)
+  }
+  return Object.freeze({
+    pid: flags & PID ? words[1] : undefined,
+    uid: flags & UID ? words[2] : undefined,
+    gid: flags & GID ? words[3] : undefined,
+    groups,
+    securityLabel: undefined,
+  })
+}
+
+/**
+ * @param {unknown} target
+ * @param {{ sha256?: boolean }} [options]
+ */
+function getPeerProcess (target, options) {
+  const { sha256 = false } = options ?? {}
+  if (typeof sha256 !== 'boolean') throw invalidArgument('options.sha256: expected a boolean')
+  return peerProcess(descriptorOf(target), sha256)
+}
+
+/**
+ * @param {unknown} target
+ * @param {import('../index').PeerPolicy | import('../index').PeerPolicy[] | ((peer: import('../index').PeerProcess) => boolean)} policy
+ */
+function authorizePeer (target, policy) {
+  const judge = compilePolicy(policy)
+  return judge(descriptorOf(target))
+}
+
+/**
+ * @param {number} fd
+ * @param {boolean} [sha256]
+ */
+function peerProcess (fd, sha256 = false) {
+  return toProcess(unwrap(native.peerProcess(fd, sha256)))
+}
+
+/** @param {string} text */
+function unwrap (text) {
+  const { ok, err } = JSON.parse(text)
+  if (err) throw peerError(JSON.stringify(err))
+  return ok
+}
+
+/** @param {string} text */
+function peerError (text) {
+  const error = fromNative(text)
+  // The frames of this file say nothing to the caller.
+  Error.captureStackTrace?.(error, peerError)
+  return error
+}
+
+/** @param {any} value */
+function toCredentials ({ pid, uid, gid, groups, securityLabel }) {
+  return Object.freeze({
+    pid: pid ?? undefined,
+    uid: uid ?? undefined,
+    gid: gid ?? undefined,
+    groups: groups ? Object.freeze(groups) : undefined,
+    securityLabel: securityLabel ?? undefined,
+  })
+}
+
+/** @param {any} value */
+function toProcess (value) {
+  return Object.freeze({
+    ...toCredentials(value),
+    exe: value.exe ?? undefined,
+    exeDoubt: value.exeDoubt ? Object.freeze({ reason: value.exeDoubt.reason, path: value.exeDoubt.path ?? undefined }) : undefined,
+    exeSha256: value.exeSha256 ?? undefined,
+    process: value.process ?? undefined,
+    startTime: value.startTime == null ? undefined : new Date(value.startTime),
+    cgroup: value.cgroup ?? undefined,
+  })
+}
+
+/**
+ * Connect, and hand the socket over only when the process that listens there is the right one.
+ * @param {string} path
+ * @param {any} policy
+ * @param {{ signal?: AbortSignal, timeout?: number | null, allowHalfOpen?: boolean }} [options]
+ * @returns {Promise<import('node:net').Socket>}
+ */
+async function connectVerified (path, policy, options) {
+  const { signal, timeout = 5000, allowHalfOpen = false } = options ?? {}
+  const { checkPath, checkTimeout, checkSignal } = require('./options')
+  checkPath(path, 'path')
+  checkTimeout(timeout, 'options.timeout')
+  checkSignal(signal, 'options.signal')
+  const judge = compilePolicy(policy)
+  signal?.throwIfAborted()
+  const { connect } = require('node:net')
+  // Paused from birth: an impostor's bytes are never taken for anything.
+  const socket = connect({ path, allowHalfOpen })
+  let timer
+  /** @type {(() => void) | undefined} */
+  let onAbort
+  const outcome = await new Promise((resolve) => {
+    socket.once('connect', () => {
+      try {
+        judge(descriptorOf(socket))
+        resolve(socket)
+      } catch (error) {
+        resolve(untrusted(path, error))
+      }
+    })
+    socket.once('error', (error) => resolve(connectError(path, error)))
+    if (timeout !== null) {
+      timer = setTimeout(() => resolve(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })), timeout)
+    }
+    if (signal) {
+      onAbort = () => resolve(new Aborted(signal.reason))
+      signal.addEventListener('abort', onAbort, { once: true })
+    }
+  })
+  clearTimeout(timer)
+  if (signal && onAbort) signal.removeEventListener('abort', onAbort)
+  if (outcome === socket) {
+    socket.removeAllListeners('error')
+    return socket
+  }
+  // A late error of a socket nobody has any more must not become an uncaught exception.
+  socket.on('error', () => {})
+  socket.destroy()
+  if (outcome instanceof Aborted) throw outcome.reason
+  Error.captureStackTrace?.(outcome, connectVerified)
+  throw outcome
+}
+
+class Aborted {
+  /** @param {unknown} reason */
+  constructor (reason) { this.reason = reason }
+}
+
+/**
+ * The server is not who it should be, or cannot be told: the one code for both, the reason in `cause`.
+ * @param {string} path
+ * @param {unknown} error
+ */
+function untrusted (path, error) {
+  const { message, field, expected, actual, peer } = /** @type {any} */ (error)
+  return new CountersignError('ERR_UNTRUSTED_SERVER', `not talking to ${path}: ${message}`, { path, field, expected, actual, peer, cause: error })
+}
+
+/**
+ * @param {string} path
+ * @param {NodeJS.ErrnoException} error
+ */
+function connectError (path, error) {
+  const missing = error.code === 'ENOENT'
+  return new CountersignError(missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED',
+    missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, errno: error.errno, cause: error })
+}
+
+module.exports = { getPeerCredentials, getPeerProcess, authorizePeer, connectVerified, peerProcess, toProcess, toCredentials, unwrap, untrusted }

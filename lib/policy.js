@@ -1,0 +1,118 @@
+'use strict'
+/** What a peer must be. A policy that cannot be read exactly is an error: a typo must never widen access. */
+
+const { CountersignError, invalidArgument } = require('./errors')
+const { native } = require('./load')
+
+/** @typedef {import('../index').PeerPolicy} PeerPolicy */
+/** @typedef {import('../index').PeerProcess} PeerProcess */
+
+const MAX_U32 = 0xffffffff
+
+/** @param {unknown} value */
+const id = (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_U32
+/** @param {unknown} value */
+const text = (value) => typeof value === 'string' && value.length > 0 && !value.includes('\0')
+
+/** @type {Record<string, { ok: (value: unknown) => boolean, expected: string }>} */
+const FIELDS = {
+  uid: { ok: id, expected: 'a user id, an integer from 0 to 4294967295' },
+  gid: { ok: id, expected: 'a group id, an integer from 0 to 4294967295' },
+  group: { ok: (value) => id(value) || text(value), expected: 'a group name or a group id' },
+  exe: { ok: text, expected: 'an absolute path, or a directory followed by /*' },
+  exeSha256: { ok: text, expected: '64 hexadecimal digits' },
+  process: { ok: text, expected: 'a process name' },
+  pid: { ok: id, expected: 'a process id' },
+  cgroup: { ok: text, expected: 'a cgroup path, or one followed by /*' },
+  unit: { ok: text, expected: 'the name of a systemd unit' },
+  allowSpoofable: { ok: (value) => typeof value === 'boolean', expected: 'a boolean' },
+}
+
+/**
+ * A judge of descriptors: returns the process it accepted, throws a CountersignError when it accepts nobody there.
+ * @typedef {(fd: number) => PeerProcess} Judge
+ */
+
+/**
+ * @param {unknown} policy
+ * @param {string} [name] what the argument is called, for messages
+ * @returns {Judge}
+ */
+function compilePolicy (policy, name = 'policy') {
+  if (typeof policy === 'function') return functionJudge(/** @type {any} */ (policy), name)
+  const list = Array.isArray(policy) ? policy : [policy]
+  if (list.length === 0) throw invalidArgument(`${name}: an empty list of policies would accept nobody`)
+  list.forEach((item, index) => check(item, list.length > 1 || Array.isArray(policy) ? `${name}[${index}]` : name))
+  const set = native.PolicySet.parse(JSON.stringify(list))
+  if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
+  return (fd) => {
+    const { toProcess, unwrap } = require('./peer')
+    const answer = unwrap(set.authorize(fd))
+    if (answer.denied === undefined) return toProcess(answer)
+    throw denied(answer)
+  }
+}
+
+/**
+ * @param {unknown} policy
+ * @param {string} name
+ */
+function check (policy, name) {
+  if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) {
+    throw invalidArgument(`${name}: expected an object, a list of objects or a function`)
+  }
+  // Every own property counts, also one that is not enumerable or a symbol: what was written must be understood.
+  const keys = Reflect.ownKeys(policy)
+  if (Object.getPrototypeOf(policy) !== Object.prototype && Object.getPrototypeOf(policy) !== null) {
+    throw invalidArgument(`${name}: expected a plain object`)
+  }
+  for (const key of keys) {
+    const field = typeof key === 'string' && Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
+    if (!field) {
+      throw invalidArgument(`${name}: unknown key ${JSON.stringify(String(key))} (known: ${Object.keys(FIELDS).join(', ')})`)
+    }
+    const value = /** @type {Record<string, unknown>} */ (policy)[/** @type {string} */ (key)]
+    if (!field.ok(value)) {
+      const got = value === undefined ? 'undefined (a condition that is not there must not be written down)' : JSON.stringify(value) ?? typeof value
+      throw invalidArgument(`${name}.${String(key)}: expected ${field.expected}, got ${got}`)
+    }
+  }
+}
+
+/**
+ * @param {(peer: PeerProcess) => unknown} accepts
+ * @param {string} name
+ * @returns {Judge}
+ */
+function functionJudge (accepts, name) {
+  return (fd) => {
+    const { peerProcess } = require('./peer')
+    const peer = peerProcess(fd)
+    let verdict
+    try {
+      verdict = accepts(peer)
+    } catch (cause) {
+      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${cause instanceof Error ? cause.message : String(cause)}`, { field: 'function', peer, cause })
+    }
+    if (verdict === true) return peer
+    if (verdict === false) throw new CountersignError('ERR_PEER_DENIED', `the ${name} function refused the peer (${describe(peer)})`, { field: 'function', peer })
+    // A promise is truthy: taking it for "yes" would let everybody in.
+    if (typeof (/** @type {any} */ (verdict)?.then) === 'function') Promise.resolve(verdict).catch(() => {})
+    throw new CountersignError('ERR_PEER_DENIED', `the ${name} function must return true or false at once, it returned ${typeof (/** @type {any} */ (verdict)?.then) === 'function' ? 'a promise' : typeof verdict}`, { field: 'function', peer })
+  }
+}
+
+/** @param {{ pid?: number, uid?: number, gid?: number }} peer */
+function describe (peer) {
+  return ['pid', 'uid', 'gid'].map((key) => `${key} ${/** @type {any} */ (peer)[key] ?? 'unknown'}`).join(', ')
+}
+
+/** @param {{ denied: { field: string, expected: string, actual: string }[], credentials: any }} answer */
+function denied ({ denied: denials, credentials }) {
+  const said = denials.map(({ field, expected, actual }) => `${field}: expected ${expected}, peer has ${actual}`)
+  const message = `the peer (${describe(credentials)}) was refused: ${said.join('; ')}`
+  const { field, expected, actual } = denials[0]
+  return new CountersignError('ERR_PEER_DENIED', message, { field, expected, actual, denials, peer: require('./peer').toCredentials(credentials) })
+}
+
+module.exports = { compilePolicy, describe }

@@ -1,0 +1,248 @@
+'use strict'
+/** Who am I: the identity-by-PID client. */
+
+const { CountersignError, fromNative, invalidArgument } = require('./errors')
+const { Identity, buildIdentity } = require('./identity')
+const { native } = require('./load')
+const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
+const { compilePolicy } = require('./policy')
+const { writeRequest } = require('./runner')
+
+const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
+const DEFAULT_TIMEOUT = 5000
+
+/** What a call that ended without an identity ended with. */
+class Failure {
+  /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
+  constructor (value) { this.value = value }
+
+  toError () {
+    return typeof this.value === 'string' ? fromNative(this.value) : this.value
+  }
+
+  /** The socket is not there yet, or nobody listens on it yet. */
+  get notThereYet () {
+    if (typeof this.value !== 'string') return false
+    const { code, errno } = JSON.parse(this.value)
+    return code === 'ERR_SOCKET_NOT_FOUND' || (code === 'ERR_CONNECTION_FAILED' && errno === ECONNREFUSED)
+  }
+}
+const { ECONNREFUSED } = require('node:os').constants.errno
+
+/**
+ * The calls in flight, by the key the addon gave them.
+ * @type {Map<number, (outcome: Identity | Failure) => void>}
+ */
+const waiting = new Map()
+
+/**
+ * Called by the addon once for each call, with nothing but the key for one that was taken back, one value for one
+ * that failed, and the values of an identity.
+ * @param {number} key
+ * @param {any} [a]
+ */
+function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
+  const resolve = waiting.get(key)
+  if (resolve === undefined) return
+  waiting.delete(key)
+  if (arguments.length > 2) return resolve(buildIdentity(a, b, c, d, e, f, g, h, i, j, k, l, m))
+  resolve(new Failure(arguments.length === 1 ? undefined : a))
+}
+
+let attached = false
+function attach () {
+  if (typeof native.identityStart !== 'function') {
+    throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `identity-by-PID needs Unix sockets with peer credentials; ${process.platform} has none`)
+  }
+  // Bun exports the symbols of libuv and aborts the process when one is called.
+  const problem = native.attach(settle, process.versions.bun === undefined)
+  if (problem) throw new CountersignError('ERR_NATIVE_UNAVAILABLE', `the native event loop cannot be set up: ${problem}`)
+  attached = true
+}
+
+const CLIENT_OPTIONS = ['socketPath', 'timeout', 'expectServer', 'verifySelf', 'retry']
+const CALL_OPTIONS = ['runner', 'signal', 'timeout']
+const SYNC_OPTIONS = ['runner', 'timeout']
+
+class IdentityClient {
+  #guard
+  #verifySelf
+  #retry
+
+  /** @param {import('../index').IdentityClientOptions} [options] */
+  constructor (options) {
+    const { socketPath, timeout = DEFAULT_TIMEOUT, expectServer, verifySelf = false, retry = false } = checkOptions(options, CLIENT_OPTIONS, 'options')
+    this.socketPath = checkPath(socketPath ?? (process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH), socketPath === undefined ? 'WHOAMI_SOCKET' : 'options.socketPath')
+    this.timeout = checkTimeout(timeout, 'options.timeout')
+    if (typeof verifySelf !== 'boolean') throw invalidArgument('options.verifySelf: expected a boolean')
+    this.#verifySelf = verifySelf
+    if (typeof retry !== 'boolean') throw invalidArgument('options.retry: expected a boolean')
+    this.#retry = retry
+    // A policy that was meant and is missing must not mean "anybody".
+    if (options && 'expectServer' in options && expectServer === undefined) {
+      throw invalidArgument('options.expectServer: is undefined; leave it out to talk to any server')
+    }
+    this.#guard = expectServer === undefined ? undefined : guardOf(expectServer, this.socketPath)
+    Object.freeze(this)
+  }
+
+  /**
+   * @param {import('../index').GetIdentityOptions} [options]
+   * @returns {Promise<Identity>}
+   */
+  async getIdentity (options) {
+    let { runner, signal, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
+    timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
+    checkSignal(signal, 'options.signal')
+    const request = writeRequest(runner)
+    signal?.throwIfAborted()
+    if (!attached) attach()
+    const outcome = this.#retry ? await this.#persist(request, timeout, signal) : await this.#attempt(request, timeout, signal)
+    if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
+    if (outcome.value === undefined && signal?.aborted) throw signal.reason
+    throw outcome.toError()
+  }
+
+  /**
+   * The same, blocking the thread.
+   * @param {import('../index').GetIdentitySyncOptions} [options]
+   */
+  getIdentitySync (options) {
+    let { runner, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, SYNC_OPTIONS, 'options')
+    timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
+    const request = writeRequest(runner)
+    if (!attached) attach()
+    const deadline = timeout === null ? Infinity : performance.now() + timeout
+    for (const pause of pauses()) {
+      const left = deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001)
+      const outcome = native.identitySync(this.socketPath, request, left, buildIdentity, this.#guard)
+      if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
+      const failure = new Failure(outcome)
+      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError()
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
+    }
+  }
+
+  /**
+   * @param {string} request
+   * @param {number | null} timeout
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<Identity | Failure>}
+   */
+  #attempt (request, timeout, signal) {
+    const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#guard)
+    if (typeof key !== 'number') return Promise.resolve(new Failure(key))
+    if (signal === undefined) return new Promise((resolve) => waiting.set(key, resolve))
+    return new Promise((resolve) => {
+      const onAbort = () => native.identityCancel(key) && settle(key)
+      waiting.set(key, (outcome) => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(outcome)
+      })
+      signal.addEventListener('abort', onAbort, { once: true })
+      // The guard may have aborted it.
+      if (signal.aborted) onAbort()
+    })
+  }
+
+  /**
+   * Try again while the socket is not there, within the one deadline.
+   * @param {string} request
+   * @param {number | null} timeout
+   * @param {AbortSignal | undefined} signal
+   */
+  async #persist (request, timeout, signal) {
+    const deadline = timeout === null ? Infinity : performance.now() + timeout
+    for (const pause of pauses()) {
+      const left = deadline === Infinity ? null : Math.max(deadline - performance.now(), 0.001)
+      const outcome = await this.#attempt(request, left, signal)
+      if (outcome instanceof Identity || !outcome.notThereYet || performance.now() + pause >= deadline) return outcome
+      await sleep(pause, signal)
+      if (signal?.aborted) return new Failure(undefined)
+    }
+    throw new Error('unreachable')
+  }
+}
+
+const NO_OPTIONS = Object.freeze({ runner: undefined, signal: undefined, timeout: undefined })
+
+/** Pauses between two looks at a socket that is not there: 10 ms, doubling to 500 ms, with jitter, for ever. */
+function * pauses () {
+  for (let base = 10; ; base = Math.min(base * 2, 500)) yield base * (0.5 + Math.random() / 2)
+}
+
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal | undefined} signal
+ * @returns {Promise<void>}
+ */
+function sleep (milliseconds, signal) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, milliseconds)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}
+
+/**
+ * @param {unknown} policy
+ * @param {string} path
+ * @returns {(fd: number) => unknown}
+ */
+function guardOf (policy, path) {
+  const judge = compilePolicy(policy, 'expectServer')
+  return (fd) => {
+    try {
+      judge(fd)
+      return undefined
+    } catch (error) {
+      return require('./peer').untrusted(path, error)
+    }
+  }
+}
+
+/**
+ * The daemon must have seen this very process.
+ * @param {Identity} identity
+ */
+function verified (identity) {
+  const self = { pid: process.pid, uid: process.geteuid?.(), gid: process.getegid?.() }
+  for (const field of /** @type {const} */ (['pid', 'uid', 'gid'])) {
+    const expected = self[field]
+    const actual = identity.runner[field]
+    if (actual !== expected) {
+      throw new CountersignError('ERR_IDENTITY_MISMATCH', `the answer is about another process: ${field} is ${actual ?? 'absent'}, ours is ${expected}`, { field, expected, actual })
+    }
+  }
+  return identity
+}
+
+/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
+function split (options) {
+  if (options === undefined) return { client: undefined, call: undefined }
+  checkOptions(options, [...CLIENT_OPTIONS, ...CALL_OPTIONS], 'options')
+  /** @type {Record<string, unknown>} */
+  const client = {}
+  /** @type {Record<string, unknown>} */
+  const call = {}
+  for (const [key, value] of Object.entries(options)) (CLIENT_OPTIONS.includes(key) ? client : call)[key] = value
+  return { client, call }
+}
+
+/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
+async function getIdentity (options) {
+  const { client, call } = split(options)
+  return new IdentityClient(client).getIdentity(call)
+}
+
+/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentitySyncOptions} [options] */
+function getIdentitySync (options) {
+  const { client, call } = split(options)
+  return new IdentityClient(client).getIdentitySync(call)
+}
+
+module.exports = { IdentityClient, getIdentity, getIdentitySync, DEFAULT_SOCKET_PATH }

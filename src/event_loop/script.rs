@@ -1,0 +1,171 @@
+//! Calling back into JavaScript from the event loop: scopes, strings, and one call per result.
+
+use std::ptr;
+
+use countersign::whoami::{Identity, WhoamiError};
+use napi::sys;
+
+use super::answer;
+
+/// The two functions of the JavaScript side, and the async context they are called in.
+pub struct Script {
+    env: sys::napi_env,
+    settle: sys::napi_ref,
+    resource: sys::napi_ref,
+    context: sys::napi_async_context,
+}
+
+impl Script {
+    /// # Safety
+    /// `env` is the environment of the calling thread, and `settle` a live function of it.
+    pub unsafe fn new(env: sys::napi_env, settle: sys::napi_value) -> Option<Script> {
+        let mut script = Script { env, settle: ptr::null_mut(), resource: ptr::null_mut(), context: ptr::null_mut() };
+        let (mut name, mut object) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the caller's promise; every out-pointer outlives its call.
+        let ok = unsafe {
+            sys::napi_create_reference(env, settle, 1, &mut script.settle) == 0
+                && sys::napi_create_string_utf8(env, c"countersign".as_ptr(), 11, &mut name) == 0
+                && sys::napi_create_object(env, &mut object) == 0
+                && sys::napi_async_init(env, object, name, &mut script.context) == 0
+                && sys::napi_create_reference(env, object, 1, &mut script.resource) == 0
+        };
+        ok.then_some(script)
+    }
+
+    /// Run `f` inside a handle scope and a callback scope: when it closes, the promise reactions run.
+    ///
+    /// # Safety
+    /// The calling thread is the environment's, no exception is pending, and the environment is not being torn down.
+    pub unsafe fn scoped(&self, f: impl FnOnce()) {
+        // SAFETY: the caller's promise; scopes are closed in the reverse order of their opening.
+        unsafe {
+            let (mut handles, mut callback, mut resource) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            if sys::napi_open_handle_scope(self.env, &mut handles) != 0 {
+                return;
+            }
+            sys::napi_get_reference_value(self.env, self.resource, &mut resource);
+            let opened = sys::napi_open_callback_scope(self.env, resource, self.context, &mut callback) == 0;
+            f();
+            if opened {
+                sys::napi_close_callback_scope(self.env, callback);
+            }
+            sys::napi_close_handle_scope(self.env, handles);
+        }
+    }
+
+    /// Hand the outcome of one call to JavaScript: `settle(key, ...)`.
+    ///
+    /// # Safety
+    /// As for [`Script::scoped`], inside a handle scope.
+    pub unsafe fn settle(&self, key: u64, outcome: Option<Result<Identity, WhoamiError>>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let key = answer::number(self.env, key as f64);
+            match outcome {
+                Some(Ok(identity)) => {
+                    let values = answer::identity_arguments(self.env, &identity);
+                    let mut all = [key; 1 + answer::IDENTITY_ARGUMENTS];
+                    all[1..].copy_from_slice(&values);
+                    self.call(&all);
+                }
+                Some(Err(error)) => self.call(&[key, answer::error_text(self.env, &error)]),
+                None => self.call(&[key]),
+            }
+        }
+    }
+
+    /// Hand over an error that JavaScript itself made (a guard's refusal).
+    ///
+    /// # Safety
+    /// As for [`Script::settle`]; `error` is a live value.
+    pub unsafe fn settle_with(&self, key: u64, error: sys::napi_value) {
+        // SAFETY: the caller's promise.
+        unsafe { self.call(&[answer::number(self.env, key as f64), error]) }
+    }
+
+    unsafe fn call(&self, arguments: &[sys::napi_value]) {
+        // SAFETY: the caller's promise. `settle` is ours and does not throw; should it, the exception is left
+        // pending for the host to report when the callback scope closes.
+        unsafe {
+            let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            sys::napi_get_reference_value(self.env, self.settle, &mut function);
+            sys::napi_get_undefined(self.env, &mut this);
+            sys::napi_call_function(self.env, this, function, arguments.len(), arguments.as_ptr(), &mut result);
+        }
+    }
+
+    /// Ask a guard that was kept.
+    ///
+    /// # Safety
+    /// As for [`Script::settle`].
+    pub unsafe fn ask_guard(&self, guard: &Guard, descriptor: i32) -> Option<sys::napi_value> {
+        let mut function = ptr::null_mut();
+        // SAFETY: the caller's promise; a Guard holds its reference.
+        unsafe {
+            sys::napi_get_reference_value(self.env, guard.function, &mut function);
+            ask(self.env, function, descriptor)
+        }
+    }
+
+    /// # Safety
+    /// The calling thread is the environment's.
+    pub unsafe fn release(&self) {
+        // SAFETY: the caller's promise; nothing uses the references afterwards.
+        unsafe {
+            sys::napi_async_destroy(self.env, self.context);
+            sys::napi_delete_reference(self.env, self.resource);
+            sys::napi_delete_reference(self.env, self.settle);
+        }
+    }
+
+    pub fn env(&self) -> sys::napi_env {
+        self.env
+    }
+}
+
+/// Ask a guard whether this descriptor's peer may be talked to. `None`: yes; else the value to fail with.
+///
+/// # Safety
+/// Inside a handle scope of the environment's thread; `guard` is a live function.
+pub unsafe fn ask(env: sys::napi_env, guard: sys::napi_value, descriptor: i32) -> Option<sys::napi_value> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (mut this, mut verdict) = (ptr::null_mut(), ptr::null_mut());
+        sys::napi_get_undefined(env, &mut this);
+        let argument = answer::number(env, f64::from(descriptor));
+        if sys::napi_call_function(env, this, guard, 1, &argument, &mut verdict) != 0 {
+            // The guard threw: nobody vouched for the server. What it threw is the reason.
+            let mut thrown = ptr::null_mut();
+            sys::napi_get_and_clear_last_exception(env, &mut thrown);
+            return Some(thrown);
+        }
+        let mut kind = 0;
+        sys::napi_typeof(env, verdict, &mut kind);
+        (kind != sys::ValueType::napi_undefined).then_some(verdict)
+    }
+}
+
+/// A guard, kept alive while its call is in flight.
+pub struct Guard {
+    env: sys::napi_env,
+    function: sys::napi_ref,
+}
+
+impl Guard {
+    /// # Safety
+    /// `env` is the environment of the calling thread, and `function` a live function of it.
+    pub unsafe fn new(env: sys::napi_env, function: sys::napi_value) -> Guard {
+        let mut reference = ptr::null_mut();
+        // SAFETY: the caller's promise.
+        unsafe { sys::napi_create_reference(env, function, 1, &mut reference) };
+        Guard { env, function: reference }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // SAFETY: a guard lives in the call table of its environment's thread and is dropped there, before the
+        // environment is gone (the clean-up hook empties the table).
+        unsafe { sys::napi_delete_reference(self.env, self.function) };
+    }
+}

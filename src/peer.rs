@@ -1,0 +1,235 @@
+//! Who is at the other end of a local socket, for JavaScript.
+
+use std::sync::Arc;
+
+use countersign::peer::{
+    self, Denied, Examination, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy, PeerProcess, PolicyError, RawSocket,
+};
+use napi::bindgen_prelude::{Either, Uint32ArraySlice};
+use napi_derive::napi;
+use serde_json::{Value, json};
+
+use crate::event_loop::answer;
+
+/// How many words `peerCredentials` may write: flags, pid, uid, gid, the number of groups, and that many groups.
+const HEAD: usize = 5;
+const HAS_PID: u32 = 1;
+const HAS_UID: u32 = 2;
+const HAS_GID: u32 = 4;
+const HAS_GROUPS: u32 = 8;
+/// The groups did not fit, or there is a security label: ask the slow way.
+const MORE: u32 = 16;
+
+/// Write the credentials of a descriptor's peer into `words`; an error comes back as JSON. Building the object is
+/// left to JavaScript, which is far quicker at it.
+#[napi]
+pub fn peer_credentials(socket: i32, mut words: Uint32ArraySlice<'_>) -> Option<String> {
+    let credentials = match peer::credentials_inline(socket as RawSocket) {
+        Ok(credentials) => credentials,
+        Err(error) => return Some(peer_error(&error)),
+    };
+    let mut flags = 0;
+    let words = answer::words(&mut words);
+    if words.len() < HEAD {
+        return Some(peer_error(&PeerError::Unsupported("an array this short")));
+    }
+    for (index, (value, flag)) in
+        [(credentials.pid, HAS_PID), (credentials.uid, HAS_UID), (credentials.gid, HAS_GID)].into_iter().enumerate()
+    {
+        if let Some(value) = value {
+            words[index + 1] = value;
+            flags |= flag;
+        }
+    }
+    if let Some(groups) = &credentials.groups {
+        flags |= HAS_GROUPS;
+        match words.get_mut(HEAD..HEAD + groups.len()) {
+            Some(room) => room.copy_from_slice(groups),
+            None => flags |= MORE,
+        }
+        words[4] = groups.len() as u32;
+    }
+    if credentials.security_label.is_some() {
+        flags |= MORE;
+    }
+    words[0] = flags;
+    None
+}
+
+/// The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`.
+#[napi]
+pub fn peer_credentials_full(socket: i32) -> String {
+    envelope(peer::credentials(socket as RawSocket).map(|credentials| credentials_value(&credentials)))
+}
+
+/// The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too.
+#[napi]
+pub fn peer_process(socket: i32, sha256: bool) -> String {
+    envelope(Peer::of_raw(socket as RawSocket).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
+}
+
+/// A running process by its pid, as JSON text.
+#[napi]
+pub fn process_by_pid(pid: u32, sha256: bool) -> String {
+    envelope(Peer::of_pid(pid).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
+}
+
+/// Policies, checked once and kept.
+#[napi]
+pub struct PolicySet {
+    policies: Arc<Vec<PeerPolicy>>,
+}
+
+#[napi]
+impl PolicySet {
+    /// `text` is a JSON array of policies with names and types already checked; a string is what is wrong.
+    #[napi(ts_return_type = "PolicySet | string")]
+    pub fn parse(text: String) -> Either<PolicySet, String> {
+        match parse_policies(&text) {
+            Ok(policies) => Either::A(PolicySet { policies: Arc::new(policies) }),
+            Err(reason) => Either::B(reason),
+        }
+    }
+
+    /// The process behind a descriptor if one of the policies accepts it, as JSON text; a refusal carries the field
+    /// that failed in each policy.
+    #[napi]
+    pub fn authorize(&self, socket: i32) -> String {
+        envelope(Peer::of_raw(socket as RawSocket).and_then(|peer| self.judge(&peer)))
+    }
+
+    fn judge(&self, peer: &Peer) -> Result<Value, PeerError> {
+        let look = peer.examine();
+        let mut denials = Vec::new();
+        for policy in self.policies.iter() {
+            match look.check(policy)? {
+                Ok(()) => return process_value(peer, &look, policy.exe_sha256.is_some()),
+                Err(denied) => denials.push(denied),
+            }
+        }
+        let denials: Vec<Value> = denials.iter().map(denial_value).collect();
+        Ok(json!({ "denied": denials, "credentials": credentials_value(peer.credentials()) }))
+    }
+}
+
+fn envelope(result: Result<Value, PeerError>) -> String {
+    match result {
+        Ok(value) => json!({ "ok": value }).to_string(),
+        Err(error) => json!({ "err": peer_error_value(&error) }).to_string(),
+    }
+}
+
+fn peer_error(error: &PeerError) -> String {
+    peer_error_value(error).to_string()
+}
+
+fn peer_error_value(error: &PeerError) -> Value {
+    let code = match error {
+        PeerError::Closed => "ERR_CLOSED",
+        PeerError::NotAUnixSocket(_) => "ERR_NOT_A_UNIX_SOCKET",
+        PeerError::Gone => "ERR_PEER_GONE",
+        PeerError::Unsupported(_) => "ERR_UNSUPPORTED_PLATFORM",
+        PeerError::Os { .. } => "ERR_PEER_UNREADABLE",
+    };
+    let errno = match error {
+        PeerError::Os { source, .. } => source.raw_os_error(),
+        _ => None,
+    };
+    json!({ "code": code, "message": error.to_string(), "errno": errno })
+}
+
+fn credentials_value(credentials: &peer::PeerCredentials) -> Value {
+    json!({
+        "pid": credentials.pid,
+        "uid": credentials.uid,
+        "gid": credentials.gid,
+        "groups": credentials.groups,
+        "securityLabel": credentials.security_label,
+    })
+}
+
+/// What one look saw: the facts that were judged are the facts that are told.
+fn process_value(peer: &Peer, look: &Examination<'_>, sha256: bool) -> Result<Value, PeerError> {
+    let process: PeerProcess = look.process()?;
+    let mut value = credentials_value(&process.credentials);
+    value["process"] = json!(process.process);
+    value["startTime"] = json!(process.start_time_ms);
+    value["cgroup"] = json!(process.cgroup);
+    value["exe"] = json!(process.exe.proven().map(|path| path.to_string_lossy()));
+    if let Some(doubt) = process.exe.doubt() {
+        let path = process.exe.printed().map(|path| path.to_string_lossy());
+        value["exeDoubt"] = json!({ "reason": doubt_name(doubt), "path": path });
+    }
+    if sha256 {
+        value["exeSha256"] = json!(peer.exe_sha256()?.map(hex));
+    }
+    Ok(value)
+}
+
+fn doubt_name(doubt: ExeDoubt) -> &'static str {
+    match doubt {
+        ExeDoubt::Deleted => "deleted",
+        ExeDoubt::OtherMount => "other_mount",
+        ExeDoubt::NotHolder => "not_holder",
+        ExeDoubt::Permission => "permission",
+        ExeDoubt::Unsupported => "unsupported",
+    }
+}
+
+fn denial_value(denied: &Denied) -> Value {
+    json!({ "field": field_name(denied.field), "expected": denied.expected, "actual": denied.actual })
+}
+
+/// The name of a policy field in JavaScript.
+fn field_name(field: &str) -> &str {
+    match field {
+        "exe_sha256" => "exeSha256",
+        other => other,
+    }
+}
+
+fn hex(bytes: [u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_policies(text: &str) -> Result<Vec<PeerPolicy>, String> {
+    let Ok(Value::Array(items)) = serde_json::from_str(text) else { return Err("not a list of policies".into()) };
+    let many = items.len() > 1;
+    let parse = |(index, item): (usize, &Value)| {
+        parse_policy(item).map_err(|error| {
+            let text = match error {
+                PolicyError::Spoofable => SPOOFABLE.to_owned(),
+                PolicyError::Invalid { field, reason } => format!("{}: {reason}", field_name(field)),
+                other => other.to_string(),
+            };
+            if many { format!("policy {index}: {text}") } else { text }
+        })
+    };
+    items.iter().enumerate().map(parse).collect()
+}
+
+const SPOOFABLE: &str = "`process` alone proves nothing (a process names itself): add uid, gid, group, exe, exeSha256, \
+                         cgroup or unit, or set allowSpoofable";
+
+fn parse_policy(item: &Value) -> Result<PeerPolicy, PolicyError> {
+    let number = |key: &str| item[key].as_u64().and_then(|number| u32::try_from(number).ok());
+    let text = |key: &str| item[key].as_str();
+    let group = match (number("group"), text("group")) {
+        (Some(gid), _) => Some(Group { gid, name: None }),
+        (None, Some(name)) => Some(Group::named(name)?),
+        (None, None) => None,
+    };
+    PeerPolicy {
+        uid: number("uid"),
+        gid: number("gid"),
+        group,
+        exe: text("exe").map(|path| PathPattern::parse("exe", path)).transpose()?,
+        exe_sha256: text("exeSha256").map(PeerPolicy::parse_sha256).transpose()?,
+        process: text("process").map(str::to_owned),
+        pid: number("pid"),
+        cgroup: text("cgroup").map(|path| PathPattern::parse("cgroup", path)).transpose()?,
+        unit: text("unit").map(str::to_owned),
+        allow_spoofable: item["allowSpoofable"].as_bool().unwrap_or(false),
+    }
+    .validated()
+}
