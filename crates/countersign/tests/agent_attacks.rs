@@ -56,7 +56,8 @@ fn sleep() -> String {
 /// An agent that trusts `sleep` and nobody else.
 fn agent_for_sleep(scene: &Scene) -> Agent {
     let rules = format!("[[rule]]\nidentity = \"TRUSTED\"\nmatch = {{ exe = \"{}\" }}\n", sleep());
-    Agent::start(scene.options(&rules).grace(Duration::from_secs(30)).connection_timeout(Duration::from_secs(60))).unwrap()
+    Agent::start(scene.options(&rules).grace(Duration::from_secs(30)).connection_timeout(Duration::from_secs(60)))
+        .unwrap()
 }
 
 fn ask_now(mut stream: &UnixStream) -> serde_json::Value {

@@ -27,8 +27,23 @@ fn options(args: &[&str]) -> AgentOptions {
 #[test]
 fn every_option_is_understood() {
     let given = options(&[
-        "--rules", "/r", "--socket=/s=x", "--socket-mode", "0660", "--socket-owner", "root", "--socket-group", "7",
-        "--grace-ms", "0", "--max-connections", "10", "--max-connections-per-uid", "5", "--log-format", "json",
+        "--rules",
+        "/r",
+        "--socket=/s=x",
+        "--socket-mode",
+        "0660",
+        "--socket-owner",
+        "root",
+        "--socket-group",
+        "7",
+        "--grace-ms",
+        "0",
+        "--max-connections",
+        "10",
+        "--max-connections-per-uid",
+        "5",
+        "--log-format",
+        "json",
         "--log-level=debug",
     ]);
     assert_eq!(given.rules, RulesSource::File("/r".into()));
@@ -101,10 +116,7 @@ fn rules_nobody_gets_to_are_found() {
         "gid = 5",
     ]);
     let pairs: Vec<_> = found.iter().map(|finding| (finding.rule, finding.earlier, finding.kind)).collect();
-    assert_eq!(
-        pairs,
-        [(1, 0, FindingKind::Shadowed), (4, 3, FindingKind::Duplicate), (6, 5, FindingKind::Shadowed)]
-    );
+    assert_eq!(pairs, [(1, 0, FindingKind::Shadowed), (4, 3, FindingKind::Duplicate), (6, 5, FindingKind::Shadowed)]);
     assert_eq!(found[0].to_string(), "rule 2 (line 4) is never reached, it is narrower than rule 1 (line 1)");
     assert!(rules(&["exe = \"/opt/a\"", "exe = \"/opt/a/*\"", "cgroup = \"/opt/a\""]).is_empty());
 }

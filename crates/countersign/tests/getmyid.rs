@@ -5,7 +5,7 @@
 mod agent_scene;
 
 use agent_scene::{Scene, own_rule};
-use getmyid::{AsyncClient, Client, Identity, GetMyIdError, RunnerRequest};
+use getmyid::{AsyncClient, Client, GetMyIdError, Identity, RunnerRequest};
 
 const ROUNDS: usize = 200;
 
