@@ -231,3 +231,18 @@ fn a_token_file_is_only_its_owners() {
         println!("SKIPPED: a token file of another user (needs root)");
     }
 }
+
+#[test]
+fn the_examples_are_rules() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut read = 0;
+    for example in fs::read_dir(examples).unwrap() {
+        let path = example.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let rules = RuleSet::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+            assert!(rules.lint().is_empty(), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 0);
+}

@@ -47,7 +47,16 @@ pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) 
         Err(error) => {
             let answer = unseen(&error);
             service.count(answer.code);
-            tracing::warn!(target: log::TARGET, %error, code = answer.code.as_str(), "a peer could not be told");
+            let code = answer.code.as_str();
+            match answer.code {
+                // Whoever brings this about can do it thousands of times a second.
+                Code::Busy => {
+                    if let Some(times) = service.exhaustion.note() {
+                        tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be told");
+                    }
+                }
+                _ => tracing::warn!(target: log::TARGET, %error, code, "a peer could not be told"),
+            }
             dismiss(&socket, &answer, buffer);
             return;
         }

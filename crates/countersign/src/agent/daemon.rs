@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::complaint::Complaint;
 use super::dev;
 use super::limits::Limits;
 use super::listener::{ListenError, Listener, SocketAccess};
@@ -55,6 +56,7 @@ impl Agent {
             rules,
             limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
             counters: Counters::default(),
+            exhaustion: Complaint::default(),
             grace: options.grace,
             connection_timeout: options.connection_timeout,
             reload_interval: options.reload_interval,

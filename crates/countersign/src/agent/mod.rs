@@ -27,6 +27,7 @@
 mod arguments;
 mod attestation;
 mod code;
+mod complaint;
 mod connection;
 mod daemon;
 mod dev;

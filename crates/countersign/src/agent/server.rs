@@ -7,8 +7,8 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use super::attestation::is_exhaustion;
 use super::code::Code;
+use super::complaint::Complaint;
 use super::connection::greet;
 use super::limits::Limits;
 use super::log;
@@ -22,14 +22,14 @@ const BATCH: usize = 64;
 const BUFFER: usize = 16 * 1024;
 /// How long a stopping agent waits for what it has begun.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How often the log is told that connections cannot be accepted.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What all connections of one agent share.
 pub(super) struct Service {
     pub(super) rules: RulesInForce,
     pub(super) limits: Arc<Limits>,
     pub(super) counters: Counters,
+    /// The kernel has no descriptors or no memory for us.
+    pub(super) exhaustion: Complaint,
     pub(super) grace: Duration,
     pub(super) connection_timeout: Duration,
     pub(super) reload_interval: Duration,
@@ -48,7 +48,7 @@ impl Service {
 pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce() -> bool) {
     let watch = tokio::spawn(watch_rules(Arc::clone(&service)));
     let mut buffer = vec![0; BUFFER];
-    let mut trouble = Trouble::default();
+    let mut pause = Duration::ZERO;
     loop {
         let readable = tokio::select! {
             biased;
@@ -62,7 +62,11 @@ pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>
             Ok(Queue::Waiting) => tokio::task::yield_now().await,
             Err(errno) => {
                 service.counters.accept_error();
-                let pause = trouble.with(errno);
+                if let Some(times) = service.exhaustion.note() {
+                    let error = std::io::Error::from(errno);
+                    tracing::error!(target: log::TARGET, %error, times, "cannot accept connections");
+                }
+                pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
                 tokio::select! {
                     biased;
                     () = service.stop.notified() => break,
@@ -71,7 +75,7 @@ pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>
                 continue;
             }
         }
-        trouble.is_over();
+        pause = Duration::ZERO;
     }
     watch.abort();
     if withdraw() {
@@ -115,33 +119,6 @@ fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     Ok(socket)
-}
-
-/// Connections that cannot be accepted: ever longer pauses, and a log that is not flooded.
-#[derive(Default)]
-struct Trouble {
-    pause: Duration,
-    times: u64,
-    complained: Option<Instant>,
-}
-
-impl Trouble {
-    fn with(&mut self, errno: Errno) -> Duration {
-        self.pause = (self.pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
-        self.times += 1;
-        if self.complained.is_none_or(|then| then.elapsed() >= COMPLAINT_INTERVAL) {
-            self.complained = Some(Instant::now());
-            let error = std::io::Error::from(errno);
-            let passing = is_exhaustion(&error);
-            tracing::error!(target: log::TARGET, %error, passing, times = self.times, "cannot accept connections");
-            self.times = 0;
-        }
-        self.pause
-    }
-
-    fn is_over(&mut self) {
-        self.pause = Duration::ZERO;
-    }
 }
 
 /// Looks at the rules file time and again, and reads it when it has changed and come to rest.

@@ -325,8 +325,11 @@ impl Peer {
 
 /// Looks for the other end of `socket` among the descriptors of a process.
 fn search(dir: &ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Holding, Errno> {
-    let Ok(Some(other_end)) = sock_diag::peer_inode(socket) else {
-        return Ok(Holding::Not(ExeDoubt::Permission));
+    let other_end = match sock_diag::peer_inode(socket) {
+        Ok(Some(other_end)) => other_end,
+        // Closed: nobody holds it.
+        Ok(None) => return Ok(Holding::Not(ExeDoubt::NotHolder)),
+        Err(_) => return Ok(Holding::Not(ExeDoubt::Permission)),
     };
     let table = FdTable::open(dir, pid)?;
     Ok(match table.find(other_end)? {
@@ -370,3 +373,6 @@ fn os(what: &'static str, errno: Errno) -> PeerError {
         source: io::Error::from(errno),
     }
 }
+
+#[cfg(test)]
+mod tests;

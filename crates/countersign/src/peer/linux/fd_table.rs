@@ -39,7 +39,7 @@ impl FdTable {
 
     /// Which descriptor is this socket? Where the last ones were is tried first; nothing is believed unread.
     pub fn find(&self, inode: u32) -> Result<Option<Link>, Errno> {
-        // Bound first: as the head of the loop the lock would be held throughout, and taken again inside.
+        // In a statement of its own, so that the lock is not held while links are read.
         let guesses = Hints::lock().guesses(self.pid, inode);
         for fd in guesses {
             if self.socket_at(fd)? == Some(inode) {
@@ -186,6 +186,10 @@ mod tests {
         let inode = rustix::fs::fstat(&end).unwrap().st_ino as u32;
         let link = table.find(inode).unwrap().unwrap();
         assert!(table.still_holds(&link));
+        assert_eq!(
+            table.find(inode).unwrap().map(|link| link.fd),
+            Some(link.fd)
+        );
         // Found again by a guess alone.
         assert!(Hints::lock().guesses(pid, inode).contains(&link.fd));
         drop(end);

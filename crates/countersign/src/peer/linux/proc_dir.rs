@@ -145,8 +145,8 @@ pub(super) fn unix_ms_of_ticks(ticks: u64) -> u64 {
 fn proc_speaks_of_our_pids() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
-        let procfs = rustix::fs::statfs("/proc")
-            .is_ok_and(|fs| fs.f_type as i64 == i64::from(libc::PROC_SUPER_MAGIC as u32));
+        let procfs =
+            rustix::fs::statfs("/proc").is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
         let us = rustix::fs::readlinkat(rustix::fs::CWD, "/proc/self", Vec::new());
         procfs
             && us.is_ok_and(|us| {
