@@ -72,6 +72,7 @@ impl Exe {
     }
 
     /// The same path, no longer believed. What was already in doubt keeps its first reason.
+    #[cfg(target_os = "linux")]
     pub(super) fn doubted(self, doubt: ExeDoubt) -> Exe {
         match self {
             Exe::Proven(path) => Exe::Doubtful(path, doubt),
