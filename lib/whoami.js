@@ -11,6 +11,8 @@ const { writeRequest } = require('./runner')
 const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
 const DEFAULT_TIMEOUT = 5000
 
+/** @typedef {InstanceType<typeof Identity>} Me */
+
 /** What a call that ended without an identity ended with. */
 class Failure {
   /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
@@ -31,7 +33,7 @@ const { ECONNREFUSED } = require('node:os').constants.errno
 
 /**
  * The calls in flight, by the key the addon gave them.
- * @type {Map<number, (outcome: Identity | Failure) => void>}
+ * @type {Map<number, (outcome: Me | Failure) => void>}
  */
 const waiting = new Map()
 
@@ -40,6 +42,18 @@ const waiting = new Map()
  * that failed, and the values of an identity.
  * @param {number} key
  * @param {any} [a]
+ * @param {any} [b]
+ * @param {any} [c]
+ * @param {any} [d]
+ * @param {any} [e]
+ * @param {any} [f]
+ * @param {any} [g]
+ * @param {any} [h]
+ * @param {any} [i]
+ * @param {any} [j]
+ * @param {any} [k]
+ * @param {any} [l]
+ * @param {any} [m]
  */
 function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
   const resolve = waiting.get(key)
@@ -88,7 +102,7 @@ class IdentityClient {
 
   /**
    * @param {import('../index').GetIdentityOptions} [options]
-   * @returns {Promise<Identity>}
+   * @returns {Promise<Me>}
    */
   async getIdentity (options) {
     let { runner, signal, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
@@ -115,7 +129,7 @@ class IdentityClient {
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
       const left = deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001)
-      const outcome = native.identitySync(this.socketPath, request, left, buildIdentity, this.#guard)
+      const outcome = native.identitySync(this.socketPath, request, left, /** @type {any} */ (buildIdentity), this.#guard)
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
       if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError()
@@ -127,7 +141,7 @@ class IdentityClient {
    * @param {string} request
    * @param {number | null} timeout
    * @param {AbortSignal | undefined} signal
-   * @returns {Promise<Identity | Failure>}
+   * @returns {Promise<Me | Failure>}
    */
   #attempt (request, timeout, signal) {
     const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#guard)
@@ -207,7 +221,7 @@ function guardOf (policy, path) {
 
 /**
  * The daemon must have seen this very process.
- * @param {Identity} identity
+ * @param {Me} identity
  */
 function verified (identity) {
   const self = { pid: process.pid, uid: process.geteuid?.(), gid: process.getegid?.() }
