@@ -18,8 +18,12 @@ class Failure {
   /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
   constructor (value) { this.value = value }
 
-  toError () {
-    return typeof this.value === 'string' ? fromNative(this.value) : this.value
+  /** @param {number | null} timeout what the whole call was allowed; the addon only knows of the last attempt */
+  toError (timeout) {
+    if (typeof this.value !== 'string') return this.value
+    const error = fromNative(this.value)
+    if (error.code !== 'ERR_TIMEOUT') return error
+    return new CountersignError(error.code, error.message.replace(/within \S+/, `within ${timeout} ms`), { timeout })
   }
 
   /** The socket is not there yet, or nobody listens on it yet. */
@@ -86,7 +90,9 @@ class IdentityClient {
   /** @param {import('../index').IdentityClientOptions} [options] */
   constructor (options) {
     const { socketPath, timeout = DEFAULT_TIMEOUT, expectServer, verifySelf = false, retry = false } = checkOptions(options, CLIENT_OPTIONS, 'options')
-    this.socketPath = checkPath(socketPath ?? (process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH), socketPath === undefined ? 'WHOAMI_SOCKET' : 'options.socketPath')
+    this.socketPath = socketPath === undefined
+      ? checkPath(process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH, 'WHOAMI_SOCKET')
+      : checkPath(socketPath, 'options.socketPath')
     this.timeout = checkTimeout(timeout, 'options.timeout')
     if (typeof verifySelf !== 'boolean') throw invalidArgument('options.verifySelf: expected a boolean')
     this.#verifySelf = verifySelf
@@ -114,7 +120,7 @@ class IdentityClient {
     const outcome = this.#retry ? await this.#persist(request, timeout, signal) : await this.#attempt(request, timeout, signal)
     if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
     if (outcome.value === undefined && signal?.aborted) throw signal.reason
-    throw outcome.toError()
+    throw outcome.toError(timeout)
   }
 
   /**
@@ -132,7 +138,7 @@ class IdentityClient {
       const outcome = native.identitySync(this.socketPath, request, left, /** @type {any} */ (buildIdentity), this.#guard)
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
-      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError()
+      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError(timeout)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
   }
