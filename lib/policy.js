@@ -1,7 +1,7 @@
 'use strict'
 /** What a peer must be. A policy that cannot be read exactly is an error: a typo must never widen access. */
 
-const { CountersignError, invalidArgument } = require('./errors')
+const { CountersignError, invalidArgument, reason } = require('./errors')
 const { native } = require('./load')
 
 /** @typedef {import('../index').PeerPolicy} PeerPolicy */
@@ -92,7 +92,7 @@ function functionJudge (accepts, name) {
     try {
       verdict = accepts(peer)
     } catch (cause) {
-      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${cause instanceof Error ? cause.message : String(cause)}`, { field: 'function', peer, cause })
+      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${reason(cause)}`, { field: 'function', peer, cause })
     }
     if (verdict === true) return peer
     if (verdict === false) throw new CountersignError('ERR_PEER_DENIED', `the ${name} function refused the peer (${describe(peer)})`, { field: 'function', peer })
