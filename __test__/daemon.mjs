@@ -111,7 +111,7 @@ async function play (script, socket, received) {
     socket.on('data', (chunk) => { received[index] += chunk })
     if (script.after !== 'nothing') await once(socket, 'end').catch(() => {})
   }
-  if (script.silent) return
+  if (script.silent) return hold(socket)
   if (script.delay) await new Promise((resolve) => setTimeout(resolve, script.delay))
   let body = script.base64 === undefined ? Buffer.from(script.body ?? '') : Buffer.from(script.base64, 'base64')
   if (script.echo) body = Buffer.from(answerTo(received[index]))
@@ -123,9 +123,22 @@ async function play (script, socket, received) {
       await new Promise((resolve) => setTimeout(resolve, script.drip))
     }
   } else if (body.length > 0) await new Promise((resolve) => socket.write(body, resolve))
+  if (script.then === 'hold') hold(socket)
   if (script.then === undefined) socket.end(() => socket.destroy())
   if (script.then === 'half') socket.end()
   if (script.then === 'unread') socket.destroy()
+}
+
+/** @type {net.Socket[]} */
+const held = []
+
+/**
+ * Keep a connection open. Nobody tells when its client has gone (it closed its writing side long before), so the oldest
+ * goes when there are very many.
+ * @param {net.Socket} socket
+ */
+function hold (socket) {
+  if (held.push(socket) > 500) held.shift()?.destroy()
 }
 
 /** The request's runner goes in as text: parsing it here would round what a test wants to see exact. @param {string} request */

@@ -256,7 +256,8 @@ function split (options) {
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
 async function getIdentity (options) {
   const { client, call } = split(options)
-  return new IdentityClient(client).getIdentity(call)
+  // Awaited here, so that an error names the caller.
+  return await new IdentityClient(client).getIdentity(call)
 }
 
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentitySyncOptions} [options] */
