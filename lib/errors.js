@@ -50,4 +50,22 @@ function invalidArgument (message, details) {
   return new CountersignError('ERR_INVALID_ARGUMENT', message, details)
 }
 
-module.exports = { CountersignError, fromNative, invalidArgument }
+/**
+ * A value somebody passed, for a message. Not every value has a string form.
+ * @param {unknown} value
+ */
+function shown (value) {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' || typeof value === 'function' ? `a value of type ${typeof value}` : String(value)
+}
+
+/**
+ * The reason in whatever was thrown.
+ * @param {unknown} thrown
+ */
+function reason (thrown) {
+  return thrown instanceof Error ? thrown.message : shown(thrown)
+}
+
+module.exports = { CountersignError, fromNative, invalidArgument, reason, shown }

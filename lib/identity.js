@@ -127,7 +127,7 @@ class Identity {
 
   /**
    * @param {number} depth
-   * @param {import('node:util').InspectOptionsStylized} options
+   * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
   [inspect] (depth, options, show) {

@@ -29,7 +29,7 @@ const ADDONS = {
 /** The C library, told by the process itself. */
 function libc () {
   if (process.platform !== 'linux') return undefined
-  const { report } = process
+  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork: boolean } | undefined} */ (process.report)
   if (!report) return 'gnu'
   // The report would otherwise look up the names of open sockets' peers.
   const before = report.excludeNetwork

@@ -1,7 +1,7 @@
 'use strict'
 /** Checks of the options that many functions share. */
 
-const { invalidArgument } = require('./errors')
+const { invalidArgument, shown } = require('./errors')
 
 /** The longest path a Unix socket address holds, in bytes. */
 const MAX_PATH = process.platform === 'linux' ? 107 : 103
@@ -26,7 +26,7 @@ function checkPath (path, name) {
 function checkTimeout (timeout, name) {
   if (timeout === null) return null
   if (typeof timeout !== 'number' || !(timeout > 0) || timeout > 0x7fffffff) {
-    throw invalidArgument(`${name}: expected milliseconds greater than 0 and at most 2147483647, or null for none, got ${String(timeout)}`)
+    throw invalidArgument(`${name}: expected milliseconds greater than 0 and at most 2147483647, or null for none, got ${shown(timeout)}`)
   }
   return timeout
 }

@@ -4,6 +4,7 @@
 const { CountersignError, fromNative, invalidArgument } = require('./errors')
 const { descriptorOf } = require('./descriptor')
 const { native } = require('./load')
+const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
 const { compilePolicy } = require('./policy')
 
 /** Words the addon writes: flags, pid, uid, gid, the number of groups, the groups. */
@@ -42,7 +43,7 @@ function getPeerCredentials (target) {
  * @param {{ sha256?: boolean }} [options]
  */
 function getPeerProcess (target, options) {
-  const { sha256 = false } = options ?? {}
+  const { sha256 = false } = checkOptions(options, ['sha256'], 'options')
   if (typeof sha256 !== 'boolean') throw invalidArgument('options.sha256: expected a boolean')
   return peerProcess(descriptorOf(target), sha256)
 }
@@ -111,8 +112,7 @@ function toProcess (value) {
  * @returns {Promise<import('node:net').Socket>}
  */
 async function connectVerified (path, policy, options) {
-  const { signal, timeout = 5000, allowHalfOpen = false } = options ?? {}
-  const { checkPath, checkTimeout, checkSignal } = require('./options')
+  const { signal, timeout = 5000, allowHalfOpen = false } = checkOptions(options, ['signal', 'timeout', 'allowHalfOpen'], 'options')
   checkPath(path, 'path')
   checkTimeout(timeout, 'options.timeout')
   checkSignal(signal, 'options.signal')

@@ -1,7 +1,8 @@
 'use strict'
 /** What a peer must be. A policy that cannot be read exactly is an error: a typo must never widen access. */
 
-const { CountersignError, invalidArgument } = require('./errors')
+const { isPromise } = require('node:util').types
+const { CountersignError, invalidArgument, reason, shown } = require('./errors')
 const { native } = require('./load')
 
 /** @typedef {import('../index').PeerPolicy} PeerPolicy */
@@ -40,9 +41,8 @@ const FIELDS = {
  */
 function compilePolicy (policy, name = 'policy') {
   if (typeof policy === 'function') return functionJudge(/** @type {any} */ (policy), name)
-  const list = Array.isArray(policy) ? policy : [policy]
+  const list = Array.isArray(policy) ? Array.from(policy, (item, index) => read(item, `${name}[${index}]`)) : [read(policy, name)]
   if (list.length === 0) throw invalidArgument(`${name}: an empty list of policies would accept nobody`)
-  list.forEach((item, index) => check(item, list.length > 1 || Array.isArray(policy) ? `${name}[${index}]` : name))
   const set = native.PolicySet.parse(JSON.stringify(list))
   if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
   return (fd) => {
@@ -54,10 +54,11 @@ function compilePolicy (policy, name = 'policy') {
 }
 
 /**
+ * A copy, each value read once: what was checked is what holds.
  * @param {unknown} policy
  * @param {string} name
  */
-function check (policy, name) {
+function read (policy, name) {
   if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) {
     throw invalidArgument(`${name}: expected an object, a list of objects or a function`)
   }
@@ -66,6 +67,8 @@ function check (policy, name) {
   if (Object.getPrototypeOf(policy) !== Object.prototype && Object.getPrototypeOf(policy) !== null) {
     throw invalidArgument(`${name}: expected a plain object`)
   }
+  /** @type {Record<string, unknown>} */
+  const copy = Object.create(null)
   for (const key of keys) {
     const field = typeof key === 'string' && Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
     if (!field) {
@@ -73,10 +76,12 @@ function check (policy, name) {
     }
     const value = /** @type {Record<string, unknown>} */ (policy)[/** @type {string} */ (key)]
     if (!field.ok(value)) {
-      const got = value === undefined ? 'undefined (a condition that is not there must not be written down)' : JSON.stringify(value) ?? typeof value
+      const got = value === undefined ? 'undefined (a condition that is not there must not be written down)' : typeof value === 'string' ? JSON.stringify(value) : shown(value)
       throw invalidArgument(`${name}.${String(key)}: expected ${field.expected}, got ${got}`)
     }
+    copy[/** @type {string} */ (key)] = value
   }
+  return copy
 }
 
 /**
@@ -92,13 +97,14 @@ function functionJudge (accepts, name) {
     try {
       verdict = accepts(peer)
     } catch (cause) {
-      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${cause instanceof Error ? cause.message : String(cause)}`, { field: 'function', peer, cause })
+      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${reason(cause)}`, { field: 'function', peer, cause })
     }
     if (verdict === true) return peer
     if (verdict === false) throw new CountersignError('ERR_PEER_DENIED', `the ${name} function refused the peer (${describe(peer)})`, { field: 'function', peer })
     // A promise is truthy: taking it for "yes" would let everybody in.
-    if (typeof (/** @type {any} */ (verdict)?.then) === 'function') Promise.resolve(verdict).catch(() => {})
-    throw new CountersignError('ERR_PEER_DENIED', `the ${name} function must return true or false at once, it returned ${typeof (/** @type {any} */ (verdict)?.then) === 'function' ? 'a promise' : typeof verdict}`, { field: 'function', peer })
+    const promise = isPromise(verdict)
+    if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
+    throw new CountersignError('ERR_PEER_DENIED', `the ${name} function must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`, { field: 'function', peer })
   }
 }
 

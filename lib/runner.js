@@ -1,7 +1,7 @@
 'use strict'
 /** What a caller says about itself, as it goes over the wire. */
 
-const { invalidArgument } = require('./errors')
+const { invalidArgument, reason, shown } = require('./errors')
 const { checkOptions } = require('./options')
 
 /** Names that only the daemon may set, and the two typed ones. */
@@ -42,7 +42,7 @@ function u64 (value, name) {
   if (typeof value === 'number' && Number.isInteger(value) && value > 0) {
     throw invalidArgument(`${name}: ${value} is beyond what a number holds exactly; pass a bigint`)
   }
-  throw invalidArgument(`${name}: expected an integer from 0 to 2^64-1 (number or bigint), got ${String(value)}`)
+  throw invalidArgument(`${name}: expected an integer from 0 to 2^64-1 (number or bigint), got ${shown(value)}`)
 }
 
 /**
@@ -56,7 +56,7 @@ function writeExtra (extra) {
   try {
     text = JSON.stringify(extra)
   } catch (cause) {
-    throw invalidArgument(`runner.extra: cannot be written as JSON: ${/** @type {Error} */ (cause).message}`, { cause })
+    throw invalidArgument(`runner.extra: cannot be written as JSON: ${reason(cause)}`, { cause })
   }
   // What counts is what was written: toJSON and getters may have said something else than the object shows.
   const written = text === undefined ? undefined : JSON.parse(text)

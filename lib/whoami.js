@@ -11,13 +11,19 @@ const { writeRequest } = require('./runner')
 const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
 const DEFAULT_TIMEOUT = 5000
 
+/** @typedef {InstanceType<typeof Identity>} Me */
+
 /** What a call that ended without an identity ended with. */
 class Failure {
   /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
   constructor (value) { this.value = value }
 
-  toError () {
-    return typeof this.value === 'string' ? fromNative(this.value) : this.value
+  /** @param {number | null} timeout what the whole call was allowed; the addon only knows of the last attempt */
+  toError (timeout) {
+    if (typeof this.value !== 'string') return this.value
+    const error = fromNative(this.value)
+    if (error.code !== 'ERR_TIMEOUT') return error
+    return new CountersignError(error.code, error.message.replace(/within \S+/, `within ${timeout} ms`), { timeout })
   }
 
   /** The socket is not there yet, or nobody listens on it yet. */
@@ -31,7 +37,7 @@ const { ECONNREFUSED } = require('node:os').constants.errno
 
 /**
  * The calls in flight, by the key the addon gave them.
- * @type {Map<number, (outcome: Identity | Failure) => void>}
+ * @type {Map<number, (outcome: Me | Failure) => void>}
  */
 const waiting = new Map()
 
@@ -40,6 +46,18 @@ const waiting = new Map()
  * that failed, and the values of an identity.
  * @param {number} key
  * @param {any} [a]
+ * @param {any} [b]
+ * @param {any} [c]
+ * @param {any} [d]
+ * @param {any} [e]
+ * @param {any} [f]
+ * @param {any} [g]
+ * @param {any} [h]
+ * @param {any} [i]
+ * @param {any} [j]
+ * @param {any} [k]
+ * @param {any} [l]
+ * @param {any} [m]
  */
 function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
   const resolve = waiting.get(key)
@@ -72,7 +90,9 @@ class IdentityClient {
   /** @param {import('../index').IdentityClientOptions} [options] */
   constructor (options) {
     const { socketPath, timeout = DEFAULT_TIMEOUT, expectServer, verifySelf = false, retry = false } = checkOptions(options, CLIENT_OPTIONS, 'options')
-    this.socketPath = checkPath(socketPath ?? (process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH), socketPath === undefined ? 'WHOAMI_SOCKET' : 'options.socketPath')
+    this.socketPath = socketPath === undefined
+      ? checkPath(process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH, 'WHOAMI_SOCKET')
+      : checkPath(socketPath, 'options.socketPath')
     this.timeout = checkTimeout(timeout, 'options.timeout')
     if (typeof verifySelf !== 'boolean') throw invalidArgument('options.verifySelf: expected a boolean')
     this.#verifySelf = verifySelf
@@ -88,7 +108,7 @@ class IdentityClient {
 
   /**
    * @param {import('../index').GetIdentityOptions} [options]
-   * @returns {Promise<Identity>}
+   * @returns {Promise<Me>}
    */
   async getIdentity (options) {
     let { runner, signal, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
@@ -100,7 +120,7 @@ class IdentityClient {
     const outcome = this.#retry ? await this.#persist(request, timeout, signal) : await this.#attempt(request, timeout, signal)
     if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
     if (outcome.value === undefined && signal?.aborted) throw signal.reason
-    throw outcome.toError()
+    throw outcome.toError(timeout)
   }
 
   /**
@@ -115,10 +135,10 @@ class IdentityClient {
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
       const left = deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001)
-      const outcome = native.identitySync(this.socketPath, request, left, buildIdentity, this.#guard)
+      const outcome = native.identitySync(this.socketPath, request, left, /** @type {any} */ (buildIdentity), this.#guard)
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
-      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError()
+      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError(timeout)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
   }
@@ -127,7 +147,7 @@ class IdentityClient {
    * @param {string} request
    * @param {number | null} timeout
    * @param {AbortSignal | undefined} signal
-   * @returns {Promise<Identity | Failure>}
+   * @returns {Promise<Me | Failure>}
    */
   #attempt (request, timeout, signal) {
     const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#guard)
@@ -207,7 +227,7 @@ function guardOf (policy, path) {
 
 /**
  * The daemon must have seen this very process.
- * @param {Identity} identity
+ * @param {Me} identity
  */
 function verified (identity) {
   const self = { pid: process.pid, uid: process.geteuid?.(), gid: process.getegid?.() }
@@ -236,7 +256,8 @@ function split (options) {
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
 async function getIdentity (options) {
   const { client, call } = split(options)
-  return new IdentityClient(client).getIdentity(call)
+  // Awaited here, so that an error names the caller.
+  return await new IdentityClient(client).getIdentity(call)
 }
 
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentitySyncOptions} [options] */
