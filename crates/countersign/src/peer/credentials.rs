@@ -48,10 +48,7 @@ pub struct GroupList(Groups);
 
 #[derive(Debug, Clone)]
 enum Groups {
-    Few {
-        ids: [u32; GroupList::INLINE],
-        len: usize,
-    },
+    Few { ids: [u32; GroupList::INLINE], len: usize },
     Many(Vec<u32>),
 }
 
@@ -61,10 +58,7 @@ impl GroupList {
 
     /// A list out of a buffer of which the first `len` ids count (no more than the buffer holds).
     pub fn few(ids: [u32; GroupList::INLINE], len: usize) -> GroupList {
-        GroupList(Groups::Few {
-            ids,
-            len: len.min(GroupList::INLINE),
-        })
+        GroupList(Groups::Few { ids, len: len.min(GroupList::INLINE) })
     }
 
     /// A list of any length.

@@ -74,10 +74,7 @@ impl Facts for Examination<'_> {
     }
 }
 
-fn known<T: Clone>(
-    cell: &OnceCell<T>,
-    read: impl FnOnce() -> Result<T, PeerError>,
-) -> Result<T, PeerError> {
+fn known<T: Clone>(cell: &OnceCell<T>, read: impl FnOnce() -> Result<T, PeerError>) -> Result<T, PeerError> {
     if let Some(value) = cell.get() {
         return Ok(value.clone());
     }

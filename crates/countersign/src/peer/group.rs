@@ -14,18 +14,10 @@ impl Group {
     /// start to mean something the day somebody creates that group.
     #[cfg(unix)]
     pub fn named(name: &str) -> Result<Group, PolicyError> {
-        let invalid = |reason: String| PolicyError::Invalid {
-            field: "group",
-            reason,
-        };
+        let invalid = |reason: String| PolicyError::Invalid { field: "group", reason };
         match nix::unistd::Group::from_name(name) {
-            Ok(Some(group)) => Ok(Group {
-                gid: group.gid.as_raw(),
-                name: Some(name.to_owned()),
-            }),
-            Ok(None) => Err(invalid(format!(
-                "no group is called {name:?} on this machine"
-            ))),
+            Ok(Some(group)) => Ok(Group { gid: group.gid.as_raw(), name: Some(name.to_owned()) }),
+            Ok(None) => Err(invalid(format!("no group is called {name:?} on this machine"))),
             Err(errno) => Err(invalid(format!("looking up {name:?} failed: {errno}"))),
         }
     }
@@ -33,10 +25,7 @@ impl Group {
     /// Groups have no numbers here.
     #[cfg(not(unix))]
     pub fn named(_name: &str) -> Result<Group, PolicyError> {
-        Err(PolicyError::Invalid {
-            field: "group",
-            reason: "groups are not supported on this platform".to_owned(),
-        })
+        Err(PolicyError::Invalid { field: "group", reason: "groups are not supported on this platform".to_owned() })
     }
 }
 

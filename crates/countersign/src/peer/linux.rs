@@ -19,8 +19,7 @@ use self::proc_dir::ProcDir;
 use self::socket::PeerPidfd;
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy,
-    PeerProcess,
+    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess,
 };
 
 /// How this system names a socket: a descriptor number.
@@ -66,22 +65,17 @@ impl Peer {
 
     fn new(socket: OwnedFd, kernel_gives_pidfds: Option<bool>) -> Result<Peer, PeerError> {
         let pid = socket::connected_peer(socket.as_raw_fd())?.pid;
-        let mut peer = Peer {
-            socket: Some(socket),
-            ..Peer::unread(pid)
-        };
+        let mut peer = Peer { socket: Some(socket), ..Peer::unread(pid) };
         let known = match kernel_gives_pidfds {
             Some(known) => known,
             // The first peer of this process: ask now, because the other way has to note the start time now.
             None => peer.pidfd_of_socket()?.is_some(),
         };
         if let (false, Some(pid)) = (known, pid) {
-            let start = ProcDir::open(pid)
-                .and_then(|dir| dir.start_ticks())
-                .map_err(|error| match error {
-                    Errno::NOENT | Errno::SRCH => PeerError::Gone,
-                    other => os("/proc", other),
-                })?;
+            let start = ProcDir::open(pid).and_then(|dir| dir.start_ticks()).map_err(|error| match error {
+                Errno::NOENT | Errno::SRCH => PeerError::Gone,
+                other => os("/proc", other),
+            })?;
             peer.first_seen = Some(start);
         }
         Ok(peer)
@@ -117,20 +111,11 @@ impl Peer {
     /// What the kernel recorded when the connection was made.
     pub fn credentials(&self) -> &PeerCredentials {
         self.credentials.get_or_init(|| {
-            let told = self
-                .socket
-                .as_ref()
-                .and_then(|socket| socket::credentials(socket.as_raw_fd()).ok());
+            let told = self.socket.as_ref().and_then(|socket| socket::credentials(socket.as_raw_fd()).ok());
             match told {
                 Some(told) => told.into(),
                 // Cannot be: the same socket answered when we were made. Nobody matches a policy with these.
-                None => PeerCredentials {
-                    pid: None,
-                    uid: None,
-                    gid: None,
-                    groups: None,
-                    security_label: None,
-                },
+                None => PeerCredentials { pid: None, uid: None, gid: None, groups: None, security_label: None },
             }
         })
     }
@@ -147,8 +132,7 @@ impl Peer {
 
     /// Only the process name (cheap: for the answer's `process` field), proven to be the peer's.
     pub fn comm(&self) -> Result<String, PeerError> {
-        self.name()?
-            .ok_or_else(|| os("/proc/<pid>/comm", Errno::ACCESS))
+        self.name()?.ok_or_else(|| os("/proc/<pid>/comm", Errno::ACCESS))
     }
 
     /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
@@ -189,17 +173,12 @@ impl Peer {
 
     pub(super) fn start_time(&self) -> Result<StartTime, PeerError> {
         let ticks = self.look(ProcDir::start_ticks)?;
-        Ok(StartTime {
-            ticks,
-            unix_ms: ticks.map(proc_dir::unix_ms_of_ticks),
-        })
+        Ok(StartTime { ticks, unix_ms: ticks.map(proc_dir::unix_ms_of_ticks) })
     }
 
     pub(super) fn exe(&self) -> Result<Exe, PeerError> {
         let holding = self.holding()?;
-        let exe = self
-            .look(|dir| Ok(dir.exe()))?
-            .unwrap_or(Exe::Unknown(ExeDoubt::Permission));
+        let exe = self.look(|dir| Ok(dir.exe()))?.unwrap_or(Exe::Unknown(ExeDoubt::Permission));
         Ok(match holding {
             Holding::NotAsked => exe,
             Holding::Not(doubt) => exe.doubted(doubt),
@@ -231,10 +210,7 @@ impl Peer {
 
     /// Reads from the peer's `/proc` directory, and believes it only if the peer was alive to the end. `None` where
     /// a living peer cannot be seen.
-    fn look<T>(
-        &self,
-        read: impl FnOnce(&ProcDir) -> Result<T, Errno>,
-    ) -> Result<Option<T>, PeerError> {
+    fn look<T>(&self, read: impl FnOnce(&ProcDir) -> Result<T, Errno>) -> Result<Option<T>, PeerError> {
         let Some(dir) = self.dir()? else {
             return Ok(None);
         };
@@ -275,9 +251,7 @@ impl Peer {
             return Ok(pidfd.as_fd());
         }
         let pidfd = match (self.first_seen, self.pid) {
-            (None, _) => self
-                .pidfd_of_socket()?
-                .ok_or_else(|| os("SO_PEERPIDFD", Errno::NOPROTOOPT))?,
+            (None, _) => self.pidfd_of_socket()?.ok_or_else(|| os("SO_PEERPIDFD", Errno::NOPROTOOPT))?,
             (Some(first_seen), Some(pid)) => self.pidfd_by_number(pid, first_seen)?,
             (Some(_), None) => return Err(PeerError::Gone),
         };
@@ -307,19 +281,12 @@ impl Peer {
         if dir.start_ticks().map_err(gone)? != first_seen {
             return Err(PeerError::Gone);
         }
-        if let Some(socket) = self
-            .socket
-            .as_ref()
-            .filter(|socket| socket::has_name(socket.as_raw_fd()))
+        if let Some(socket) = self.socket.as_ref().filter(|socket| socket::has_name(socket.as_raw_fd()))
             && let Ok(Holding::Not(ExeDoubt::NotHolder)) = search(&dir, pid, socket.as_fd())
         {
             return Err(PeerError::Gone);
         }
-        if alive(pidfd.as_fd())? {
-            Ok(pidfd)
-        } else {
-            Err(PeerError::Gone)
-        }
+        if alive(pidfd.as_fd())? { Ok(pidfd) } else { Err(PeerError::Gone) }
     }
 }
 
@@ -339,10 +306,7 @@ fn search(dir: &ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Holding, Er
 }
 
 fn pidfd_open(pid: u32) -> Result<OwnedFd, PeerError> {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or(PeerError::Gone)?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(PeerError::Gone)?;
     rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|error| match error {
         Errno::SRCH => PeerError::Gone,
         other => os("pidfd_open", other),
@@ -353,13 +317,7 @@ fn pidfd_open(pid: u32) -> Result<OwnedFd, PeerError> {
 fn alive(pidfd: BorrowedFd<'_>) -> Result<bool, PeerError> {
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
     loop {
-        match rustix::event::poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        ) {
+        match rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok(ready) => return Ok(ready == 0),
             Err(Errno::INTR) => {}
             Err(error) => return Err(os("poll", error)),
@@ -368,10 +326,7 @@ fn alive(pidfd: BorrowedFd<'_>) -> Result<bool, PeerError> {
 }
 
 fn os(what: &'static str, errno: Errno) -> PeerError {
-    PeerError::Os {
-        what,
-        source: io::Error::from(errno),
-    }
+    PeerError::Os { what, source: io::Error::from(errno) }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError,
-    PeerPolicy, PeerProcess,
+    Denied, Examination, Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError, PeerPolicy,
+    PeerProcess,
 };
 
 /// How this system names a socket: a descriptor number.
@@ -43,19 +43,11 @@ impl Plain for [u32; 8] {}
 
 pub(super) fn credentials(socket: RawSocket) -> Result<InlineCredentials, PeerError> {
     connected(socket)?;
-    let mut cred = libc::xucred {
-        cr_version: 0,
-        cr_uid: 0,
-        cr_ngroups: 0,
-        cr_groups: [0; 16],
-    };
-    get(socket, libc::LOCAL_PEERCRED, &mut cred)
-        .map_err(|error| explain("LOCAL_PEERCRED", error))?;
+    let mut cred = libc::xucred { cr_version: 0, cr_uid: 0, cr_ngroups: 0, cr_groups: [0; 16] };
+    get(socket, libc::LOCAL_PEERCRED, &mut cred).map_err(|error| explain("LOCAL_PEERCRED", error))?;
     let mut pid: c_int = 0;
     get(socket, libc::LOCAL_PEERPID, &mut pid).map_err(|error| explain("LOCAL_PEERPID", error))?;
-    let count = usize::try_from(cred.cr_ngroups)
-        .unwrap_or(0)
-        .min(cred.cr_groups.len());
+    let count = usize::try_from(cred.cr_ngroups).unwrap_or(0).min(cred.cr_groups.len());
     // The first is the effective group.
     let mut ids = [0; GroupList::INLINE];
     let supplementary = count.saturating_sub(1);
@@ -85,16 +77,12 @@ impl Peer {
     pub fn of_raw(fd: RawFd) -> Result<Peer, PeerError> {
         let credentials = PeerCredentials::from(credentials(fd)?);
         let mut token = [0u32; 8];
-        get(fd, libc::LOCAL_PEERTOKEN, &mut token)
-            .map_err(|error| explain("LOCAL_PEERTOKEN", error))?;
+        get(fd, libc::LOCAL_PEERTOKEN, &mut token).map_err(|error| explain("LOCAL_PEERTOKEN", error))?;
         let pid = token[5] as c_int;
         if credentials.pid.is_some_and(|told| told != token[5]) {
             return Err(PeerError::Gone);
         }
-        Ok(Peer {
-            credentials,
-            process: (pid != 0).then_some((pid, token[7] as i32)),
-        })
+        Ok(Peer { credentials, process: (pid != 0).then_some((pid, token[7] as i32)) })
     }
 
     /// A running process by pid instead of by socket.
@@ -109,15 +97,8 @@ impl Peer {
             groups: None,
             security_label: None,
         };
-        let peer = Peer {
-            credentials,
-            process: Some((number, version)),
-        };
-        if peer.is_alive()? {
-            Ok(peer)
-        } else {
-            Err(PeerError::Gone)
-        }
+        let peer = Peer { credentials, process: Some((number, version)) };
+        if peer.is_alive()? { Ok(peer) } else { Err(PeerError::Gone) }
     }
 
     /// What the kernel recorded when the connection was made.
@@ -137,8 +118,7 @@ impl Peer {
 
     /// Only the process name, proven to be the peer's.
     pub fn comm(&self) -> Result<String, PeerError> {
-        self.name()?
-            .ok_or(PeerError::Unsupported("the name of this process"))
+        self.name()?.ok_or(PeerError::Unsupported("the name of this process"))
     }
 
     /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
@@ -155,20 +135,13 @@ impl Peer {
 
     /// Is the process still there, and still the same program?
     pub fn is_alive(&self) -> Result<bool, PeerError> {
-        let (pid, version) = self
-            .process
-            .ok_or(PeerError::Unsupported("holding this process"))?;
+        let (pid, version) = self.process.ok_or(PeerError::Unsupported("holding this process"))?;
         Ok(version_of(pid) == Some(version))
     }
 
     pub(super) fn name(&self) -> Result<Option<String>, PeerError> {
         Ok(self.look(bsd_info)?.map(|info| {
-            let bytes: Vec<u8> = info
-                .pbi_comm
-                .iter()
-                .map(|c| *c as u8)
-                .take_while(|byte| *byte != 0)
-                .collect();
+            let bytes: Vec<u8> = info.pbi_comm.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
             String::from_utf8_lossy(&bytes).into_owned()
         }))
     }
@@ -180,10 +153,7 @@ impl Peer {
     pub(super) fn start_time(&self) -> Result<StartTime, PeerError> {
         let info = self.look(bsd_info)?;
         let unix_ms = info.map(|info| info.pbi_start_tvsec * 1000 + info.pbi_start_tvusec / 1000);
-        Ok(StartTime {
-            ticks: None,
-            unix_ms,
-        })
+        Ok(StartTime { ticks: None, unix_ms })
     }
 
     pub(super) fn exe(&self) -> Result<Exe, PeerError> {
@@ -199,11 +169,7 @@ impl Peer {
             return Ok(None);
         };
         let value = read(pid);
-        if self.is_alive()? {
-            Ok(value)
-        } else {
-            Err(PeerError::Gone)
-        }
+        if self.is_alive()? { Ok(value) } else { Err(PeerError::Gone) }
     }
 }
 
@@ -225,35 +191,15 @@ fn connected(fd: RawFd) -> Result<(), PeerError> {
 fn get<T: Plain>(fd: RawFd, option: c_int, value: &mut T) -> io::Result<()> {
     let mut len = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes to `value`, which has that many and takes any pattern of them.
-    let answer = unsafe {
-        libc::getsockopt(
-            fd,
-            SOL_LOCAL,
-            option,
-            (value as *mut T).cast::<c_void>(),
-            &mut len,
-        )
-    };
-    if answer == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let answer = unsafe { libc::getsockopt(fd, SOL_LOCAL, option, (value as *mut T).cast::<c_void>(), &mut len) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn version_of(pid: c_int) -> Option<i32> {
     let mut info = UniqueIdentifier::default();
     let size = mem::size_of::<UniqueIdentifier>() as c_int;
     // SAFETY: libproc writes at most `size` bytes to `info`, which has that many and takes any pattern of them.
-    let filled = unsafe {
-        libc::proc_pidinfo(
-            pid,
-            PROC_PIDUNIQIDENTIFIERINFO,
-            0,
-            (&raw mut info).cast(),
-            size,
-        )
-    };
+    let filled = unsafe { libc::proc_pidinfo(pid, PROC_PIDUNIQIDENTIFIERINFO, 0, (&raw mut info).cast(), size) };
     (filled == size).then_some(info.version)
 }
 
@@ -262,8 +208,7 @@ fn bsd_info(pid: c_int) -> Option<libc::proc_bsdinfo> {
     let mut info: libc::proc_bsdinfo = unsafe { mem::zeroed() };
     let size = mem::size_of::<libc::proc_bsdinfo>() as c_int;
     // SAFETY: libproc writes at most `size` bytes to `info`, which has that many and takes any pattern of them.
-    let filled =
-        unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
+    let filled = unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
     (filled == size).then_some(info)
 }
 
@@ -282,9 +227,6 @@ fn explain(what: &'static str, error: io::Error) -> PeerError {
         Some(libc::ENOTCONN | libc::EINVAL) => PeerError::NotAUnixSocket("not connected"),
         Some(libc::ENOPROTOOPT) => PeerError::NotAUnixSocket("a socket of another family"),
         Some(libc::ESRCH) => PeerError::Gone,
-        _ => PeerError::Os {
-            what,
-            source: error,
-        },
+        _ => PeerError::Os { what, source: error },
     }
 }

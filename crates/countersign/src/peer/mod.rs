@@ -5,13 +5,7 @@
 //! * [`Examination`] - one look at a peer through many policies, reading each fact once
 //! * [`PeerPolicy`] - what a peer must be; [`Denied`] names the first condition that does not hold
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        reason = "a test that cannot go on should say so and stop"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop"))]
 
 mod credentials;
 mod error;

@@ -18,9 +18,7 @@ impl PathPattern {
     ///
     /// `field` is the policy field the text was given for, so that the error can name it.
     pub fn parse(field: &'static str, text: &str) -> Result<PathPattern, PolicyError> {
-        let below = text
-            .strip_suffix("/*")
-            .or_else(|| text.strip_suffix("\\*").filter(|_| cfg!(windows)));
+        let below = text.strip_suffix("/*").or_else(|| text.strip_suffix("\\*").filter(|_| cfg!(windows)));
         let pattern = match below {
             Some("") => PathPattern::Below(PathBuf::from("/")),
             Some(directory) => PathPattern::Below(PathBuf::from(directory)),
@@ -33,10 +31,7 @@ impl PathPattern {
     /// The same conditions for a pattern put together by hand.
     pub(super) fn validate(&self, field: &'static str) -> Result<(), PolicyError> {
         let path = self.path();
-        let invalid = |reason: &str| PolicyError::Invalid {
-            field,
-            reason: format!("{:?} {reason}", self.to_string()),
-        };
+        let invalid = |reason: &str| PolicyError::Invalid { field, reason: format!("{:?} {reason}", self.to_string()) };
         // A control group path starts with `/` on the one OS that has them, absolute in that OS's own sense.
         if !path.is_absolute() {
             return Err(invalid("is not an absolute path"));
@@ -44,15 +39,8 @@ impl PathPattern {
         if path.components().any(|part| part == Component::ParentDir) {
             return Err(invalid("must not contain `..`"));
         }
-        if path
-            .as_os_str()
-            .as_encoded_bytes()
-            .iter()
-            .any(|byte| matches!(byte, b'*' | 0))
-        {
-            return Err(invalid(
-                "may have `*` only as the trailing `/*`, and no NUL",
-            ));
+        if path.as_os_str().as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | 0)) {
+            return Err(invalid("may have `*` only as the trailing `/*`, and no NUL"));
         }
         if matches!(self, PathPattern::Below(_)) && path.parent().is_none() {
             return Err(invalid("is every path there is"));
@@ -128,10 +116,8 @@ mod tests {
 
     #[test]
     fn what_cannot_mean_anything_is_refused() {
-        for text in [
-            "", "billing", "./x", "/a/../b", "/a/*/b", "/a/b*", "/*", "*", "//*", "/a/../*",
-            "/a\0b", "/a/*/*",
-        ] {
+        for text in ["", "billing", "./x", "/a/../b", "/a/*/b", "/a/b*", "/*", "*", "//*", "/a/../*", "/a\0b", "/a/*/*"]
+        {
             assert!(PathPattern::parse("exe", text).is_err(), "{text:?}");
         }
         for text in ["/a", "/a/*", "/a b/c", "/a/(deleted)"] {

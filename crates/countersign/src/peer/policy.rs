@@ -86,27 +86,16 @@ impl PeerPolicy {
             let reason = format!(
                 "{unit:?} is not the name of a unit processes run in (.service, .scope, .socket, .mount, .swap)"
             );
-            return Err(PolicyError::Invalid {
-                field: "unit",
-                reason,
-            });
+            return Err(PolicyError::Invalid { field: "unit", reason });
         }
         if let Some(process) = &self.process
             && !(1..=15).contains(&process.len())
         {
-            let reason = format!(
-                "{process:?} cannot match: the kernel keeps 1 to 15 bytes of a process name"
-            );
-            return Err(PolicyError::Invalid {
-                field: "process",
-                reason,
-            });
+            let reason = format!("{process:?} cannot match: the kernel keeps 1 to 15 bytes of a process name");
+            return Err(PolicyError::Invalid { field: "process", reason });
         }
         if self.pid == Some(0) {
-            return Err(PolicyError::Invalid {
-                field: "pid",
-                reason: "no process has the id 0".to_owned(),
-            });
+            return Err(PolicyError::Invalid { field: "pid", reason: "no process has the id 0".to_owned() });
         }
         Ok(self)
     }
@@ -132,10 +121,8 @@ impl PeerPolicy {
 
     /// Reads the 64 hexadecimal digits of an `exe_sha256`.
     pub fn parse_sha256(text: &str) -> Result<[u8; 32], PolicyError> {
-        let invalid = || PolicyError::Invalid {
-            field: "exe_sha256",
-            reason: format!("{text:?} is not 64 hexadecimal digits"),
-        };
+        let invalid =
+            || PolicyError::Invalid { field: "exe_sha256", reason: format!("{text:?} is not 64 hexadecimal digits") };
         // Digit by digit: `from_str_radix` would take a `+` as well.
         let digit = |byte: u8| (byte as char).to_digit(16).ok_or_else(invalid);
         let bytes = text.as_bytes();
@@ -154,21 +141,13 @@ impl PeerPolicy {
         // Policies can be put together without `validated`; one that asks for nothing must not accept everybody.
         if let Err(error) = self.rests_on_something() {
             let expected = "a condition the kernel vouches for".to_owned();
-            return Ok(Err(Denied {
-                field: "policy",
-                expected,
-                actual: error.to_string(),
-            }));
+            return Ok(Err(Denied { field: "policy", expected, actual: error.to_string() }));
         }
         let credentials = facts.credentials();
         let denied = number("uid", self.uid, credentials.uid)
             .or_else(|| number("gid", self.gid, credentials.gid))
             .or_else(|| number("pid", self.pid, credentials.pid))
-            .or_else(|| {
-                self.group
-                    .as_ref()
-                    .and_then(|group| outside(group, credentials))
-            });
+            .or_else(|| self.group.as_ref().and_then(|group| outside(group, credentials)));
         if let Some(denied) = denied {
             return Ok(Err(denied));
         }
@@ -181,9 +160,7 @@ impl PeerPolicy {
         if self.cgroup.is_some() || self.unit.is_some() {
             let actual = facts.cgroup()?;
             if let Some(pattern) = &self.cgroup
-                && !actual
-                    .as_ref()
-                    .is_some_and(|path| pattern.matches(path.as_ref()))
+                && !actual.as_ref().is_some_and(|path| pattern.matches(path.as_ref()))
             {
                 return Ok(Err(Denied::new("cgroup", pattern, actual)));
             }
@@ -203,11 +180,7 @@ impl PeerPolicy {
         if let Some(expected) = &self.exe_sha256 {
             let actual = facts.exe_sha256()?;
             if actual.as_ref() != Some(expected) {
-                return Ok(Err(Denied::new(
-                    "exe_sha256",
-                    hex(expected),
-                    actual.as_ref().map(hex),
-                )));
+                return Ok(Err(Denied::new("exe_sha256", hex(expected), actual.as_ref().map(hex))));
             }
         }
         Ok(Ok(()))
@@ -224,17 +197,8 @@ fn outside(group: &Group, credentials: &PeerCredentials) -> Option<Denied> {
     if credentials.gid == Some(group.gid) || supplementary.contains(&group.gid) {
         return None;
     }
-    let actual: Vec<String> = credentials
-        .gid
-        .iter()
-        .chain(supplementary)
-        .map(u32::to_string)
-        .collect();
-    Some(Denied::new(
-        "group",
-        group,
-        (!actual.is_empty()).then(|| actual.join(", ")),
-    ))
+    let actual: Vec<String> = credentials.gid.iter().chain(supplementary).map(u32::to_string).collect();
+    Some(Denied::new("group", group, (!actual.is_empty()).then(|| actual.join(", "))))
 }
 
 fn hex(bytes: &[u8; 32]) -> String {
@@ -244,21 +208,13 @@ fn hex(bytes: &[u8; 32]) -> String {
 impl Denied {
     fn new(field: &'static str, expected: impl ToString, actual: Option<impl ToString>) -> Denied {
         let actual = actual.map_or_else(|| "unknown".to_owned(), |actual| actual.to_string());
-        Denied {
-            field,
-            expected: expected.to_string(),
-            actual,
-        }
+        Denied { field, expected: expected.to_string(), actual }
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: expected {}, peer has {}",
-            self.field, self.expected, self.actual
-        )
+        write!(f, "{}: expected {}, peer has {}", self.field, self.expected, self.actual)
     }
 }
 

@@ -95,9 +95,7 @@ impl fmt::Display for ExeDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ExeDoubt::Deleted => "the file was replaced or removed since the process started",
-            ExeDoubt::OtherMount => {
-                "another file has that name here: the peer sees other mounts than we do"
-            }
+            ExeDoubt::OtherMount => "another file has that name here: the peer sees other mounts than we do",
             ExeDoubt::NotHolder => "the process no longer holds the other end of the socket",
             ExeDoubt::Permission => "the system does not let us look",
             ExeDoubt::Unsupported => "not supported on this platform",

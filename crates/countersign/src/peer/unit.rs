@@ -7,10 +7,7 @@ const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
 /// Only that one counts. What comes after it may have been made by whoever the unit was delegated to: every user
 /// can create a `foo.service` below `user@1000.service`, and all of those are `user@1000.service` here.
 pub fn unit_of_cgroup(path: &str) -> Option<&str> {
-    let first = path
-        .strip_prefix('/')?
-        .split('/')
-        .find(|part| !is_unit(part, ".slice"))?;
+    let first = path.strip_prefix('/')?.split('/').find(|part| !is_unit(part, ".slice"))?;
     // systemd escapes names the kernel would take for its own with one underscore.
     let name = first.strip_prefix('_').unwrap_or(first);
     is_unit_name(name).then_some(name)
@@ -26,9 +23,7 @@ fn is_unit(name: &str, kind: &str) -> bool {
         !stem.is_empty()
             && !stem.starts_with('@')
             && name.len() <= 255
-            && stem
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
+            && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte))
     })
 }
 
@@ -40,29 +35,14 @@ mod tests {
     fn the_first_component_that_is_no_slice_is_the_unit() {
         for (path, unit) in [
             ("/system.slice/billing.service", Some("billing.service")),
-            (
-                "/system.slice/billing.service/worker",
-                Some("billing.service"),
-            ),
-            (
-                "/system.slice/system-getty.slice/getty@tty1.service",
-                Some("getty@tty1.service"),
-            ),
-            (
-                "/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service",
-                Some("user@1000.service"),
-            ),
-            (
-                "/user.slice/user-1000.slice/session-3.scope",
-                Some("session-3.scope"),
-            ),
+            ("/system.slice/billing.service/worker", Some("billing.service")),
+            ("/system.slice/system-getty.slice/getty@tty1.service", Some("getty@tty1.service")),
+            ("/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", Some("user@1000.service")),
+            ("/user.slice/user-1000.slice/session-3.scope", Some("session-3.scope")),
             ("/init.scope", Some("init.scope")),
             ("/system.slice/docker-abc.scope", Some("docker-abc.scope")),
             ("/system.slice/_cpu.service", Some("cpu.service")),
-            (
-                "/system.slice/dev-hugepages.mount",
-                Some("dev-hugepages.mount"),
-            ),
+            ("/system.slice/dev-hugepages.mount", Some("dev-hugepages.mount")),
             ("/docker/abc/foo.service", None),
             ("/../foo.service", None),
             ("/system.slice", None),

@@ -1,10 +1,7 @@
 //! Systems we have no way of asking.
 
 use super::process::StartTime;
-use super::{
-    Denied, Examination, Exe, InlineCredentials, PeerCredentials, PeerError, PeerPolicy,
-    PeerProcess,
-};
+use super::{Denied, Examination, Exe, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess};
 
 /// How this system names a socket.
 pub type RawSocket = i32;

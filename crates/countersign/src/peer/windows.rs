@@ -8,22 +8,20 @@ use std::path::PathBuf;
 use std::ptr;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, ERROR_NO_DATA,
-    ERROR_PIPE_NOT_CONNECTED, FILETIME, HANDLE, WAIT_OBJECT_0, WAIT_TIMEOUT,
+    ERROR_BROKEN_PIPE, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, ERROR_NO_DATA, ERROR_PIPE_NOT_CONNECTED,
+    FILETIME, HANDLE, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::System::Pipes::{
-    GetNamedPipeClientProcessId, GetNamedPipeInfo, GetNamedPipeServerProcessId, PIPE_SERVER_END,
-    PeekNamedPipe,
+    GetNamedPipeClientProcessId, GetNamedPipeInfo, GetNamedPipeServerProcessId, PIPE_SERVER_END, PeekNamedPipe,
 };
 use windows_sys::Win32::System::Threading::{
-    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
-    QueryFullProcessImageNameW, WaitForSingleObject,
+    GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE, QueryFullProcessImageNameW,
+    WaitForSingleObject,
 };
 
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy,
-    PeerProcess,
+    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess,
 };
 
 /// How this system names a pipe: the value of a handle.
@@ -34,13 +32,7 @@ const EPOCH: u64 = 116_444_736_000_000_000;
 
 pub(super) fn credentials(pipe: RawSocket) -> Result<InlineCredentials, PeerError> {
     let pid = peer_pid(pipe as HANDLE)?;
-    Ok(InlineCredentials {
-        pid: Some(pid),
-        uid: None,
-        gid: None,
-        groups: None,
-        security_label: None,
-    })
+    Ok(InlineCredentials { pid: Some(pid), uid: None, gid: None, groups: None, security_label: None })
 }
 
 /// The process at the other end of a named pipe, held by a handle: its pid is not given to another while we hold it.
@@ -62,14 +54,7 @@ impl Peer {
         // Had the process ended before we held it, its end of the pipe would be broken.
         // SAFETY: no buffer is passed, so nothing is written; any handle value may be asked.
         let open = unsafe {
-            PeekNamedPipe(
-                pipe as HANDLE,
-                ptr::null_mut(),
-                0,
-                ptr::null_mut(),
-                ptr::null_mut(),
-                ptr::null_mut(),
-            )
+            PeekNamedPipe(pipe as HANDLE, ptr::null_mut(), 0, ptr::null_mut(), ptr::null_mut(), ptr::null_mut())
         };
         if open == 0 {
             return Err(explain("PeekNamedPipe"));
@@ -83,36 +68,18 @@ impl Peer {
     /// A running process by pid instead of by pipe.
     pub fn of_pid(pid: u32) -> Result<Peer, PeerError> {
         // SAFETY: takes integers and touches no memory of ours.
-        let handle = unsafe {
-            OpenProcess(
-                PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE,
-                0,
-                pid,
-            )
-        };
+        let handle = unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | PROCESS_SYNCHRONIZE, 0, pid) };
         if handle.is_null() {
             let error = io::Error::last_os_error();
             return Err(match error.raw_os_error() {
                 Some(code) if code as u32 == ERROR_INVALID_PARAMETER => PeerError::Gone,
-                _ => PeerError::Os {
-                    what: "OpenProcess",
-                    source: error,
-                },
+                _ => PeerError::Os { what: "OpenProcess", source: error },
             });
         }
         // SAFETY: the handle was just made for us, and nobody else knows it.
         let process = unsafe { OwnedHandle::from_raw_handle(handle) };
-        let credentials = PeerCredentials {
-            pid: Some(pid),
-            uid: None,
-            gid: None,
-            groups: None,
-            security_label: None,
-        };
-        Ok(Peer {
-            credentials,
-            process,
-        })
+        let credentials = PeerCredentials { pid: Some(pid), uid: None, gid: None, groups: None, security_label: None };
+        Ok(Peer { credentials, process })
     }
 
     /// What the kernel recorded when the connection was made.
@@ -132,8 +99,7 @@ impl Peer {
 
     /// The file name of the executable: processes have no other name here.
     pub fn comm(&self) -> Result<String, PeerError> {
-        self.name()?
-            .ok_or(PeerError::Unsupported("the name of this process"))
+        self.name()?.ok_or(PeerError::Unsupported("the name of this process"))
     }
 
     /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
@@ -168,21 +134,14 @@ impl Peer {
     }
 
     pub(super) fn start_time(&self) -> Result<StartTime, PeerError> {
-        let zero = FILETIME {
-            dwLowDateTime: 0,
-            dwHighDateTime: 0,
-        };
+        let zero = FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 };
         let [mut created, mut exited, mut kernel, mut user] = [zero; 4];
         let process = self.process.as_raw_handle();
         // SAFETY: the handle is ours and open, and the four times are ours to be written.
-        let told =
-            unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
+        let told = unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
         let ticks = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
         let unix_ms = (told != 0).then(|| ticks.saturating_sub(EPOCH) / 10_000);
-        Ok(StartTime {
-            ticks: None,
-            unix_ms,
-        })
+        Ok(StartTime { ticks: None, unix_ms })
     }
 
     pub(super) fn exe(&self) -> Result<Exe, PeerError> {
@@ -204,15 +163,7 @@ impl Peer {
 fn peer_pid(pipe: HANDLE) -> Result<u32, PeerError> {
     let mut flags = 0;
     // SAFETY: the flags are ours to be written, and nothing else is asked for; any handle value may be asked.
-    let told = unsafe {
-        GetNamedPipeInfo(
-            pipe,
-            &mut flags,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-        )
-    };
+    let told = unsafe { GetNamedPipeInfo(pipe, &mut flags, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
     if told == 0 {
         return Err(explain("GetNamedPipeInfo"));
     }
@@ -225,11 +176,7 @@ fn peer_pid(pipe: HANDLE) -> Result<u32, PeerError> {
             GetNamedPipeServerProcessId(pipe, &mut pid)
         }
     };
-    if told == 0 {
-        Err(explain("GetNamedPipeProcessId"))
-    } else {
-        Ok(pid)
-    }
+    if told == 0 { Err(explain("GetNamedPipeProcessId")) } else { Ok(pid) }
 }
 
 fn explain(what: &'static str) -> PeerError {
@@ -240,9 +187,6 @@ fn explain(what: &'static str) -> PeerError {
         Some(ERROR_BROKEN_PIPE | ERROR_NO_DATA) => PeerError::Gone,
         // ERROR_INVALID_FUNCTION: what a file or a device answers.
         Some(1) => PeerError::NotAUnixSocket("not a named pipe"),
-        _ => PeerError::Os {
-            what,
-            source: error,
-        },
+        _ => PeerError::Os { what, source: error },
     }
 }

@@ -62,10 +62,7 @@ pub(super) fn of_exe(process: &ProcDir) -> Result<Option<[u8; 32]>, Errno> {
 impl FileIdentity {
     /// File times move in steps: a file changed a moment ago can change again without them showing it.
     fn is_settled(&self) -> bool {
-        rustix::time::clock_gettime(ClockId::Realtime)
-            .tv_sec
-            .saturating_sub(self.changed.0)
-            >= 2
+        rustix::time::clock_gettime(ClockId::Realtime).tv_sec.saturating_sub(self.changed.0) >= 2
     }
 }
 
@@ -86,9 +83,7 @@ fn identity(file: &File) -> Result<Option<FileIdentity>, Errno> {
 
 fn recall(identity: FileIdentity) -> Option<[u8; 32]> {
     let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = remembered
-        .iter()
-        .position(|(known, _)| *known == identity)?;
+    let at = remembered.iter().position(|(known, _)| *known == identity)?;
     let entry = remembered.remove(at)?;
     remembered.push_back(entry);
     Some(entry.1)

@@ -31,10 +31,7 @@ pub(super) struct Link {
 
 impl FdTable {
     pub fn open(process: &ProcDir, pid: u32) -> Result<FdTable, Errno> {
-        Ok(FdTable {
-            dir: process.open_dir("fd")?,
-            pid,
-        })
+        Ok(FdTable { dir: process.open_dir("fd")?, pid })
     }
 
     /// Which descriptor is this socket? Where the last ones were is tried first; nothing is believed unread.
@@ -63,12 +60,7 @@ impl FdTable {
         for _ in 0..MOST_LINKS {
             let Some(entry) = entries.next() else { break };
             let entry = entry?;
-            let Some(fd) = entry
-                .file_name()
-                .to_str()
-                .ok()
-                .and_then(|name| name.parse().ok())
-            else {
+            let Some(fd) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok()) else {
                 continue;
             };
             let Some(socket) = self.socket_at(fd)? else {
@@ -125,10 +117,7 @@ impl Hints {
             return Vec::new();
         };
         let mut guesses = Vec::with_capacity(2 * NEIGHBOURS as usize + 2);
-        if let Ok(at) = process
-            .sockets
-            .binary_search_by_key(&inode, |(socket, _)| *socket)
-        {
+        if let Ok(at) = process.sockets.binary_search_by_key(&inode, |(socket, _)| *socket) {
             guesses.push(process.sockets[at].1);
         }
         if let Some(last) = process.last {
@@ -186,10 +175,7 @@ mod tests {
         let inode = rustix::fs::fstat(&end).unwrap().st_ino as u32;
         let link = table.find(inode).unwrap().unwrap();
         assert!(table.still_holds(&link));
-        assert_eq!(
-            table.find(inode).unwrap().map(|link| link.fd),
-            Some(link.fd)
-        );
+        assert_eq!(table.find(inode).unwrap().map(|link| link.fd), Some(link.fd));
         // Found again by a guess alone.
         assert!(Hints::lock().guesses(pid, inode).contains(&link.fd));
         drop(end);

@@ -71,11 +71,7 @@ impl ProcDir {
             Err(_) => return Exe::Unknown(ExeDoubt::Permission),
         };
         // Not readlink of `exe`: that could by now be another file than the one just opened.
-        let printed = rustix::fs::readlinkat(
-            rustix::fs::CWD,
-            format!("/proc/self/fd/{}", exe.as_raw_fd()),
-            Vec::new(),
-        );
+        let printed = rustix::fs::readlinkat(rustix::fs::CWD, format!("/proc/self/fd/{}", exe.as_raw_fd()), Vec::new());
         let (Ok(printed), Ok(running)) = (printed, rustix::fs::fstat(&exe)) else {
             return Exe::Unknown(ExeDoubt::Permission);
         };
@@ -86,13 +82,9 @@ impl ProcDir {
             return Exe::Doubtful(path(named.unwrap_or(&printed)), ExeDoubt::Deleted);
         }
         match rustix::fs::stat(path(&printed)) {
-            Ok(ours) if (ours.st_dev, ours.st_ino) == (running.st_dev, running.st_ino) => {
-                Exe::Proven(path(&printed))
-            }
+            Ok(ours) if (ours.st_dev, ours.st_ino) == (running.st_dev, running.st_ino) => Exe::Proven(path(&printed)),
             // Removed under this name, though another hard link keeps the file.
-            _ if named.is_some() => {
-                Exe::Doubtful(path(named.unwrap_or_default()), ExeDoubt::Deleted)
-            }
+            _ if named.is_some() => Exe::Doubtful(path(named.unwrap_or_default()), ExeDoubt::Deleted),
             _ => Exe::Doubtful(path(&printed), ExeDoubt::OtherMount),
         }
     }
@@ -109,12 +101,7 @@ impl ProcDir {
     }
 
     fn read<'room>(&self, name: &str, room: &'room mut [u8]) -> Result<&'room [u8], Errno> {
-        let file = rustix::fs::openat(
-            &self.0,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let file = rustix::fs::openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut filled = 0;
         while filled < room.len() {
             match rustix::io::read(&file, &mut room[filled..]) {
@@ -135,8 +122,7 @@ pub(super) fn unix_ms_of_ticks(ticks: u64) -> u64 {
         i128::from(now.tv_sec) * 1000 + i128::from(now.tv_nsec) / 1_000_000
     };
     let booted = milliseconds(ClockId::Realtime) - milliseconds(ClockId::Boottime);
-    let since_boot =
-        i128::from(ticks) * 1000 / i128::from(rustix::param::clock_ticks_per_second().max(1));
+    let since_boot = i128::from(ticks) * 1000 / i128::from(rustix::param::clock_ticks_per_second().max(1));
     u64::try_from(booted + since_boot).unwrap_or(0)
 }
 
@@ -145,14 +131,9 @@ pub(super) fn unix_ms_of_ticks(ticks: u64) -> u64 {
 fn proc_speaks_of_our_pids() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
-        let procfs =
-            rustix::fs::statfs("/proc").is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
+        let procfs = rustix::fs::statfs("/proc").is_ok_and(|fs| fs.f_type == rustix::fs::PROC_SUPER_MAGIC);
         let us = rustix::fs::readlinkat(rustix::fs::CWD, "/proc/self", Vec::new());
-        procfs
-            && us.is_ok_and(|us| {
-                us.to_str()
-                    .is_ok_and(|us| us == std::process::id().to_string())
-            })
+        procfs && us.is_ok_and(|us| us.to_str().is_ok_and(|us| us == std::process::id().to_string()))
     })
 }
 
@@ -185,9 +166,7 @@ fn cgroup_of_lines(lines: &str) -> Option<String> {
 
 fn numbers_of(status: &str, key: &str) -> Option<Vec<u32>> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_ascii_whitespace()
-        .map(|number| number.parse().ok())
-        .collect()
+    line.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -198,11 +177,7 @@ mod tests {
     fn the_start_time_is_found_whatever_the_name() {
         let rest = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21";
         for name in ["x", "a b", "a) S 1 2", "((", "", ")"] {
-            assert_eq!(
-                start_ticks_of_stat(format!("7 ({name}) {rest}").as_bytes()),
-                Some(4242),
-                "{name:?}"
-            );
+            assert_eq!(start_ticks_of_stat(format!("7 ({name}) {rest}").as_bytes()), Some(4242), "{name:?}");
         }
         assert_eq!(start_ticks_of_stat(b"7 (x) S 1"), None);
         assert_eq!(start_ticks_of_stat(b""), None);
@@ -211,14 +186,8 @@ mod tests {
     #[test]
     fn the_cgroup_is_the_unified_one_unless_systemd_keeps_its_own() {
         for (lines, path) in [
-            (
-                "0::/system.slice/a.service\n",
-                Some("/system.slice/a.service"),
-            ),
-            (
-                "4:memory:/m\n1:name=systemd:/system.slice/a.service\n0::/\n",
-                Some("/system.slice/a.service"),
-            ),
+            ("0::/system.slice/a.service\n", Some("/system.slice/a.service")),
+            ("4:memory:/m\n1:name=systemd:/system.slice/a.service\n0::/\n", Some("/system.slice/a.service")),
             ("1:name=systemd:/old\n0::/new\n", Some("/new")),
             ("1:name=systemd:/a:b\n", Some("/a:b")),
             ("4:memory:/m\n0::/\n", Some("/")),
@@ -231,17 +200,9 @@ mod tests {
 
     #[test]
     fn our_own_start_time_lies_in_the_past() {
-        let ticks = ProcDir::open(std::process::id())
-            .and_then(|dir| dir.start_ticks())
-            .unwrap();
+        let ticks = ProcDir::open(std::process::id()).and_then(|dir| dir.start_ticks()).unwrap();
         let started = unix_ms_of_ticks(ticks);
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis() as u64;
-        assert!(
-            started <= now + 20 && now - started < 3_600_000,
-            "started {started}, now {now}"
-        );
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        assert!(started <= now + 20 && now - started < 3_600_000, "started {started}, now {now}");
     }
 }

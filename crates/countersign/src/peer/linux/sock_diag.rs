@@ -46,16 +46,9 @@ pub(super) fn peer_inode(socket: BorrowedFd<'_>) -> Result<Option<u32>, Errno> {
 
 impl Netlink {
     fn open() -> Result<Netlink, Errno> {
-        let socket = rustix::net::socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            Some(SOCK_DIAG),
-        )?;
-        Ok(Netlink {
-            socket,
-            sequence: 0,
-        })
+        let socket =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
+        Ok(Netlink { socket, sequence: 0 })
     }
 
     fn ask(&mut self, inode: u32, cookie: u64) -> Result<Option<u32>, Errno> {
@@ -65,11 +58,8 @@ impl Netlink {
         rustix::net::sendto(&self.socket, &request, SendFlags::empty(), &kernel)?;
         let mut room = [0; 1024];
         // The kernel answers within the send: if nothing is there now, nothing will come.
-        let (filled, _, from) =
-            rustix::net::recvfrom(&self.socket, &mut room, RecvFlags::DONTWAIT)?;
-        let from = from
-            .and_then(|from| SocketAddrNetlink::try_from(from).ok())
-            .ok_or(Errno::PROTO)?;
+        let (filled, _, from) = rustix::net::recvfrom(&self.socket, &mut room, RecvFlags::DONTWAIT)?;
+        let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok()).ok_or(Errno::PROTO)?;
         if from.pid() != 0 {
             return Err(Errno::PROTO);
         }
@@ -119,27 +109,17 @@ fn parse(answer: &[u8], inode: u32, sequence: u32) -> Result<Option<u32>, Errno>
             // An end that was closed while we hold ours has lost its inode.
             return Ok(Some(u32_at(value, 0)?).filter(|inode| *inode != 0));
         }
-        attributes = attributes
-            .get(len.next_multiple_of(4)..)
-            .unwrap_or_default();
+        attributes = attributes.get(len.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(None)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32, Errno> {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map(|chunk| u32::from_ne_bytes(*chunk))
-        .ok_or(Errno::PROTO)
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u32::from_ne_bytes(*chunk)).ok_or(Errno::PROTO)
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16, Errno> {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .map(|chunk| u16::from_ne_bytes(*chunk))
-        .ok_or(Errno::PROTO)
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map(|chunk| u16::from_ne_bytes(*chunk)).ok_or(Errno::PROTO)
 }
 
 #[cfg(test)]
@@ -162,19 +142,10 @@ mod tests {
     #[test]
     fn a_mangled_answer_is_an_error() {
         for len in 0..40 {
-            assert!(
-                parse(&vec![0xff; len], 1, 1).is_err() && parse(&vec![0; len], 1, 1).is_err(),
-                "{len}"
-            );
+            assert!(parse(&vec![0xff; len], 1, 1).is_err() && parse(&vec![0; len], 1, 1).is_err(), "{len}");
         }
-        let refused = [
-            &36u32.to_ne_bytes()[..],
-            &[2, 0, 0, 0],
-            &1u32.to_ne_bytes(),
-            &[0; 4],
-            &(-2i32).to_ne_bytes(),
-            &[0; 16],
-        ];
+        let refused =
+            [&36u32.to_ne_bytes()[..], &[2, 0, 0, 0], &1u32.to_ne_bytes(), &[0; 4], &(-2i32).to_ne_bytes(), &[0; 16]];
         assert_eq!(parse(&refused.concat(), 1, 1), Err(Errno::NOENT));
     }
 }

@@ -51,13 +51,7 @@ pub(super) struct Ucred {
 
 pub(super) fn credentials(fd: RawFd) -> Result<InlineCredentials, PeerError> {
     let Ucred { pid, uid, gid } = connected_peer(fd)?;
-    Ok(InlineCredentials {
-        pid,
-        uid: Some(uid),
-        gid: Some(gid),
-        groups: groups(fd)?,
-        security_label: label(fd),
-    })
+    Ok(InlineCredentials { pid, uid: Some(uid), gid: Some(gid), groups: groups(fd)?, security_label: label(fd) })
 }
 
 /// The credentials, once the descriptor is known to be a connected Unix socket.
@@ -71,24 +65,14 @@ pub(super) fn connected_peer(fd: RawFd) -> Result<Ucred, PeerError> {
         Ok(_) => return Err(PeerError::NotAUnixSocket("a socket of another family")),
         Err(error) => return Err(explain("getpeername", error, fd)),
     }
-    let mut ucred = libc::ucred {
-        pid: 0,
-        uid: 0,
-        gid: 0,
-    };
+    let mut ucred = libc::ucred { pid: 0, uid: 0, gid: 0 };
     get(fd, libc::SO_PEERCRED, &mut ucred).map_err(|error| explain("SO_PEERCRED", error, fd))?;
     if ucred.uid == u32::MAX {
-        return Err(PeerError::NotAUnixSocket(
-            "a datagram socket has no peer credentials",
-        ));
+        return Err(PeerError::NotAUnixSocket("a datagram socket has no peer credentials"));
     }
     // 0: the peer lives in a pid namespace that is not below ours.
     let pid = u32::try_from(ucred.pid).ok().filter(|pid| *pid != 0);
-    Ok(Ucred {
-        pid,
-        uid: ucred.uid,
-        gid: ucred.gid,
-    })
+    Ok(Ucred { pid, uid: ucred.uid, gid: ucred.gid })
 }
 
 /// Has our end a name? The accepting side has the listener's; the connecting side has none, unless it took one.
@@ -139,13 +123,8 @@ fn groups(fd: RawFd) -> Result<Option<GroupList>, PeerError> {
     }
     // 65536 is the most groups a Linux process can be in.
     let mut many = vec![0u32; 65_536];
-    let bytes = get_bytes(
-        fd,
-        SO_PEERGROUPS,
-        many.as_mut_ptr().cast(),
-        mem::size_of_val(&many[..]),
-    )
-    .map_err(|error| explain("SO_PEERGROUPS", error, fd))?;
+    let bytes = get_bytes(fd, SO_PEERGROUPS, many.as_mut_ptr().cast(), mem::size_of_val(&many[..]))
+        .map_err(|error| explain("SO_PEERGROUPS", error, fd))?;
     many.truncate(bytes / mem::size_of::<u32>());
     many.shrink_to_fit();
     Ok(Some(GroupList::many(many)))
@@ -194,11 +173,7 @@ fn get_bytes(fd: RawFd, option: c_int, room: *mut c_void, len: usize) -> io::Res
     // SAFETY: every caller passes a pointer to, and the size of, a live buffer of integers it holds exclusively; the
     // kernel writes at most `len` bytes there. Any descriptor number may be asked.
     let answer = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, room, &mut len) };
-    if answer == 0 {
-        Ok(len as usize)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if answer == 0 { Ok(len as usize) } else { Err(io::Error::last_os_error()) }
 }
 
 type NameCall = unsafe extern "C" fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
@@ -210,11 +185,7 @@ fn name(fd: RawFd, call: NameCall) -> io::Result<(c_int, usize)> {
     // SAFETY: `call` is getsockname or getpeername: it writes at most `len` bytes to the address, which is exactly
     // the family field we have room for, and the full length to `len`.
     let answer = unsafe { call(fd, (&raw mut family).cast(), &mut len) };
-    if answer == 0 {
-        Ok((c_int::from(family), len as usize))
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if answer == 0 { Ok((c_int::from(family), len as usize)) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The cold side: why a descriptor is no connected Unix socket.
@@ -234,9 +205,6 @@ fn explain(what: &'static str, error: io::Error, fd: RawFd) -> PeerError {
                 _ => PeerError::NotAUnixSocket("a socket of another family"),
             }
         }
-        _ => PeerError::Os {
-            what,
-            source: error,
-        },
+        _ => PeerError::Os { what, source: error },
     }
 }

@@ -10,17 +10,11 @@ use super::*;
 use crate::peer::PathPattern;
 
 fn without_peer_pidfd(connected: &Connected) -> Result<Peer, PeerError> {
-    Peer::new(
-        socket::duplicate(connected.stream.as_raw_fd())?,
-        Some(false),
-    )
+    Peer::new(socket::duplicate(connected.stream.as_raw_fd())?, Some(false))
 }
 
 fn is(exe: &Path) -> PeerPolicy {
-    PeerPolicy {
-        exe: Some(PathPattern::Exact(exe.into())),
-        ..PeerPolicy::default()
-    }
+    PeerPolicy { exe: Some(PathPattern::Exact(exe.into())), ..PeerPolicy::default() }
 }
 
 #[test]
@@ -29,10 +23,7 @@ fn both_ways_tell_the_same() {
     let connected = stage.connect(&[]);
     let peer = without_peer_pidfd(&connected).unwrap();
     assert!(peer.first_seen.is_some());
-    assert_eq!(
-        peer.process().unwrap(),
-        Peer::of(&connected.stream).unwrap().process().unwrap()
-    );
+    assert_eq!(peer.process().unwrap(), Peer::of(&connected.stream).unwrap().process().unwrap());
     assert_eq!(peer.check(&is(&stage.program())).unwrap(), Ok(()));
 }
 
@@ -47,10 +38,7 @@ fn a_peer_that_ended_is_gone() {
     assert!(matches!(untouched.process(), Err(PeerError::Gone)));
     assert!(matches!(looked_at.process(), Err(PeerError::Gone)));
     assert!(!looked_at.is_alive().unwrap());
-    assert!(matches!(
-        without_peer_pidfd(&connected),
-        Err(PeerError::Gone)
-    ));
+    assert!(matches!(without_peer_pidfd(&connected), Err(PeerError::Gone)));
 }
 
 #[test]

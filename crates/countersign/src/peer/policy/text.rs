@@ -14,9 +14,8 @@ impl fmt::Display for PeerPolicy {
             self.cgroup.as_ref().map(|cgroup| format!("cgroup {cgroup}")),
             self.unit.as_ref().map(|unit| format!("unit {unit}")),
             self.exe.as_ref().map(|exe| format!("exe {exe}")),
-            self.exe_sha256.map(|hash| {
-                hash.iter().fold("exe_sha256 ".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-            }),
+            self.exe_sha256
+                .map(|hash| hash.iter().fold("exe_sha256 ".to_owned(), |text, byte| format!("{text}{byte:02x}"))),
         ];
         let words: Vec<String> = conditions.into_iter().flatten().collect();
         f.write_str(if words.is_empty() { "nobody" } else { "" })?;
