@@ -33,6 +33,9 @@ async function started (command, args, socket) {
   return child
 }
 
+/** The limits are not what is measured. */
+const UNLIMITED = ['--max-connections', '65536', '--max-connections-per-uid', '65536', '--log-level', 'error']
+
 const round = (number, digits = 2) => Number(number.toFixed(digits))
 const verdict = (value, limit, below = true) => (below ? value <= limit : value >= limit) ? 'ok' : `MISSED (${below ? '<=' : '>='} ${limit})`
 
@@ -72,7 +75,7 @@ async function agentUnderLoad ({ agent, connections }, directory, rules) {
   const bareSocket = path.join(directory, 'bare.sock')
   const socket = path.join(directory, 'loaded.sock')
   const bare = await started(connections, ['serve', bareSocket, '250'], bareSocket)
-  const daemon = await started(agent, ['--rules', rules, '--socket', socket, '--log-level', 'error'], socket)
+  const daemon = await started(agent, ['--rules', rules, '--socket', socket, ...UNLIMITED], socket)
   const rss = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))[1]) / 1024
   const rounds = []
   for (let index = 0; index < 5; index++) rounds.push([load(bareSocket, 40000), load(socket, 40000)])
@@ -97,7 +100,7 @@ async function main () {
   const rule = (exe) => `[[rule]]\nidentity = "BILLING_PROD"\nmatch = { uid = ${process.getuid()}, exe = "${fs.realpathSync(exe)}" }\n` +
     'idm_url = "https://auth.example.com/oauth2/billing"\nconfig_url = "https://config.example.com/api/billing"\ntoken = "tok_billing_xxx"\n'
   fs.writeFileSync(rules, [programs.connections, ...new Set(nodes)].map(rule).join('\n'), { mode: 0o600 })
-  const daemon = await started(programs.agent, ['--rules', rules, '--socket', socket, '--log-level', 'error'], socket)
+  const daemon = await started(programs.agent, ['--rules', rules, '--socket', socket, ...UNLIMITED], socket)
   console.log(`one daemon (the agent itself), medians, microseconds; ${os.cpus().length} shared cores`)
   try {
     for (const node of nodes) clients(node, socket)
