@@ -28,9 +28,18 @@ fn act() {
     if let Some(line) = std::io::stdin().lines().next() {
         let line = line.unwrap();
         let (verb, program) = line.split_once(' ').unwrap();
-        if verb == "keep" {
-            let duplicate = survivor(&stream);
-            std::mem::forget(duplicate);
+        match verb {
+            "keep" => std::mem::forget(survivor(&stream)),
+            // Left with another process: it ends by itself, nobody here can end it.
+            "leave" => {
+                let _with_the_child = survivor(&stream);
+                Command::new("sleep")
+                    .arg("5")
+                    .stdin(Stdio::null())
+                    .spawn()
+                    .unwrap();
+            }
+            _ => {}
         }
         let error = Command::new(program)
             .arg("1000")
@@ -78,7 +87,16 @@ impl Stage {
 
     pub fn copy(&self, program: &Path, name: &str) -> PathBuf {
         let copy = self.dir.join(name);
-        fs::copy(program, &copy).unwrap();
+        // By another process: a descriptor of ours that writes to it could be inherited by a child that another test
+        // starts just now, and a file open for writing cannot be run.
+        assert!(
+            Command::new("cp")
+                .arg(program)
+                .arg(&copy)
+                .status()
+                .unwrap()
+                .success()
+        );
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         copy
     }

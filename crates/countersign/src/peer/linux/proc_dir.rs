@@ -82,14 +82,11 @@ impl ProcDir {
         let printed = printed.into_bytes();
         let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
         let named = printed.strip_suffix(b" (deleted)");
-        if running.st_nlink == 0 {
-            return Exe::Doubtful(path(named.unwrap_or(&printed)), ExeDoubt::Deleted);
-        }
         match rustix::fs::stat(path(&printed)) {
             Ok(ours) if (ours.st_dev, ours.st_ino) == (running.st_dev, running.st_ino) => {
                 Exe::Proven(path(&printed))
             }
-            // Removed under this name, though another hard link keeps the file.
+            // So the kernel marks a file that was removed under this name, and an anonymous one that never had any.
             _ if named.is_some() => {
                 Exe::Doubtful(path(named.unwrap_or_default()), ExeDoubt::Deleted)
             }
