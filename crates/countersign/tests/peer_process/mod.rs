@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 
 /// Runs in the started process: connects, then becomes what its standard input says, or ends with it.
 #[test]
+#[allow(
+    clippy::zombie_processes,
+    reason = "this process becomes another program, which knows no children"
+)]
 fn act() {
     let Ok(path) = std::env::var("PEER_PROCESS_CONNECT") else {
         return;

@@ -125,13 +125,17 @@ impl ProcDir {
     }
 }
 
-/// Start time in milliseconds since the Unix epoch, to the precision of a clock tick.
+/// Start time in milliseconds since the Unix epoch, to the precision of a clock tick. When the system was booted is
+/// worked out once, so that a process has the same start time every time it is asked for.
 pub(super) fn unix_ms_of_ticks(ticks: u64) -> u64 {
-    let milliseconds = |clock| {
-        let now = rustix::time::clock_gettime(clock);
-        i128::from(now.tv_sec) * 1000 + i128::from(now.tv_nsec) / 1_000_000
-    };
-    let booted = milliseconds(ClockId::Realtime) - milliseconds(ClockId::Boottime);
+    static BOOTED_MS: OnceLock<i128> = OnceLock::new();
+    let booted = BOOTED_MS.get_or_init(|| {
+        let nanoseconds = |clock| {
+            let now = rustix::time::clock_gettime(clock);
+            i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+        };
+        (nanoseconds(ClockId::Realtime) - nanoseconds(ClockId::Boottime)) / 1_000_000
+    });
     let since_boot =
         i128::from(ticks) * 1000 / i128::from(rustix::param::clock_ticks_per_second().max(1));
     u64::try_from(booted + since_boot).unwrap_or(0)
