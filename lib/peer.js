@@ -119,21 +119,32 @@ async function connectVerified (path, policy, options) {
   const judge = compilePolicy(policy)
   signal?.throwIfAborted()
   const { connect } = require('node:net')
-  // Paused from birth: an impostor's bytes are never taken for anything.
-  const socket = connect({ path, allowHalfOpen })
+  /** @type {import('node:net').Socket} */
+  let socket = /** @type {any} */ (undefined)
+  /** @type {NodeJS.Timeout | undefined} */
   let timer
+  /** @type {NodeJS.Timeout | undefined} */
+  let again
   /** @type {(() => void) | undefined} */
   let onAbort
   const outcome = await new Promise((resolve) => {
-    socket.once('connect', () => {
-      try {
-        judge(descriptorOf(socket))
-        resolve(socket)
-      } catch (error) {
-        resolve(untrusted(path, error))
-      }
-    })
-    socket.once('error', (error) => resolve(connectError(path, error)))
+    const attempt = (/** @type {number} */ pause) => {
+      socket = connect({ path, allowHalfOpen })
+      socket.once('connect', () => {
+        try {
+          judge(descriptorOf(socket))
+          resolve(socket)
+        } catch (error) {
+          resolve(untrusted(path, error))
+        }
+      })
+      socket.once('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+        // The listener's backlog is full; a Unix socket has no event for room in it.
+        if (error.code === 'EAGAIN') again = setTimeout(attempt, pause, Math.min(pause * 2, 20))
+        else resolve(connectError(path, error))
+      })
+    }
+    attempt(1)
     if (timeout !== null) {
       timer = setTimeout(() => resolve(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })), timeout)
     }
@@ -143,6 +154,7 @@ async function connectVerified (path, policy, options) {
     }
   })
   clearTimeout(timer)
+  clearTimeout(again)
   if (signal && onAbort) signal.removeEventListener('abort', onAbort)
   if (outcome === socket) {
     socket.removeAllListeners('error')
@@ -178,7 +190,7 @@ function untrusted (path, error) {
 function connectError (path, error) {
   const missing = error.code === 'ENOENT'
   return new CountersignError(missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED',
-    missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, errno: error.errno, cause: error })
+    missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, errno: error.errno, syscallError: error.code, cause: error })
 }
 
 module.exports = { getPeerCredentials, getPeerProcess, authorizePeer, connectVerified, peerProcess, toProcess, toCredentials, unwrap, untrusted }
