@@ -63,16 +63,19 @@ export declare function identityStart(path: string, request: string, timeout: nu
 export declare function identitySync(path: string, request: string, timeout: number, build: (...values: unknown[]) => unknown, guard?: ((fd: number) => unknown) | undefined): unknown
 
 /**
- * Write the credentials of a descriptor's peer into `words`; an error comes back as JSON. Building the object is
- * left to JavaScript, which is far quicker at it.
+ * Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
+ * error, or what does not fit (many groups, a security label).
  */
-export declare function peerCredentials(socket: number, words: Uint32Array): string | null
+export declare function peerCredentials(socket: number): boolean
 
 /** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
 export declare function peerCredentialsFull(socket: number): string
 
 /** The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too. */
 export declare function peerProcess(socket: number, sha256: boolean): string
+
+/** The memory `peerCredentials` writes to. */
+export declare function peerScratch(): ArrayBuffer | null
 
 /** A running process by its pid, as JSON text. */
 export declare function processByPid(pid: number, sha256: boolean): string

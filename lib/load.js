@@ -26,12 +26,26 @@ const ADDONS = {
   },
 }
 
-/** The C library, told by the process itself. */
+/** The C library: the loader this very program asks for says it, at a hundredth of the price of a process report. */
 function libc () {
   if (process.platform !== 'linux') return undefined
-  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork: boolean } | undefined} */ (process.report)
+  const { openSync, readSync, closeSync } = require('node:fs')
+  try {
+    const fd = openSync('/proc/self/exe', 'r')
+    try {
+      const head = Buffer.alloc(4096)
+      const text = head.latin1Slice(0, readSync(fd, head, 0, head.length, 0))
+      if (text.includes('/ld-musl-')) return 'musl'
+      if (text.includes('/ld-linux')) return 'gnu'
+    } finally {
+      closeSync(fd)
+    }
+  } catch {
+    // No /proc, or not for us: the report knows as well.
+  }
+  const { report } = process
   if (!report) return 'gnu'
-  // The report would otherwise look up the names of open sockets' peers.
+  // It would otherwise look up the names of open sockets' peers.
   const before = report.excludeNetwork
   report.excludeNetwork = true
   try {

@@ -7,21 +7,19 @@ const { native } = require('./load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
 const { compilePolicy } = require('./policy')
 
-/** Words the addon writes: flags, pid, uid, gid, the number of groups, the groups. */
-const words = new Uint32Array(5 + 64)
+/** What the addon writes, in this order: flags, pid, uid, gid, the number of groups, the groups. */
+const scratch = native.peerScratch?.()
+const words = new Uint32Array(scratch ?? 0)
 const PID = 1
 const UID = 2
 const GID = 4
 const GROUPS = 8
-const MORE = 16
 
 /** @param {unknown} target */
 function getPeerCredentials (target) {
   const fd = descriptorOf(target)
-  const error = native.peerCredentials(fd, words)
-  if (error !== null && error !== undefined) throw peerError(error)
+  if (!native.peerCredentials(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
   const flags = words[0]
-  if (flags & MORE) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
   let groups
   if (flags & GROUPS) {
     const count = words[4]

@@ -6,55 +6,48 @@ use countersign::peer::{
     self, Denied, Examination, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy, PeerProcess, PolicyError,
     RawSocket,
 };
-use napi::bindgen_prelude::{Either, Uint32ArraySlice};
+use napi::bindgen_prelude::Either;
+use napi::{Env, Unknown};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
-use crate::event_loop::answer;
+use crate::event_loop::scratch;
 
-/// How many words `peerCredentials` may write: flags, pid, uid, gid, the number of groups, and that many groups.
+/// Words of the scratch: flags, pid, uid, gid, the number of groups, the groups.
 const HEAD: usize = 5;
 const HAS_PID: u32 = 1;
 const HAS_UID: u32 = 2;
 const HAS_GID: u32 = 4;
 const HAS_GROUPS: u32 = 8;
-/// The groups did not fit, or there is a security label: ask the slow way.
-const MORE: u32 = 16;
 
-/// Write the credentials of a descriptor's peer into `words`; an error comes back as JSON. Building the object is
-/// left to JavaScript, which is far quicker at it.
+/// The memory `peerCredentials` writes to.
+#[napi(ts_return_type = "ArrayBuffer | null")]
+pub fn peer_scratch(env: &Env) -> Option<Unknown<'_>> {
+    scratch::buffer(env)
+}
+
+/// Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
+/// error, or what does not fit (many groups, a security label).
 #[napi]
-pub fn peer_credentials(socket: i32, mut words: Uint32ArraySlice<'_>) -> Option<String> {
-    let credentials = match peer::credentials_inline(socket as RawSocket) {
-        Ok(credentials) => credentials,
-        Err(error) => return Some(peer_error(&error)),
-    };
-    let mut flags = 0;
-    let words = answer::words(&mut words);
-    if words.len() < HEAD {
-        return Some(peer_error(&PeerError::Unsupported("an array this short")));
+pub fn peer_credentials(env: &Env, socket: i32) -> bool {
+    let Ok(credentials) = peer::credentials_inline(socket as RawSocket) else { return false };
+    let groups = credentials.groups.as_deref().unwrap_or_default();
+    if credentials.security_label.is_some() || groups.len() > scratch::WORDS - HEAD {
+        return false;
     }
-    for (index, (value, flag)) in
-        [(credentials.pid, HAS_PID), (credentials.uid, HAS_UID), (credentials.gid, HAS_GID)].into_iter().enumerate()
-    {
-        if let Some(value) = value {
-            words[index + 1] = value;
-            flags |= flag;
+    scratch::write(env, |words| {
+        let mut flags = if credentials.groups.is_some() { HAS_GROUPS } else { 0 };
+        let numbers = [(credentials.pid, HAS_PID), (credentials.uid, HAS_UID), (credentials.gid, HAS_GID)];
+        for (word, (value, flag)) in words[1..HEAD - 1].iter_mut().zip(numbers) {
+            if let Some(value) = value {
+                *word = value;
+                flags |= flag;
+            }
         }
-    }
-    if let Some(groups) = &credentials.groups {
-        flags |= HAS_GROUPS;
-        match words.get_mut(HEAD..HEAD + groups.len()) {
-            Some(room) => room.copy_from_slice(groups),
-            None => flags |= MORE,
-        }
-        words[4] = groups.len() as u32;
-    }
-    if credentials.security_label.is_some() {
-        flags |= MORE;
-    }
-    words[0] = flags;
-    None
+        words[0] = flags;
+        words[HEAD - 1] = groups.len() as u32;
+        words[HEAD..HEAD + groups.len()].copy_from_slice(groups);
+    })
 }
 
 /// The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`.
@@ -118,10 +111,6 @@ fn envelope(result: Result<Value, PeerError>) -> String {
         Ok(value) => json!({ "ok": value }).to_string(),
         Err(error) => json!({ "err": peer_error_value(&error) }).to_string(),
     }
-}
-
-fn peer_error(error: &PeerError) -> String {
-    peer_error_value(error).to_string()
 }
 
 pub fn peer_error_value(error: &PeerError) -> Value {

@@ -16,14 +16,14 @@ const command = {
   run ({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one rules file')
     const [file] = positionals
-    const checked = unwrap(native.checkRules(file))
     const pid = values['as-pid']
+    if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
+    const checked = unwrap(native.checkRules(file))
     if (pid === undefined) {
       if (json) printJson({ file, ...checked })
       else printRules(file, checked)
       return EXIT.OK
     }
-    if (!/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
     const explained = unwrap(native.explainRules(file, Number(pid)))
     if (json) printJson({ file, pid: Number(pid), ...explained })
     else printExplanation(pid, explained)

@@ -4,7 +4,7 @@
 use std::ptr;
 
 use countersign::whoami::{Identity, WhoamiError};
-use napi::bindgen_prelude::{Function, Uint32ArraySlice};
+use napi::bindgen_prelude::Function;
 use napi::{Env, JsValue, Unknown, sys};
 use serde_json::{Value, json};
 
@@ -175,11 +175,4 @@ pub fn ask_guard<'a>(env: &'a Env, guard: &super::GuardFunction<'_>, descriptor:
     // SAFETY: whoever holds an Env and a Function is being called from JavaScript, with its handle scope.
     let refused = unsafe { super::script::ask(env.raw(), guard.raw(), descriptor) };
     refused.map(|value| live(env, value))
-}
-
-/// The words of a typed array given to this very native call.
-pub fn words<'a>(array: &'a mut Uint32ArraySlice<'_>) -> &'a mut [u32] {
-    // SAFETY: no JavaScript runs while a synchronous native call has the array, and only our own scripts hold it:
-    // nobody detaches, resizes or writes it meanwhile.
-    unsafe { array.as_mut() }
 }

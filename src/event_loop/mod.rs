@@ -16,6 +16,7 @@ mod calls;
 mod libuv;
 mod notifier;
 mod poller;
+pub mod scratch;
 mod script;
 
 use std::cell::{Cell, RefCell};

@@ -53,10 +53,25 @@ fn a_program_started_after_connecting_does_not_inherit_the_trust() {
     let held_before = Peer::of(&connected.stream).unwrap();
     held_before.process().unwrap();
     connected.exec("drop", &trusted);
-    for peer in [held_before, Peer::of(&connected.stream).unwrap()] {
+    expect_no_trust(&trusted, [held_before, Peer::of(&connected.stream).unwrap()]);
+}
+
+#[test]
+fn a_socket_left_with_another_process_does_not_help() {
+    let stage = Stage::new();
+    let trusted = stage.copy(Path::new("/bin/sleep"), "trusted");
+    let mut connected = stage.connect(&[]);
+    let held_before = Peer::of(&connected.stream).unwrap();
+    held_before.process().unwrap();
+    connected.exec("leave", &trusted);
+    expect_no_trust(&trusted, [held_before, Peer::of(&connected.stream).unwrap()]);
+}
+
+fn expect_no_trust(trusted: &Path, peers: [Peer; 2]) {
+    for peer in peers {
         assert!(peer.is_alive().unwrap());
-        assert_eq!(peer.process().unwrap().exe, Exe::Doubtful(trusted.clone(), ExeDoubt::NotHolder));
-        let denied = peer.check(&is(&trusted)).unwrap().unwrap_err();
+        assert_eq!(peer.process().unwrap().exe, Exe::Doubtful(trusted.into(), ExeDoubt::NotHolder));
+        let denied = peer.check(&is(trusted)).unwrap().unwrap_err();
         assert_eq!(denied.field, "exe");
         assert!(denied.actual.contains("no longer holds"), "{denied}");
         assert_eq!(peer.exe_sha256().unwrap(), None);

@@ -1,3 +1,5 @@
+use std::io;
+
 use serde_json::{Map, Value};
 
 use super::Token;
@@ -65,17 +67,46 @@ impl Runner {
 }
 
 impl Identity {
-    /// The answer as it goes over the wire.
+    /// The answer as it goes over the wire. It holds the token: wipe it after use.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::json!({
-            "status": "ok",
-            "identity": self.identity,
-            "idm_url": self.idm_url,
-            "config_url": self.config_url,
-            "token": self.token.expose(),
-            "runner": self.runner.to_value(),
-        })
-        .to_string()
-        .into_bytes()
+        #[derive(serde::Serialize)]
+        struct Body<'a> {
+            status: &'static str,
+            identity: &'a str,
+            idm_url: &'a str,
+            config_url: &'a str,
+            token: &'a str,
+            runner: Value,
+        }
+        let body = Body {
+            status: "ok",
+            identity: &self.identity,
+            idm_url: &self.idm_url,
+            config_url: &self.config_url,
+            token: self.token.expose(),
+            runner: self.runner.to_value(),
+        };
+        // Written once, into memory that is large enough: a buffer that grows leaves copies of the token behind.
+        let mut measure = Length(0);
+        let mut bytes = Vec::new();
+        // Neither writer can fail, and maps of strings always serialise.
+        if serde_json::to_writer(&mut measure, &body).is_ok() {
+            bytes.reserve_exact(measure.0);
+            let _ = serde_json::to_writer(&mut bytes, &body);
+        }
+        bytes
+    }
+}
+
+/// Counts what would be written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Runs in the started process: connects, then becomes what its standard input says, or ends with it.
 #[test]
+#[allow(clippy::zombie_processes, reason = "this process becomes another program, which knows no children")]
 fn act() {
     let Ok(path) = std::env::var("PEER_PROCESS_CONNECT") else {
         return;
@@ -27,9 +28,14 @@ fn act() {
     if let Some(line) = std::io::stdin().lines().next() {
         let line = line.unwrap();
         let (verb, program) = line.split_once(' ').unwrap();
-        if verb == "keep" {
-            let duplicate = survivor(&stream);
-            std::mem::forget(duplicate);
+        match verb {
+            "keep" => std::mem::forget(survivor(&stream)),
+            // Left with another process: it ends by itself, nobody here can end it.
+            "leave" => {
+                let _with_the_child = survivor(&stream);
+                Command::new("sleep").arg("5").stdin(Stdio::null()).spawn().unwrap();
+            }
+            _ => {}
         }
         let error = Command::new(program).arg("1000").stdin(Stdio::null()).exec();
         panic!("{program}: {error}");
@@ -70,7 +76,9 @@ impl Stage {
 
     pub fn copy(&self, program: &Path, name: &str) -> PathBuf {
         let copy = self.dir.join(name);
-        fs::copy(program, &copy).unwrap();
+        // By another process: a descriptor of ours that writes to it could be inherited by a child that another test
+        // starts just now, and a file open for writing cannot be run.
+        assert!(Command::new("cp").arg(program).arg(&copy).status().unwrap().success());
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         copy
     }

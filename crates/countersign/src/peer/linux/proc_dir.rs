@@ -78,12 +78,9 @@ impl ProcDir {
         let printed = printed.into_bytes();
         let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
         let named = printed.strip_suffix(b" (deleted)");
-        if running.st_nlink == 0 {
-            return Exe::Doubtful(path(named.unwrap_or(&printed)), ExeDoubt::Deleted);
-        }
         match rustix::fs::stat(path(&printed)) {
             Ok(ours) if (ours.st_dev, ours.st_ino) == (running.st_dev, running.st_ino) => Exe::Proven(path(&printed)),
-            // Removed under this name, though another hard link keeps the file.
+            // So the kernel marks a file that was removed under this name, and an anonymous one that never had any.
             _ if named.is_some() => Exe::Doubtful(path(named.unwrap_or_default()), ExeDoubt::Deleted),
             _ => Exe::Doubtful(path(&printed), ExeDoubt::OtherMount),
         }
@@ -115,13 +112,17 @@ impl ProcDir {
     }
 }
 
-/// Start time in milliseconds since the Unix epoch, to the precision of a clock tick.
+/// Start time in milliseconds since the Unix epoch, to the precision of a clock tick. When the system was booted is
+/// worked out once, so that a process has the same start time every time it is asked for.
 pub(super) fn unix_ms_of_ticks(ticks: u64) -> u64 {
-    let milliseconds = |clock| {
-        let now = rustix::time::clock_gettime(clock);
-        i128::from(now.tv_sec) * 1000 + i128::from(now.tv_nsec) / 1_000_000
-    };
-    let booted = milliseconds(ClockId::Realtime) - milliseconds(ClockId::Boottime);
+    static BOOTED_MS: OnceLock<i128> = OnceLock::new();
+    let booted = BOOTED_MS.get_or_init(|| {
+        let nanoseconds = |clock| {
+            let now = rustix::time::clock_gettime(clock);
+            i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+        };
+        (nanoseconds(ClockId::Realtime) - nanoseconds(ClockId::Boottime)) / 1_000_000
+    });
     let since_boot = i128::from(ticks) * 1000 / i128::from(rustix::param::clock_ticks_per_second().max(1));
     u64::try_from(booted + since_boot).unwrap_or(0)
 }

@@ -28,6 +28,17 @@ fn both_ways_tell_the_same() {
 }
 
 #[test]
+fn another_start_time_is_another_process() {
+    // A pair has no names: nothing but the start time tells here.
+    let (left, _right) = std::os::unix::net::UnixStream::pair().unwrap();
+    let hold = || Peer::new(socket::duplicate(left.as_raw_fd()).unwrap(), Some(false)).unwrap();
+    assert!(hold().is_alive().unwrap());
+    let mut peer = hold();
+    peer.first_seen = peer.first_seen.map(|ticks| ticks - 1);
+    assert!(matches!(peer.process(), Err(PeerError::Gone)));
+}
+
+#[test]
 fn a_peer_that_ended_is_gone() {
     let stage = Stage::new();
     let mut connected = stage.connect(&[]);
