@@ -13,7 +13,11 @@ const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates/counters
 /** @param {string} text */
 const say = (text) => process.stdout.write(`\n# ${text}\n`)
 
-/** The newest change below a path, in milliseconds. */
+/**
+ * The newest change below a path, in milliseconds.
+ * @param {string} target
+ * @returns {number}
+ */
 function newest (target) {
   const stat = fs.statSync(target)
   if (!stat.isDirectory()) return stat.mtimeMs
@@ -27,6 +31,10 @@ function addonIsCurrent () {
   return SOURCES.every((source) => newest(path.join(root, source)) <= built)
 }
 
+/**
+ * @param {string} command
+ * @param {string} why
+ */
 function requireCommand (command, why) {
   try {
     execFileSync(command, ['--version'], { stdio: 'ignore' })
