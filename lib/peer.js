@@ -9,7 +9,7 @@ const { compilePolicy } = require('./policy')
 
 /** What the addon writes, in this order: flags, pid, uid, gid, the number of groups, the groups. */
 const scratch = native.peerScratch?.()
-const words = new Uint32Array(scratch ?? 0)
+const words = scratch ? new Uint32Array(scratch) : new Uint32Array(0)
 const PID = 1
 const UID = 2
 const GID = 4
