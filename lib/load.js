@@ -43,13 +43,14 @@ function libc () {
   } catch {
     // No /proc, or not for us: the report knows as well.
   }
-  const report = /** @type {any} */ (process.report)
+  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork: boolean } | undefined} */ (process.report)
   if (!report) return 'gnu'
   // It would otherwise look up the names of open sockets' peers.
   const before = report.excludeNetwork
   report.excludeNetwork = true
   try {
-    return report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl'
+    const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (report.getReport())
+    return header.glibcVersionRuntime ? 'gnu' : 'musl'
   } finally {
     report.excludeNetwork = before
   }

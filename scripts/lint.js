@@ -1,40 +1,28 @@
 'use strict'
-/**
- * npm run lint: the Rust (rustfmt, clippy), the JavaScript and the typings (tsc), the package as others see it
- * (publint, attw), and that what is generated was generated.
- */
-const { spawnSync } = require('node:child_process')
-const fs = require('node:fs')
+/** npm run lint: everything that can be wrong with the code without running it. */
+
 const path = require('node:path')
-const { setUp, say, root } = require('./setup')
-
-let failed = 0
+const { step } = require('./test')
 
 /**
- * @param {string} what
- * @param {string} command
- * @param {string[]} args
+ * The script a package's command runs.
+ * @param {string} name
+ * @param {string} [command]
  */
-function check (what, command, args) {
-  say(what)
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
-  if (status === 0) return
-  failed++
-  process.stderr.write(`FAILED: ${what}${error ? `: ${error.message}` : ''}\n`)
+function bin (name, command = name) {
+  const manifest = require.resolve(`${name}/package.json`)
+  const { bin } = require(manifest)
+  return path.join(path.dirname(manifest), typeof bin === 'string' ? bin : bin[command])
 }
-
-/** @param {string} name */
-const tool = (name) => path.join(root, 'node_modules', '.bin', name)
+const node = process.execPath
 
 setUp()
-check('rustfmt', 'cargo', ['fmt', '--all', '--check'])
-check('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings'])
-check('tsc over lib, bin and scripts', tool('tsc'), ['--project', 'tsconfig.json'])
-for (const module of fs.readdirSync(path.join(root, '__test__', 'types')).filter((name) => /^tsconfig\..*\.json$/.test(name)).sort()) {
-  check(`the typings, ${module}`, tool('tsc'), ['--project', path.join('__test__', 'types', module)])
+step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
+step('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])
+step('types of the JavaScript', node, [bin('typescript', 'tsc'), '-p', '.'])
+for (const resolution of ['node16', 'nodenext', 'bundler']) {
+  step(`types of a consumer, ${resolution}`, node, [bin('typescript', 'tsc'), '-p', `__test__/types/tsconfig.${resolution}.json`])
 }
-check('publint', tool('publint'), ['--strict'])
-check('attw', tool('attw'), ['--pack', '.'])
-check('native.d.ts is the one the addon was built with', 'git', ['diff', '--exit-code', '--stat', 'native.d.ts'])
-process.stdout.write(failed === 0 ? '\nlint: all good\n' : `\nlint: ${failed} failed\n`)
-process.exitCode = failed === 0 ? 0 : 1
+step('types of the addon are those in native.d.ts', 'git', ['diff', '--exit-code', '--', 'native.d.ts'])
+step('publint', node, [bin('publint'), '--strict'])
+step('are the types wrong', node, [bin('@arethetypeswrong/cli', 'attw'), '--pack', '.'])

@@ -51,8 +51,10 @@ function setUp () {
     process.exit(1)
   }
   if (!fs.existsSync(path.join(root, 'node_modules', '.package-lock.json'))) {
-    say('packages the build needs: npm ci')
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+    // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and a registry need not
+    // have them all. This takes the same versions from the same lock file, and does not write to it.
+    say('packages the build needs: npm install --no-save')
+    execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
   }
   if (!addonIsCurrent()) {
     requireCommand('cargo', 'to build the addon (https://rustup.rs)')

@@ -80,7 +80,7 @@ async function main () {
 
 /**
  * Wait for the first line of a child.
- * @param {import('node:child_process').ChildProcess & { stdout: import('node:stream').Readable }} child
+ * @param {import('node:child_process').ChildProcessByStdio<any, import('node:stream').Readable, any>} child
  * @param {string} name
  */
 async function ready (child, name) {
