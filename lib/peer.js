@@ -15,18 +15,16 @@ const UID = 2
 const GID = 4
 const GROUPS = 8
 
+/** @type {readonly number[]} */
+const NO_GROUPS = Object.freeze([])
+
 /** @param {unknown} target */
 function getPeerCredentials (target) {
   const fd = descriptorOf(target)
   if (!native.peerCredentials(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
   const flags = words[0]
   let groups
-  if (flags & GROUPS) {
-    const count = words[4]
-    groups = new Array(count)
-    for (let index = 0; index < count; index++) groups[index] = words[5 + index]
-    Object.freeze(groups)
-  }
+  if (flags & GROUPS) groups = words[4] === 0 ? NO_GROUPS : Object.freeze(Array.from(words.subarray(5, 5 + words[4])))
   return Object.freeze({
     pid: flags & PID ? words[1] : undefined,
     uid: flags & UID ? words[2] : undefined,

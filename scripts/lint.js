@@ -2,11 +2,13 @@
 /** npm run lint: everything that can be wrong with the code without running it. */
 
 const path = require('node:path')
+const { setUp } = require('./setup')
 const { root, step } = require('./test')
 
 /** @param {string} name */
 const bin = (name) => path.join(root, 'node_modules', '.bin', name)
 
+setUp()
 step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
 step('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])
 step('types of the JavaScript', bin('tsc'), ['-p', '.'])
