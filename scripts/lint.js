@@ -2,6 +2,7 @@
 /** npm run lint: everything that can be wrong with the code without running it. */
 
 const path = require('node:path')
+const { setUp } = require('./setup')
 const { root, step } = require('./test')
 
 /** @param {string} name */
