@@ -127,6 +127,13 @@ describe('no connection', () => {
     assert.equal(await promise.catch((error) => error), reason)
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
   })
+  test('leaves no listener on a signal that is never aborted', async () => {
+    const { signal } = new AbortController()
+    const socket = await connectVerified(await daemon.serve({}), { uid }, { signal })
+    socket.destroy()
+    await fails(connectVerified('/missing', { uid }, { signal }), 'ERR_SOCKET_NOT_FOUND')
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
   test('leaves nothing behind that keeps the process', async () => {
     const socketPath = await daemon.serve({ silent: true })
     const { code, took, stdout, stderr } = await runScript(`

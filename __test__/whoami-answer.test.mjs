@@ -54,6 +54,7 @@ const accepted = [
   ['a repeated extra: the last one', runner({ zone: 'a' }).replace('"zone":"a"', '"zone":"a","zone":"b"'), (me) => assert.equal(me.runner.extra.zone, 'b')],
   ['names that are dangerous in JavaScript', runner({ constructor: 1, toString: 2 }).replace('"constructor":1', '"constructor":1,"__proto__":{"polluted":18446744073709551615}'), (me) => {
     assert.equal(/** @type {any} */ ({}).polluted, undefined)
+    assert.equal(Object.getPrototypeOf(me.runner.extra), null)
     assert.deepEqual(Object.keys(me.runner.extra).sort(), ['__proto__', 'constructor', 'toString'])
     assert.equal(/** @type {any} */ (Object.getOwnPropertyDescriptor(me.runner.extra, '__proto__')).value.polluted, 18446744073709551615n)
   }],
