@@ -46,7 +46,7 @@ describe('the process', () => {
   })
   test('does not end during a call', async () => {
     const socketPath = await daemon.serve({ body: JSON.stringify(OK), delay: 300 })
-    for (const script of ['countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))', 'countersign.getIdentity({ socketPath }); countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))']) {
+    for (const script of ['countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))', `countersign.getIdentity({ socketPath: ${JSON.stringify(ready)} }); countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))`]) {
       assert.equal((await succeeds(script, { socketPath })).stdout, 'BILLING_PROD\n')
     }
   })
