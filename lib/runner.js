@@ -67,17 +67,18 @@ function writeExtra (extra) {
 }
 
 /**
- * A lone surrogate leaves as an escape that no strict parser takes.
+ * A lone surrogate leaves as an escape that no strict parser takes. Without recursion: JSON nests deeper than calls do.
  * @param {unknown} value
  * @param {string} name
  */
 function checkWellFormed (value, name) {
-  if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw invalidArgument(`${name}: a string with a lone surrogate cannot be sent`)
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, item] of Object.entries(value)) {
-      checkWellFormed(key, name)
-      checkWellFormed(item, name)
+  const left = [value]
+  while (left.length > 0) {
+    const item = left.pop()
+    if (typeof item === 'string') {
+      if (!item.isWellFormed()) throw invalidArgument(`${name}: a string with a lone surrogate cannot be sent`)
+    } else if (typeof item === 'object' && item !== null) {
+      for (const entry of Object.entries(item)) left.push(...entry)
     }
   }
 }
