@@ -1,0 +1,422 @@
+//! Public keys as JSON (RFC 7517, RFC 7518 6), and what a token's signature is checked with.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use x509_parser::{
+    oid_registry::{
+        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
+        OID_SIG_ED25519,
+    },
+    prelude::FromDer,
+    public_key as spki,
+    x509::SubjectPublicKeyInfo,
+};
+
+use super::{
+    jws::{Curve, JwsAlgorithm},
+    limits::RSA_BITS,
+};
+
+/// A public key of a kind that SPIFFE documents can hold.
+#[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// RSA: modulus and exponent, big-endian without leading zeros.
+    Rsa {
+        /// The modulus.
+        n: Box<[u8]>,
+        /// The public exponent.
+        e: Box<[u8]>,
+    },
+    /// A point on a NIST curve, uncompressed (SEC 1 2.3.3).
+    Ec {
+        /// The curve.
+        curve: Curve,
+        /// `04`, then x and y.
+        point: Box<[u8]>,
+    },
+    /// Ed25519. It may sign certificates, but not tokens.
+    Ed25519(Box<[u8]>),
+}
+
+/// Why a key is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadKey {
+    #[error("unknown key type or curve")]
+    Unknown,
+    #[error("a parameter is missing or malformed")]
+    Malformed,
+    #[error("an RSA key outside of 2048 to 8192 bits")]
+    RsaSize,
+    #[error("an algorithm that does not suit the key, or is none of the nine")]
+    Algorithm,
+}
+
+/// A JWK as it is read. Members that are not named here do not matter to SPIFFE.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Jwk {
+    pub kty: Option<String>,
+    #[serde(rename = "use")]
+    pub purpose: Option<String>,
+    pub kid: Option<String>,
+    pub alg: Option<String>,
+    pub key_ops: Option<Vec<String>>,
+    pub crv: Option<String>,
+    pub n: Option<String>,
+    pub e: Option<String>,
+    pub x: Option<String>,
+    pub y: Option<String>,
+    pub x5c: Option<Vec<String>>,
+}
+
+/// A JWK as it is written: always the same members in the same order.
+#[derive(Debug, Serialize)]
+pub(crate) struct WrittenJwk<'a> {
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<&'static str>,
+    pub kty: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alg: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crv: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub x5c: Option<[String; 1]>,
+}
+
+/// RFC 7518 2: base64url without padding.
+fn decode(parameter: Option<&String>) -> Result<Vec<u8>, BadKey> {
+    let text = parameter.ok_or(BadKey::Malformed)?;
+    BASE64URL_NOPAD
+        .decode(text.as_bytes())
+        .map_err(|_| BadKey::Malformed)
+}
+
+fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    &bytes[zeros..]
+}
+
+impl PublicKey {
+    /// The key a JWK describes. Only public parameters are looked at.
+    pub(crate) fn from_jwk(jwk: &Jwk) -> Result<Self, BadKey> {
+        match jwk.kty.as_deref() {
+            Some("RSA") => Self::rsa(&decode(jwk.n.as_ref())?, &decode(jwk.e.as_ref())?),
+            Some("EC") => {
+                let curve = Curve::from_name(jwk.crv.as_deref().ok_or(BadKey::Malformed)?)
+                    .ok_or(BadKey::Unknown)?;
+                let (x, y) = (decode(jwk.x.as_ref())?, decode(jwk.y.as_ref())?);
+                // RFC 7518 6.2.1.2: a coordinate is written in full length, leading zeros included.
+                if x.len() != curve.coordinate_len() || y.len() != curve.coordinate_len() {
+                    return Err(BadKey::Malformed);
+                }
+                Ok(Self::Ec {
+                    curve,
+                    point: [&[4][..], &x, &y].concat().into(),
+                })
+            }
+            Some("OKP") if jwk.crv.as_deref() == Some("Ed25519") => {
+                let x = decode(jwk.x.as_ref())?;
+                if x.len() == 32 {
+                    Ok(Self::Ed25519(x.into()))
+                } else {
+                    Err(BadKey::Malformed)
+                }
+            }
+            _ => Err(BadKey::Unknown),
+        }
+    }
+
+    fn rsa(n: &[u8], e: &[u8]) -> Result<Self, BadKey> {
+        let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
+        let first = *n.first().ok_or(BadKey::Malformed)?;
+        let bits = n.len() * 8 - first.leading_zeros() as usize;
+        if !RSA_BITS.contains(&bits) {
+            return Err(BadKey::RsaSize);
+        }
+        // RFC 8017 3.1: n is a product of odd primes, e is odd and at least 3. With e = 1 everybody can sign.
+        let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
+        if !odd(n) || !odd(e) || e == [1] {
+            return Err(BadKey::Malformed);
+        }
+        Ok(Self::Rsa {
+            n: n.into(),
+            e: e.into(),
+        })
+    }
+
+    /// The key in a SubjectPublicKeyInfo (RFC 5280 4.1.2.7), such as the public half of a signing key. `None` when it is
+    /// of another kind, or an RSA key outside of 2048 to 8192 bits.
+    pub fn from_spki_der(der: &[u8]) -> Option<Self> {
+        let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
+        if rest.is_empty() {
+            Self::from_spki(&info)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn from_spki(info: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
+        let oid = &info.algorithm.algorithm;
+        if *oid == OID_SIG_ED25519 {
+            return Some(Self::Ed25519(info.subject_public_key.data.as_ref().into()));
+        }
+        match info.parsed().ok()? {
+            spki::PublicKey::RSA(key) => Self::rsa(key.modulus, key.exponent).ok(),
+            spki::PublicKey::EC(point) if *oid == OID_KEY_TYPE_EC_PUBLIC_KEY => {
+                let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?;
+                let curve = [
+                    (OID_EC_P256, Curve::P256),
+                    (OID_NIST_EC_P384, Curve::P384),
+                    (OID_NIST_EC_P521, Curve::P521),
+                ]
+                .into_iter()
+                .find_map(|(known, name)| (known == curve).then_some(name))?;
+                let point = point.data();
+                let whole = point.len() == 1 + 2 * curve.coordinate_len() && point[0] == 4;
+                whole.then(|| Self::Ec {
+                    curve,
+                    point: point.into(),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether signatures of this algorithm can come from this key (RFC 7518 3.3, 3.4).
+    pub fn suits(&self, algorithm: JwsAlgorithm) -> bool {
+        match self {
+            Self::Rsa { .. } => algorithm.curve().is_none(),
+            Self::Ec { curve, .. } => algorithm.curve() == Some(*curve),
+            Self::Ed25519(_) => false,
+        }
+    }
+
+    pub(crate) fn written(&self) -> WrittenJwk<'static> {
+        let encode = |bytes: &[u8]| Some(BASE64URL_NOPAD.encode(bytes));
+        let mut jwk = WrittenJwk {
+            purpose: None,
+            kty: "RSA",
+            kid: None,
+            alg: None,
+            crv: None,
+            n: None,
+            e: None,
+            x: None,
+            y: None,
+            x5c: None,
+        };
+        match self {
+            Self::Rsa { n, e } => (jwk.n, jwk.e) = (encode(n), encode(e)),
+            Self::Ec { curve, point } => {
+                let (x, y) = point[1..].split_at(curve.coordinate_len());
+                (jwk.kty, jwk.crv) = ("EC", Some(curve.name()));
+                (jwk.x, jwk.y) = (encode(x), encode(y));
+            }
+            Self::Ed25519(x) => {
+                (jwk.kty, jwk.crv, jwk.x) = ("OKP", Some("Ed25519"), encode(x));
+            }
+        }
+        jwk
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa { n, .. } => write!(f, "Rsa({} bits)", n.len() * 8),
+            Self::Ec { curve, .. } => write!(f, "Ec({})", curve.name()),
+            Self::Ed25519(_) => f.write_str("Ed25519"),
+        }
+    }
+}
+
+/// A key that may sign the tokens of a trust domain: a key ID, a public key, and perhaps the one algorithm it is meant
+/// for. Cheap to clone.
+#[derive(Clone)]
+pub struct JwtAuthority(Arc<Authority>);
+
+struct Authority {
+    key_id: Box<str>,
+    key: PublicKey,
+    algorithm: Option<JwsAlgorithm>,
+    /// The key in the crypto library's own form: one for a curve, up to six for RSA, by [`slot`].
+    parsed: [OnceLock<Option<ParsedPublicKey>>; 6],
+}
+
+impl JwtAuthority {
+    /// An authority for tokens. `None` when the key is of a kind that signs no tokens, is no valid point or RSA key, or
+    /// when the key ID is empty.
+    pub fn new(key_id: &str, key: PublicKey) -> Option<Self> {
+        if key_id.is_empty() {
+            return None;
+        }
+        Self::checked(key_id, key, None).ok()
+    }
+
+    pub(crate) fn from_jwk(key_id: &str, jwk: &Jwk) -> Result<Self, BadKey> {
+        let key = PublicKey::from_jwk(jwk)?;
+        // RFC 7517 4.4: a key that names its algorithm is used with no other.
+        let algorithm = match jwk.alg.as_deref() {
+            None => None,
+            Some(name) => Some(
+                JwsAlgorithm::from_name(name)
+                    .filter(|algorithm| key.suits(*algorithm))
+                    .ok_or(BadKey::Algorithm)?,
+            ),
+        };
+        // RFC 7517 4.3: a key that lists its operations is used for no others.
+        if jwk
+            .key_ops
+            .as_ref()
+            .is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
+        {
+            return Err(BadKey::Algorithm);
+        }
+        Self::checked(key_id, key, algorithm)
+    }
+
+    fn checked(
+        key_id: &str,
+        key: PublicKey,
+        algorithm: Option<JwsAlgorithm>,
+    ) -> Result<Self, BadKey> {
+        let first = match &key {
+            PublicKey::Rsa { .. } => JwsAlgorithm::RS256,
+            PublicKey::Ec {
+                curve: Curve::P256, ..
+            } => JwsAlgorithm::ES256,
+            PublicKey::Ec {
+                curve: Curve::P384, ..
+            } => JwsAlgorithm::ES384,
+            PublicKey::Ec {
+                curve: Curve::P521, ..
+            } => JwsAlgorithm::ES512,
+            PublicKey::Ed25519(_) => return Err(BadKey::Unknown),
+        };
+        let authority = Authority {
+            key_id: key_id.into(),
+            key,
+            algorithm,
+            parsed: Default::default(),
+        };
+        // The crypto library has the last word on whether a point lies on its curve.
+        authority.parsed(first).ok_or(BadKey::Malformed)?;
+        Ok(Self(Arc::new(authority)))
+    }
+
+    /// The key ID.
+    pub fn key_id(&self) -> &str {
+        &self.0.key_id
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.0.key
+    }
+
+    /// The only algorithm the key is meant for, when its JWK names one.
+    pub fn algorithm(&self) -> Option<JwsAlgorithm> {
+        self.0.algorithm
+    }
+
+    /// Whether a token of this algorithm can come from this authority.
+    pub fn suits(&self, algorithm: JwsAlgorithm) -> bool {
+        self.0.key.suits(algorithm) && self.0.algorithm.is_none_or(|only| only == algorithm)
+    }
+
+    /// Whether the signature over the message is this authority's. The algorithm must suit it.
+    pub(crate) fn verify(&self, algorithm: JwsAlgorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.suits(algorithm)
+            && self
+                .0
+                .parsed(algorithm)
+                .is_some_and(|key| key.verify_sig(message, signature).is_ok())
+    }
+
+    pub(crate) fn written(&self, purpose: Option<&'static str>) -> WrittenJwk<'_> {
+        WrittenJwk {
+            purpose,
+            kid: Some(&self.0.key_id),
+            alg: self.0.algorithm.map(JwsAlgorithm::name),
+            ..self.0.key.written()
+        }
+    }
+}
+
+impl Authority {
+    fn parsed(&self, algorithm: JwsAlgorithm) -> Option<&ParsedPublicKey> {
+        let parse = || match (&self.key, algorithm) {
+            (PublicKey::Ec { point, .. }, JwsAlgorithm::ES256) => {
+                ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).ok()
+            }
+            (PublicKey::Ec { point, .. }, JwsAlgorithm::ES384) => {
+                ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point).ok()
+            }
+            (PublicKey::Ec { point, .. }, JwsAlgorithm::ES512) => {
+                ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, point).ok()
+            }
+            (PublicKey::Rsa { n, e }, _) => {
+                let key = RsaPublicKeyComponents { n, e };
+                key.to_parsed_public_key(rsa_parameters(algorithm)?).ok()
+            }
+            _ => None,
+        };
+        self.parsed[slot(algorithm)].get_or_init(parse).as_ref()
+    }
+}
+
+fn rsa_parameters(algorithm: JwsAlgorithm) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        JwsAlgorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        JwsAlgorithm::RS384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        JwsAlgorithm::RS512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        JwsAlgorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
+        JwsAlgorithm::PS384 => &signature::RSA_PSS_2048_8192_SHA384,
+        JwsAlgorithm::PS512 => &signature::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+/// A key has one curve, so all of ECDSA shares the place of RS256.
+const fn slot(algorithm: JwsAlgorithm) -> usize {
+    match algorithm {
+        JwsAlgorithm::RS384 => 1,
+        JwsAlgorithm::RS512 => 2,
+        JwsAlgorithm::PS256 => 3,
+        JwsAlgorithm::PS384 => 4,
+        JwsAlgorithm::PS512 => 5,
+        _ => 0,
+    }
+}
+
+impl PartialEq for JwtAuthority {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key_id == other.0.key_id
+            && self.0.key == other.0.key
+            && self.0.algorithm == other.0.algorithm
+    }
+}
+
+impl Eq for JwtAuthority {}
+
+impl fmt::Debug for JwtAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JwtAuthority({:?}, {:?})", self.0.key_id, self.0.key)
+    }
+}
