@@ -8,6 +8,7 @@ use std::{
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use x509_parser::{
     oid_registry::{
         OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
@@ -58,7 +59,8 @@ pub(crate) enum BadKey {
     Algorithm,
 }
 
-/// A JWK as it is read. Members that are not named here do not matter to SPIFFE.
+/// A JWK as it is read. Members that are not named here do not matter to SPIFFE; those that belong to one key type are
+/// looked at for that type only, whatever else they hold (RFC 7517 4: what is not understood is ignored).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Jwk {
     pub kty: Option<String>,
@@ -66,13 +68,13 @@ pub(crate) struct Jwk {
     pub purpose: Option<String>,
     pub kid: Option<String>,
     pub alg: Option<String>,
-    pub key_ops: Option<Vec<String>>,
-    pub crv: Option<String>,
-    pub n: Option<String>,
-    pub e: Option<String>,
-    pub x: Option<String>,
-    pub y: Option<String>,
-    pub x5c: Option<Vec<String>>,
+    pub key_ops: Option<Value>,
+    pub crv: Option<Value>,
+    pub n: Option<Value>,
+    pub e: Option<Value>,
+    pub x: Option<Value>,
+    pub y: Option<Value>,
+    pub x5c: Option<Value>,
 }
 
 /// A JWK as it is written: always the same members in the same order.
@@ -100,8 +102,8 @@ pub(crate) struct WrittenJwk<'a> {
 }
 
 /// RFC 7518 2: base64url without padding.
-fn decode(parameter: Option<&String>) -> Result<Vec<u8>, BadKey> {
-    let text = parameter.ok_or(BadKey::Malformed)?;
+fn decode(parameter: Option<&Value>) -> Result<Vec<u8>, BadKey> {
+    let text = parameter.and_then(Value::as_str).ok_or(BadKey::Malformed)?;
     BASE64URL_NOPAD
         .decode(text.as_bytes())
         .map_err(|_| BadKey::Malformed)
@@ -118,8 +120,13 @@ impl PublicKey {
         match jwk.kty.as_deref() {
             Some("RSA") => Self::rsa(&decode(jwk.n.as_ref())?, &decode(jwk.e.as_ref())?),
             Some("EC") => {
-                let curve = Curve::from_name(jwk.crv.as_deref().ok_or(BadKey::Malformed)?)
-                    .ok_or(BadKey::Unknown)?;
+                let curve = Curve::from_name(
+                    jwk.crv
+                        .as_ref()
+                        .and_then(Value::as_str)
+                        .ok_or(BadKey::Malformed)?,
+                )
+                .ok_or(BadKey::Unknown)?;
                 let (x, y) = (decode(jwk.x.as_ref())?, decode(jwk.y.as_ref())?);
                 // RFC 7518 6.2.1.2: a coordinate is written in full length, leading zeros included.
                 if x.len() != curve.coordinate_len() || y.len() != curve.coordinate_len() {
@@ -130,7 +137,7 @@ impl PublicKey {
                     point: [&[4][..], &x, &y].concat().into(),
                 })
             }
-            Some("OKP") if jwk.crv.as_deref() == Some("Ed25519") => {
+            Some("OKP") if jwk.crv.as_ref().and_then(Value::as_str) == Some("Ed25519") => {
                 let x = decode(jwk.x.as_ref())?;
                 if x.len() == 32 {
                     Ok(Self::Ed25519(x.into()))
@@ -281,11 +288,12 @@ impl JwtAuthority {
             ),
         };
         // RFC 7517 4.3: a key that lists its operations is used for no others.
-        if jwk
-            .key_ops
-            .as_ref()
-            .is_some_and(|ops| !ops.iter().any(|op| op == "verify"))
-        {
+        let verifies = |operations: &Value| {
+            operations
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one == "verify"))
+        };
+        if !jwk.key_ops.as_ref().is_none_or(verifies) {
             return Err(BadKey::Algorithm);
         }
         Self::checked(key_id, key, algorithm)

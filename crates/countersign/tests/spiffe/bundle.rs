@@ -208,7 +208,7 @@ fn rule_5_4_what_is_no_jwk_is_left_out() {
         json!([]),
         json!("x"),
         json!({ "kty": 7 }),
-        json!({ "kty": "EC", "x5c": "x" }),
+        json!({ "kty": "EC", "kid": ["x"] }),
     ] {
         assert_eq!(in_document(key.clone()), [(1, "malformed_jwk")], "{key}");
         assert_eq!(
@@ -664,5 +664,34 @@ fn rule_5_11_a_bundle_map_is_taken_whole_or_not_at_all() {
     assert_eq!(
         failed(r#"{"trust_domains":{"a":{"keys":[]},"b":{}}}"#),
         Some("missing_keys")
+    );
+}
+
+#[test]
+fn rule_5_4_members_of_other_key_types_do_not_matter() {
+    assert_eq!(in_document(with(jwt_svid(&EC, "k"), "e", json!(7))), []);
+    assert_eq!(
+        in_document(with(jwt_svid(&RSA, "k"), "crv", json!(["x"]))),
+        []
+    );
+    assert_eq!(
+        in_document(with(jwt_svid(&RSA, "k"), "x5c", json!("x"))),
+        []
+    );
+    assert_eq!(
+        in_document(with(jwt_svid(&EC, "k"), "x", json!(7))),
+        [(1, "invalid_key")]
+    );
+    assert_eq!(
+        in_document(with(x509_svid(&CA), "x5c", json!("x"))),
+        [(1, "missing_certificate")]
+    );
+    assert_eq!(
+        in_document(with(x509_svid(&CA), "x5c", json!([7]))),
+        [(1, "invalid_certificate")]
+    );
+    assert_eq!(
+        in_document(with(jwt_svid(&EC, "k"), "key_ops", json!("verify"))),
+        [(1, "unsupported_algorithm")]
     );
 }

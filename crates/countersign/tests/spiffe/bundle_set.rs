@@ -94,3 +94,22 @@ fn lazy_bundles_are_read_on_first_use_and_broken_certificates_left_out() {
     assert_eq!(broken.check().unwrap_err().code(), "missing_keys");
     assert!(broken.is_empty() && broken.authority("k").is_none());
 }
+
+#[test]
+fn an_authority_taken_back_is_a_change() {
+    let (kept, revoked) = (Ca::root("kept"), Ca::root("revoked"));
+    let both = X509Bundle::from_der(td("a"), &[&kept.der[..], &revoked.der].concat()).unwrap();
+    let one = kept.bundle("a");
+    assert!(both != one && one != both);
+    let mut set: BundleSet = [both.clone()].into_iter().collect();
+    assert!(set.insert_x509(one.clone()));
+    assert_eq!(set.x509_bundle(&td("a")).map(X509Bundle::len), Some(1));
+    assert!(set.insert_x509(both));
+
+    let two = jwt("a");
+    let mut none = two.clone();
+    none.remove_authority("k").unwrap();
+    let mut set: BundleSet = [two].into_iter().collect();
+    assert!(set.insert_jwt(none));
+    assert!(set.jwt_bundle(&td("a")).is_some_and(JwtBundle::is_empty));
+}

@@ -457,7 +457,6 @@ fn rule_3_8_expiry_and_leeway() {
     );
     for exp in [
         json!("1800000300"),
-        json!(-1),
         json!(1e300),
         json!(u64::MAX),
         json!(i64::MAX),
@@ -477,6 +476,7 @@ fn rule_3_8_expiry_and_leeway() {
         };
         verdict(&token(&header(), &with(claims(), "exp", exp)), &options)
     };
+    assert_eq!(judge(json!(-1), 0), "expired");
     assert_eq!(judge(json!(NOW + 1), 0), "accepted");
     assert_eq!(judge(json!(NOW), 0), "expired");
     assert_eq!(judge(json!(NOW as f64 + 1.5), 0), "accepted");
@@ -504,7 +504,8 @@ fn rule_3_9_not_before_is_honoured_and_issued_at_is_not_judged() {
     assert_eq!(judge(json!(NOW + 6)), "not_yet_valid");
     assert_eq!(judge(json!(NOW as f64 + 5.5)), "not_yet_valid");
     assert_eq!(judge(json!(null)), "accepted");
-    for nbf in [json!("x"), json!(-1), json!({})] {
+    assert_eq!(judge(json!(-1)), "accepted");
+    for nbf in [json!("x"), json!({})] {
         assert_eq!(judge(nbf.clone()), "invalid_not_before", "{nbf}");
     }
     for iat in [json!(NOW + 5000), json!("yesterday"), json!(null)] {

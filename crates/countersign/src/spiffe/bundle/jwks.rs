@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use data_encoding::BASE64;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::BundleError;
 use crate::spiffe::{
@@ -200,10 +200,11 @@ impl KeySet {
         if !matches!(jwk.kty.as_deref(), Some("RSA" | "EC" | "OKP")) {
             return Err(Reason::UnknownKeyType);
         }
-        let (first, rest) = match jwk.x5c.as_deref() {
-            Some([first, rest @ ..]) => (first, rest),
-            _ => return Err(Reason::MissingCertificate),
-        };
+        let certificates = jwk.x5c.as_ref().and_then(Value::as_array);
+        let (first, rest) = certificates
+            .and_then(|certificates| certificates.split_first())
+            .ok_or(Reason::MissingCertificate)?;
+        let first = first.as_str().ok_or(Reason::InvalidCertificate)?;
         // RFC 7517 4.7: base64, not base64url. Publishers break it into lines.
         let base64: Vec<u8> = first
             .bytes()
@@ -213,20 +214,15 @@ impl KeySet {
             .decode(&base64)
             .map_err(|_| Reason::InvalidCertificate)?;
         SigningFacts::of_anchor(&der).map_err(|_| Reason::InvalidCertificate)?;
-        // RFC 7517 4.7: the certificate is about the key the JWK describes. A JWK without parameters describes none.
-        let described = [&jwk.n, &jwk.e, &jwk.x, &jwk.y]
-            .into_iter()
-            .any(Option::is_some);
-        if described {
-            let certified = Certificate::parse(&der)
-                .ok()
-                .and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()));
-            // A kind of key that is not known here cannot be compared; the certificate is what counts.
-            if let (Some(certified), Ok(described)) = (certified, PublicKey::from_jwk(jwk))
-                && certified != described
-            {
-                return Err(Reason::CertificateMismatch);
-            }
+        // RFC 7517 4.7: the certificate is about the key the JWK describes. A JWK without parameters describes none, and
+        // a kind of key that is not known here cannot be compared: then the certificate is what counts.
+        let certified = Certificate::parse(&der)
+            .ok()
+            .and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()));
+        if let (Some(certified), Ok(described)) = (certified, PublicKey::from_jwk(jwk))
+            && certified != described
+        {
+            return Err(Reason::CertificateMismatch);
         }
         if !rest.is_empty() {
             self.warnings.push(KeyRemark {

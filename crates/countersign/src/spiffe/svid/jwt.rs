@@ -290,14 +290,16 @@ fn numeric_date(claim: &Value, round: fn(f64) -> f64) -> Option<i64> {
         Some(seconds) => seconds,
         None if number.is_f64() => {
             let seconds = round(number.as_f64()?);
-            if !(0.0..=LAST_MOMENT as f64).contains(&seconds) {
+            if !(-LAST_MOMENT as f64..=LAST_MOMENT as f64).contains(&seconds) {
                 return None;
             }
             seconds as i64
         }
         None => return None,
     };
-    (0..=LAST_MOMENT).contains(&seconds).then_some(seconds)
+    (-LAST_MOMENT..=LAST_MOMENT)
+        .contains(&seconds)
+        .then_some(seconds)
 }
 
 /// A token that names a workload (JWT-SVID). Cheap to clone; wiped when the last clone is dropped.
