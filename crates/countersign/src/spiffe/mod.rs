@@ -21,6 +21,7 @@ mod id_error;
 mod json;
 mod jwk;
 mod jws;
+mod jwt_authority;
 pub mod limits;
 mod pem;
 mod svid;
@@ -34,8 +35,9 @@ pub use bundle::{
 };
 pub use id::SpiffeId;
 pub use id_error::{Reason, SpiffeIdError};
-pub use jwk::{JwtAuthority, PublicKey};
+pub use jwk::PublicKey;
 pub use jws::{Curve, JwsAlgorithm};
+pub use jwt_authority::JwtAuthority;
 pub use svid::{
     JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid,
     X509SvidError,

@@ -100,7 +100,8 @@ fn an_authority_taken_back_is_a_change() {
     let (kept, revoked) = (Ca::root("kept"), Ca::root("revoked"));
     let both = X509Bundle::from_der(td("a"), &[&kept.der[..], &revoked.der].concat()).unwrap();
     let one = kept.bundle("a");
-    assert!(both != one && one != both);
+    assert_ne!(both, one);
+    assert_ne!(one, both);
     let mut set: BundleSet = [both.clone()].into_iter().collect();
     assert!(set.insert_x509(one.clone()));
     assert_eq!(set.x509_bundle(&td("a")).map(X509Bundle::len), Some(1));

@@ -5,6 +5,7 @@
 mod authorizer;
 mod bundle;
 mod bundle_set;
+mod corpus;
 mod id;
 mod issuer;
 mod jwt;

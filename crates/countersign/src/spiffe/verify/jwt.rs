@@ -199,7 +199,7 @@ pub fn verify_jwt_svid(
     if !authority.verify(parsed.algorithm, parsed.jws.signed, &parsed.jws.signature) {
         return Err(JwtVerifyError::InvalidSignature);
     }
-    Ok(parsed.into_svid(token))
+    Ok(JwtSvid::of(parsed, token))
 }
 
 /// The key the token names. Without a name, the only key that could have made the signature: with several, a verifier
