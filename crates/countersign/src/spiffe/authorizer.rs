@@ -87,14 +87,8 @@ impl Authorizer {
     }
 
     /// Welcomes whom the function says. The description is what a refused peer's error tells the operator.
-    pub fn custom(
-        description: impl Into<String>,
-        welcome: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(Rule::Custom(
-            description.into(),
-            Box::new(welcome),
-        )))
+    pub fn custom(description: impl Into<String>, welcome: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Rule::Custom(description.into(), Box::new(welcome))))
     }
 
     /// Whether the name is welcome.
@@ -103,14 +97,11 @@ impl Authorizer {
             Rule::Any => true,
             Rule::OneOf(ids) => ids.contains(id),
             Rule::MemberOf(trust_domain) => id.member_of(trust_domain),
-            Rule::IdPrefix(prefix) => id
-                .as_str()
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Rule::AnyOf(authorizers) => authorizers.iter().any(|one| one.permits(id)),
-            Rule::AllOf(authorizers) => {
-                !authorizers.is_empty() && authorizers.iter().all(|one| one.permits(id))
+            Rule::IdPrefix(prefix) => {
+                id.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
+            Rule::AnyOf(authorizers) => authorizers.iter().any(|one| one.permits(id)),
+            Rule::AllOf(authorizers) => !authorizers.is_empty() && authorizers.iter().all(|one| one.permits(id)),
             Rule::Not(authorizer) => !authorizer.permits(id),
             Rule::Custom(_, welcome) => welcome(id),
         }
@@ -121,10 +112,7 @@ impl Authorizer {
         if self.permits(id) {
             return Ok(());
         }
-        Err(NotAuthorized {
-            id: id.clone(),
-            expected: self.to_string(),
-        })
+        Err(NotAuthorized { id: id.clone(), expected: self.to_string() })
     }
 }
 

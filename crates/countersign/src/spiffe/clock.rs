@@ -22,11 +22,7 @@ pub(crate) fn unix_seconds(time: Option<SystemTime>) -> i64 {
 pub(crate) fn system_time(seconds: i64) -> SystemTime {
     let seconds = seconds.clamp(-LAST_MOMENT, LAST_MOMENT);
     let distance = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 {
-        UNIX_EPOCH - distance
-    } else {
-        UNIX_EPOCH + distance
-    }
+    if seconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ pub(crate) struct NotDer;
 
 /// The range of every value in a concatenation of DER sequences (the form of the Workload API, 5.2.1). At most `limit`
 /// values are looked for; `None` when there are more.
-pub(crate) fn split_sequences(
-    der: &[u8],
-    limit: usize,
-) -> Result<Option<Vec<Range<usize>>>, NotDer> {
+pub(crate) fn split_sequences(der: &[u8], limit: usize) -> Result<Option<Vec<Range<usize>>>, NotDer> {
     let mut ranges = Vec::new();
     let mut start = 0;
     while start < der.len() {
@@ -41,9 +38,7 @@ fn sequence_len(der: &[u8]) -> Option<usize> {
         0x81..=0x84 => {
             let count = usize::from(first & 0x7f);
             let bytes = rest.get(..count)?;
-            let content = bytes
-                .iter()
-                .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+            let content = bytes.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
             if bytes[0] == 0 || content < 0x80 {
                 return None;
             }

@@ -43,18 +43,12 @@ impl SpiffeId {
             Some(scheme) if scheme.eq_ignore_ascii_case(SCHEME) => &text[SCHEME.len()..],
             _ => return Err(Reason::WrongScheme.into()),
         };
-        let domain_len = rest
-            .bytes()
-            .position(|byte| byte == b'/')
-            .unwrap_or(rest.len());
+        let domain_len = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
         check_name(&rest[..domain_len])?;
         check_path(&rest[domain_len..])?;
         let domain_end = SCHEME.len() + domain_len;
         // SPIFFE-ID 2: scheme and trust domain are case-insensitive, the path is not.
-        let text = if text.as_bytes()[..domain_end]
-            .iter()
-            .any(u8::is_ascii_uppercase)
-        {
+        let text = if text.as_bytes()[..domain_end].iter().any(u8::is_ascii_uppercase) {
             let mut lowered = text.to_owned();
             lowered[..domain_end].make_ascii_lowercase();
             lowered.into()
@@ -79,10 +73,7 @@ impl SpiffeId {
     }
 
     /// This ID with segments put behind its path.
-    pub fn append_segments<S: AsRef<str>>(
-        &self,
-        segments: impl IntoIterator<Item = S>,
-    ) -> Result<Self, SpiffeIdError> {
+    pub fn append_segments<S: AsRef<str>>(&self, segments: impl IntoIterator<Item = S>) -> Result<Self, SpiffeIdError> {
         let mut path = String::new();
         for segment in segments {
             check_segment(segment.as_ref())?;
@@ -109,10 +100,7 @@ impl SpiffeId {
 
     /// An ID whose text was checked before.
     pub(super) fn from_checked(text: Arc<str>, domain_end: usize) -> Self {
-        Self {
-            text,
-            domain_end: domain_end as u16,
-        }
+        Self { text, domain_end: domain_end as u16 }
     }
 
     /// The trust domain the ID lives in.

@@ -90,18 +90,10 @@ impl From<serde_json::Error> for JsonFault {
         let what = match error.classify() {
             Category::Eof => "the JSON ends early",
             Category::Syntax | Category::Io => "not JSON",
-            Category::Data
-                if text.starts_with(DUPLICATE) || text.starts_with("duplicate field") =>
-            {
-                DUPLICATE
-            }
+            Category::Data if text.starts_with(DUPLICATE) || text.starts_with("duplicate field") => DUPLICATE,
             Category::Data if text.starts_with("missing field") => "a member is missing",
             Category::Data => "a member is not of its kind",
         };
-        Self {
-            what,
-            line: error.line(),
-            column: error.column(),
-        }
+        Self { what, line: error.line(), column: error.column() }
     }
 }

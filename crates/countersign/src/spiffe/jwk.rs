@@ -6,10 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use x509_parser::{
-    oid_registry::{
-        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
-        OID_SIG_ED25519,
-    },
+    oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519},
     prelude::FromDer,
     public_key as spki,
     x509::SubjectPublicKeyInfo,
@@ -100,9 +97,7 @@ pub(crate) struct WrittenJwk<'a> {
 /// RFC 7518 2: base64url without padding.
 fn decode(parameter: Option<&Value>) -> Result<Vec<u8>, BadKey> {
     let text = parameter.and_then(Value::as_str).ok_or(BadKey::Malformed)?;
-    BASE64URL_NOPAD
-        .decode(text.as_bytes())
-        .map_err(|_| BadKey::Malformed)
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| BadKey::Malformed)
 }
 
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
@@ -116,30 +111,18 @@ impl PublicKey {
         match jwk.kty.as_deref() {
             Some("RSA") => Self::rsa(&decode(jwk.n.as_ref())?, &decode(jwk.e.as_ref())?),
             Some("EC") => {
-                let curve = Curve::from_name(
-                    jwk.crv
-                        .as_ref()
-                        .and_then(Value::as_str)
-                        .ok_or(BadKey::Malformed)?,
-                )
-                .ok_or(BadKey::Unknown)?;
+                let curve = Curve::from_name(jwk.crv.as_ref().and_then(Value::as_str).ok_or(BadKey::Malformed)?)
+                    .ok_or(BadKey::Unknown)?;
                 let (x, y) = (decode(jwk.x.as_ref())?, decode(jwk.y.as_ref())?);
                 // RFC 7518 6.2.1.2: a coordinate is written in full length, leading zeros included.
                 if x.len() != curve.coordinate_len() || y.len() != curve.coordinate_len() {
                     return Err(BadKey::Malformed);
                 }
-                Ok(Self::Ec {
-                    curve,
-                    point: [&[4][..], &x, &y].concat().into(),
-                })
+                Ok(Self::Ec { curve, point: [&[4][..], &x, &y].concat().into() })
             }
             Some("OKP") if jwk.crv.as_ref().and_then(Value::as_str) == Some("Ed25519") => {
                 let x = decode(jwk.x.as_ref())?;
-                if x.len() == 32 {
-                    Ok(Self::Ed25519(x.into()))
-                } else {
-                    Err(BadKey::Malformed)
-                }
+                if x.len() == 32 { Ok(Self::Ed25519(x.into())) } else { Err(BadKey::Malformed) }
             }
             _ => Err(BadKey::Unknown),
         }
@@ -157,21 +140,14 @@ impl PublicKey {
         if !odd(n) || !odd(e) || e == [1] {
             return Err(BadKey::Malformed);
         }
-        Ok(Self::Rsa {
-            n: n.into(),
-            e: e.into(),
-        })
+        Ok(Self::Rsa { n: n.into(), e: e.into() })
     }
 
     /// The key in a SubjectPublicKeyInfo (RFC 5280 4.1.2.7), such as the public half of a signing key. `None` when it is
     /// of another kind, or an RSA key outside of 2048 to 8192 bits.
     pub fn from_spki_der(der: &[u8]) -> Option<Self> {
         let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
-        if rest.is_empty() {
-            Self::from_spki(&info)
-        } else {
-            None
-        }
+        if rest.is_empty() { Self::from_spki(&info) } else { None }
     }
 
     pub(crate) fn from_spki(info: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
@@ -183,19 +159,13 @@ impl PublicKey {
             spki::PublicKey::RSA(key) => Self::rsa(key.modulus, key.exponent).ok(),
             spki::PublicKey::EC(point) if *oid == OID_KEY_TYPE_EC_PUBLIC_KEY => {
                 let curve = info.algorithm.parameters.as_ref()?.as_oid().ok()?;
-                let curve = [
-                    (OID_EC_P256, Curve::P256),
-                    (OID_NIST_EC_P384, Curve::P384),
-                    (OID_NIST_EC_P521, Curve::P521),
-                ]
-                .into_iter()
-                .find_map(|(known, name)| (known == curve).then_some(name))?;
+                let curve =
+                    [(OID_EC_P256, Curve::P256), (OID_NIST_EC_P384, Curve::P384), (OID_NIST_EC_P521, Curve::P521)]
+                        .into_iter()
+                        .find_map(|(known, name)| (known == curve).then_some(name))?;
                 let point = point.data();
                 let whole = point.len() == 1 + 2 * curve.coordinate_len() && point[0] == 4;
-                whole.then(|| Self::Ec {
-                    curve,
-                    point: point.into(),
-                })
+                whole.then(|| Self::Ec { curve, point: point.into() })
             }
             _ => None,
         }

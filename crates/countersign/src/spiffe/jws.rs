@@ -26,9 +26,7 @@ impl Curve {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::P256, Self::P384, Self::P521]
-            .into_iter()
-            .find(|curve| curve.name() == name)
+        [Self::P256, Self::P384, Self::P521].into_iter().find(|curve| curve.name() == name)
     }
 
     /// Bytes of one coordinate.
@@ -87,9 +85,7 @@ impl JwsAlgorithm {
 
     /// The algorithm of that name. Names are case-sensitive (RFC 7515 4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// The curve an ECDSA algorithm is bound to (RFC 7518 3.4); `None` for RSA.
@@ -134,11 +130,7 @@ impl<'a> CompactJws<'a> {
         if payload.contains('.') || header.is_empty() {
             return Err(NotCompact::Parts);
         }
-        let decode = |part: &str| {
-            BASE64URL_NOPAD
-                .decode(part.as_bytes())
-                .map_err(|_| NotCompact::Base64)
-        };
+        let decode = |part: &str| BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| NotCompact::Base64);
         Ok(Self {
             header: decode(header)?,
             payload: decode(payload)?,

@@ -40,48 +40,28 @@ impl JwtAuthority {
         // RFC 7517 4.4: a key that names its algorithm is used with no other.
         let algorithm = match jwk.alg.as_deref() {
             None => None,
-            Some(name) => Some(
-                JwsAlgorithm::from_name(name)
-                    .filter(|algorithm| key.suits(*algorithm))
-                    .ok_or(BadKey::Algorithm)?,
-            ),
+            Some(name) => {
+                Some(JwsAlgorithm::from_name(name).filter(|algorithm| key.suits(*algorithm)).ok_or(BadKey::Algorithm)?)
+            }
         };
         // RFC 7517 4.3: a key that lists its operations is used for no others.
-        let verifies = |operations: &Value| {
-            operations
-                .as_array()
-                .is_some_and(|all| all.iter().any(|one| one == "verify"))
-        };
+        let verifies =
+            |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"));
         if !jwk.key_ops.as_ref().is_none_or(verifies) {
             return Err(BadKey::Algorithm);
         }
         Self::checked(key_id, key, algorithm)
     }
 
-    fn checked(
-        key_id: &str,
-        key: PublicKey,
-        algorithm: Option<JwsAlgorithm>,
-    ) -> Result<Self, BadKey> {
+    fn checked(key_id: &str, key: PublicKey, algorithm: Option<JwsAlgorithm>) -> Result<Self, BadKey> {
         let first = match &key {
             PublicKey::Rsa { .. } => JwsAlgorithm::RS256,
-            PublicKey::Ec {
-                curve: Curve::P256, ..
-            } => JwsAlgorithm::ES256,
-            PublicKey::Ec {
-                curve: Curve::P384, ..
-            } => JwsAlgorithm::ES384,
-            PublicKey::Ec {
-                curve: Curve::P521, ..
-            } => JwsAlgorithm::ES512,
+            PublicKey::Ec { curve: Curve::P256, .. } => JwsAlgorithm::ES256,
+            PublicKey::Ec { curve: Curve::P384, .. } => JwsAlgorithm::ES384,
+            PublicKey::Ec { curve: Curve::P521, .. } => JwsAlgorithm::ES512,
             PublicKey::Ed25519(_) => return Err(BadKey::Unknown),
         };
-        let authority = Authority {
-            key_id: key_id.into(),
-            key,
-            algorithm,
-            parsed: Default::default(),
-        };
+        let authority = Authority { key_id: key_id.into(), key, algorithm, parsed: Default::default() };
         // The crypto library has the last word on whether a point lies on its curve.
         authority.parsed(first).ok_or(BadKey::Malformed)?;
         Ok(Self(Arc::new(authority)))
@@ -109,11 +89,7 @@ impl JwtAuthority {
 
     /// Whether the signature over the message is this authority's. The algorithm must suit it.
     pub(crate) fn verify(&self, algorithm: JwsAlgorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.suits(algorithm)
-            && self
-                .0
-                .parsed(algorithm)
-                .is_some_and(|key| key.verify_sig(message, signature).is_ok())
+        self.suits(algorithm) && self.0.parsed(algorithm).is_some_and(|key| key.verify_sig(message, signature).is_ok())
     }
 
     pub(crate) fn written(&self, purpose: Option<&'static str>) -> WrittenJwk<'_> {
@@ -174,9 +150,7 @@ const fn slot(algorithm: JwsAlgorithm) -> usize {
 
 impl PartialEq for JwtAuthority {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key_id == other.0.key_id
-            && self.0.key == other.0.key
-            && self.0.algorithm == other.0.algorithm
+        self.0.key_id == other.0.key_id && self.0.key == other.0.key && self.0.algorithm == other.0.algorithm
     }
 }
 

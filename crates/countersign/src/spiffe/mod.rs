@@ -14,6 +14,7 @@
 
 mod authorizer;
 mod bundle;
+mod chain;
 mod clock;
 mod der;
 mod id;
@@ -30,21 +31,19 @@ mod verify;
 
 pub use authorizer::{Authorizer, NotAuthorized};
 pub use bundle::{
-    AnchorRefusal, BundleError, BundleMap, BundleSet, JwtBundle, KeyRemark, KeyRemarkReason,
-    SpiffeBundle, X509Bundle,
+    AnchorRefusal, BundleError, BundleMap, BundleSet, JwtBundle, KeyRemark, KeyRemarkReason, SpiffeBundle, X509Bundle,
 };
+pub use chain::PresentedChain;
 pub use id::SpiffeId;
 pub use id_error::{Reason, SpiffeIdError};
 pub use jwk::PublicKey;
 pub use jws::{Curve, JwsAlgorithm};
 pub use jwt_authority::JwtAuthority;
 pub use svid::{
-    JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid,
-    X509SvidError,
+    JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid, X509SvidError,
 };
 pub use trust_domain::TrustDomain;
 pub use verify::{
-    JwtBundleSource, JwtVerifyError, JwtVerifyOptions, PathRule, Role, VerifiedChains,
-    VerifiedX509Svid, X509BundleSource, X509VerifyError, X509VerifyOptions, verify_jwt_svid,
-    verify_x509_svid,
+    JwtBundleSource, JwtVerifyError, JwtVerifyOptions, PathRule, Role, VerifiedChains, VerifiedX509Svid,
+    X509BundleSource, X509VerifyError, X509VerifyOptions, verify_jwt_svid, verify_x509_svid,
 };

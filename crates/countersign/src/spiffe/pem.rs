@@ -29,12 +29,7 @@ pub(crate) enum PemFault {
 const BEGIN: &[u8] = b"-----BEGIN ";
 const DASHES: &[u8] = b"-----";
 /// Private keys in clear, but not as PKCS#8, or not in clear.
-const FOREIGN_KEYS: [&str; 4] = [
-    "ENCRYPTED PRIVATE KEY",
-    "EC PRIVATE KEY",
-    "RSA PRIVATE KEY",
-    "DSA PRIVATE KEY",
-];
+const FOREIGN_KEYS: [&str; 4] = ["ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
 
 impl Pem {
     /// Reads every certificate and private key; other sections and the text around them do not matter.
@@ -45,10 +40,7 @@ impl Pem {
         let mut found = Self::default();
         let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         while let Some(line) = lines.next() {
-            let Some(label) = line
-                .strip_prefix(BEGIN)
-                .and_then(|rest| rest.strip_suffix(DASHES))
-            else {
+            let Some(label) = line.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(DASHES)) else {
                 continue;
             };
             let end = [b"-----END ", label, DASHES].concat();
@@ -64,9 +56,7 @@ impl Pem {
                 b"CERTIFICATE" => found.certificates.push(decode(&base64)?.to_vec()),
                 b"PRIVATE KEY" => found.keys.push(decode(&base64)?),
                 _ => {
-                    let foreign = FOREIGN_KEYS
-                        .into_iter()
-                        .find(|known| known.as_bytes() == label);
+                    let foreign = FOREIGN_KEYS.into_iter().find(|known| known.as_bytes() == label);
                     found.foreign_key = found.foreign_key.or(foreign);
                 }
             }
@@ -81,13 +71,9 @@ fn longest_section(text: &[u8]) -> usize {
 }
 
 fn decode(base64: &[u8]) -> Result<Zeroizing<Vec<u8>>, PemFault> {
-    let room = BASE64
-        .decode_len(base64.len())
-        .map_err(|_| PemFault::Base64)?;
+    let room = BASE64.decode_len(base64.len()).map_err(|_| PemFault::Base64)?;
     let mut der = Zeroizing::new(vec![0; room]);
-    let len = BASE64
-        .decode_mut(base64, &mut der)
-        .map_err(|_| PemFault::Base64)?;
+    let len = BASE64.decode_mut(base64, &mut der).map_err(|_| PemFault::Base64)?;
     der.truncate(len);
     Ok(der)
 }
@@ -130,22 +116,13 @@ mod tests {
     fn names_the_kinds_of_keys_it_does_not_take() {
         let mut text = String::new();
         write(&mut text, "EC PRIVATE KEY", &[1]);
-        assert_eq!(
-            Pem::read(text.as_bytes()).expect("PEM").foreign_key,
-            Some("EC PRIVATE KEY")
-        );
+        assert_eq!(Pem::read(text.as_bytes()).expect("PEM").foreign_key, Some("EC PRIVATE KEY"));
     }
 
     #[test]
     fn refuses_broken_sections() {
         let fault = |text: &str| Pem::read(text.as_bytes()).err();
-        assert_eq!(
-            fault("-----BEGIN CERTIFICATE-----\nAAAA\n"),
-            Some(PemFault::NoEnd)
-        );
-        assert_eq!(
-            fault("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"),
-            Some(PemFault::Base64)
-        );
+        assert_eq!(fault("-----BEGIN CERTIFICATE-----\nAAAA\n"), Some(PemFault::NoEnd));
+        assert_eq!(fault("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"), Some(PemFault::Base64));
     }
 }

@@ -31,10 +31,7 @@ impl TrustDomain {
 
     /// A trust domain that is the head of an ID that was checked before.
     pub(super) fn from_checked(text: Arc<str>, end: usize) -> Self {
-        Self {
-            text,
-            end: end as u16,
-        }
+        Self { text, end: end as u16 }
     }
 
     /// The bare name.
@@ -45,11 +42,7 @@ impl TrustDomain {
     /// The trust domain's own ID, without a path. Signing certificates carry it, workloads never do.
     pub fn id(&self) -> SpiffeId {
         let end = usize::from(self.end);
-        let text = if self.text.len() == end {
-            self.text.clone()
-        } else {
-            self.text[..end].into()
-        };
+        let text = if self.text.len() == end { self.text.clone() } else { self.text[..end].into() };
         SpiffeId::from_checked(text, end)
     }
 }

@@ -70,21 +70,14 @@ fn combinations() {
 fn refusals_say_who_would_have_been_welcome() {
     let refused = Authorizer::all_of([
         Authorizer::member_of(td("td")),
-        Authorizer::not(Authorizer::one_of(
-            (0..20).map(|n| id(&format!("spiffe://td/{n}"))),
-        )),
+        Authorizer::not(Authorizer::one_of((0..20).map(|n| id(&format!("spiffe://td/{n}"))))),
     ]);
     let error = refused.authorize(&id("spiffe://td/1")).unwrap_err();
     assert_eq!(error.id, id("spiffe://td/1"));
     let text = error.to_string();
-    assert!(
-        text.contains("all of a member of td, not (one of spiffe://td/0"),
-        "{text}"
-    );
+    assert!(text.contains("all of a member of td, not (one of spiffe://td/0"), "{text}");
     assert!(text.contains("and 12 more"), "{text}");
-    let nobody = Authorizer::one_of([])
-        .authorize(&id("spiffe://td/1"))
-        .unwrap_err();
+    let nobody = Authorizer::one_of([]).authorize(&id("spiffe://td/1")).unwrap_err();
     assert!(nobody.to_string().contains("nobody"), "{nobody}");
 }
 

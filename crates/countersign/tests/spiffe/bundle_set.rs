@@ -7,9 +7,7 @@ use crate::{
 
 fn jwt(name: &str) -> JwtBundle {
     let mut bundle = JwtBundle::new(td(name));
-    bundle
-        .add_authority(Signer::ec(JwsAlgorithm::ES256).authority("k"))
-        .unwrap();
+    bundle.add_authority(Signer::ec(JwsAlgorithm::ES256).authority("k")).unwrap();
     bundle
 }
 
@@ -56,13 +54,7 @@ fn clones_go_their_own_way() {
     assert_ne!(clone.revision(), set.revision());
     assert_ne!(clone, set);
     assert!(clone.contains(&td("a")) && !set.contains(&td("a")));
-    assert_eq!(
-        clone
-            .trust_domains()
-            .map(|domain| domain.name())
-            .collect::<Vec<_>>(),
-        ["a", "b"]
-    );
+    assert_eq!(clone.trust_domains().map(|domain| domain.name()).collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

@@ -26,28 +26,16 @@ fn mint_the_fuzz_corpus() {
 
     let (ec, rsa) = (Signer::ec(JwsAlgorithm::ES256), Signer::rsa());
     let mut keys = JwtBundle::new(td("example.org"));
-    for (key_id, signer) in [
-        ("a", &ec),
-        ("r", &rsa),
-        ("e", &Signer::ec(JwsAlgorithm::ES512)),
-    ] {
+    for (key_id, signer) in [("a", &ec), ("r", &rsa), ("e", &Signer::ec(JwsAlgorithm::ES512))] {
         keys.add_authority(signer.authority(key_id)).unwrap();
     }
     write("jwks/whole", keys.to_jwks().unwrap().as_bytes());
-    let claims =
-        json!({ "sub": ID, "aud": ["reports", "x"], "exp": NOW + 300, "nbf": NOW - 5, "iat": NOW });
+    let claims = json!({ "sub": ID, "aud": ["reports", "x"], "exp": NOW + 300, "nbf": NOW - 5, "iat": NOW });
     for (name, header) in [
         ("whole", json!({ "alg": "ES256", "kid": "a", "typ": "JWT" })),
-        (
-            "extra",
-            json!({ "alg": "ES256", "kid": "b", "cty": "x", "crit": ["x"] }),
-        ),
+        ("extra", json!({ "alg": "ES256", "kid": "b", "cty": "x", "crit": ["x"] })),
     ] {
-        let token = ec.sign(
-            JwsAlgorithm::ES256,
-            &header.to_string(),
-            &claims.to_string(),
-        );
+        let token = ec.sign(JwsAlgorithm::ES256, &header.to_string(), &claims.to_string());
         write(&format!("jwt/{name}"), token.as_bytes());
     }
 
@@ -58,15 +46,9 @@ fn mint_the_fuzz_corpus() {
     write("key", &leaf.key);
     write("der_chain/root", &root.der);
     write("der_chain/chain", svid.chain_der());
-    write(
-        "der_chain/pem",
-        format!("{}{}", svid.chain_pem(), *svid.key_pem()).as_bytes(),
-    );
+    write("der_chain/pem", format!("{}{}", svid.chain_pem(), *svid.key_pem()).as_bytes());
     for (name, algorithm) in [("rsa", &PKCS_RSA_SHA256), ("ed25519", &PKCS_ED25519)] {
-        write(
-            &format!("der_chain/{name}"),
-            &Ca::self_signed_for(ca_params("root"), algorithm).der,
-        );
+        write(&format!("der_chain/{name}"), &Ca::self_signed_for(ca_params("root"), algorithm).der);
     }
 
     let bundle = SpiffeBundle::from_bundles(root.bundle("example.org"), keys).unwrap();

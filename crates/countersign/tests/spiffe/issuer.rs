@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign::spiffe::{SpiffeId, TrustDomain, X509Bundle};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType, SignatureAlgorithm,
 };
 
 /// The moment all tests live in.
@@ -45,19 +45,11 @@ pub fn ca_params(name: &str) -> CertificateParams {
 pub fn leaf_params(uri: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "SPIRE");
+    params.distinguished_name.push(DnType::OrganizationName, "SPIRE");
     params.subject_alt_names = vec![uri_san(uri)];
     params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-    ];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     valid(&mut params, NOW - 1000, NOW + 1000);
     params
 }
@@ -75,8 +67,7 @@ pub fn valid(params: &mut CertificateParams, from: u64, to: u64) {
 /// A key usage extension with the given bits (RFC 5280 4.2.1.3), critical or not.
 pub fn key_usage(bits: u8, critical: bool) -> CustomExtension {
     let unused = u8::try_from(bits.trailing_zeros().min(7)).unwrap();
-    let mut extension =
-        CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![3, 2, unused, bits]);
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![3, 2, unused, bits]);
     extension.set_criticality(critical);
     extension
 }
@@ -94,48 +85,32 @@ impl Ca {
         Self::self_signed_with(params, key())
     }
 
-    pub fn self_signed_for(
-        params: CertificateParams,
-        algorithm: &'static SignatureAlgorithm,
-    ) -> Self {
+    pub fn self_signed_for(params: CertificateParams, algorithm: &'static SignatureAlgorithm) -> Self {
         Self::self_signed_with(params, KeyPair::generate_for(algorithm).unwrap())
     }
 
     fn self_signed_with(params: CertificateParams, key: KeyPair) -> Self {
         let der = params.self_signed(&key).unwrap().der().to_vec();
-        Self {
-            der,
-            issuer: Issuer::new(params, key),
-        }
+        Self { der, issuer: Issuer::new(params, key) }
     }
 
     pub fn intermediate(&self, params: CertificateParams) -> Self {
         let key = key();
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        Self {
-            der,
-            issuer: Issuer::new(params, key),
-        }
+        Self { der, issuer: Issuer::new(params, key) }
     }
 
     pub fn issue(&self, params: CertificateParams) -> Leaf {
         self.issue_with(params, key())
     }
 
-    pub fn issue_for(
-        &self,
-        params: CertificateParams,
-        algorithm: &'static SignatureAlgorithm,
-    ) -> Leaf {
+    pub fn issue_for(&self, params: CertificateParams, algorithm: &'static SignatureAlgorithm) -> Leaf {
         self.issue_with(params, KeyPair::generate_for(algorithm).unwrap())
     }
 
     fn issue_with(&self, params: CertificateParams, key: KeyPair) -> Leaf {
         let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
-        Leaf {
-            der,
-            key: key.serialize_der(),
-        }
+        Leaf { der, key: key.serialize_der() }
     }
 
     pub fn bundle(&self, name: &str) -> X509Bundle {

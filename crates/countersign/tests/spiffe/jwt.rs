@@ -28,10 +28,7 @@ fn set() -> BundleSet {
 }
 
 fn options() -> JwtVerifyOptions {
-    JwtVerifyOptions {
-        now: at(NOW),
-        ..JwtVerifyOptions::new(AUDIENCE)
-    }
+    JwtVerifyOptions { now: at(NOW), ..JwtVerifyOptions::new(AUDIENCE) }
 }
 
 fn header() -> Value {
@@ -53,11 +50,7 @@ fn without(mut object: Value, name: &str) -> Value {
 }
 
 fn token(header: &Value, claims: &Value) -> String {
-    SIGNER.sign(
-        JwsAlgorithm::ES256,
-        &header.to_string(),
-        &claims.to_string(),
-    )
+    SIGNER.sign(JwsAlgorithm::ES256, &header.to_string(), &claims.to_string())
 }
 
 fn verdict(token: &str, options: &JwtVerifyOptions) -> &'static str {
@@ -65,10 +58,7 @@ fn verdict(token: &str, options: &JwtVerifyOptions) -> &'static str {
         Ok(_) => "accepted",
         Err(error) => {
             let shown = format!("{error} {error:?}");
-            assert!(
-                token.len() < 9 || !shown.contains(token),
-                "an error repeats the token"
-            );
+            assert!(token.len() < 9 || !shown.contains(token), "an error repeats the token");
             error.code()
         }
     }
@@ -91,15 +81,9 @@ fn a_conformant_token() {
     assert_eq!(svid.audience(), [AUDIENCE]);
     assert_eq!(svid.expires_at(), at(NOW + 300).unwrap());
     assert_eq!(svid.issued_at(), Some(NOW as i64));
-    assert_eq!(
-        (svid.key_id(), svid.algorithm()),
-        (Some("a"), JwsAlgorithm::ES256)
-    );
+    assert_eq!((svid.key_id(), svid.algorithm()), (Some("a"), JwsAlgorithm::ES256));
     assert_eq!(svid.token(), text);
-    assert_eq!(
-        serde_json::from_str::<Value>(svid.claims_json()).unwrap(),
-        claims()
-    );
+    assert_eq!(serde_json::from_str::<Value>(svid.claims_json()).unwrap(), claims());
     assert!(!svid.is_expired(at(NOW)) && svid.is_expired(at(NOW + 300)));
     assert_eq!(JwtSvid::parse_insecure(&text).unwrap(), svid);
     let delivered = JwtSvid::from_workload_api(&text, Some("internal")).unwrap();
@@ -124,10 +108,7 @@ fn rule_3_1_compact_serialization_only() {
         (format!(" {text}"), "malformed_base64"),
         (format!("{text}\n"), "malformed_base64"),
         (text.replace('.', ".\u{e9}"), "malformed_base64"),
-        (
-            format!("{}.{}.{}", parts[0], parts[1], "_-+/"),
-            "malformed_base64",
-        ),
+        (format!("{}.{}.{}", parts[0], parts[1], "_-+/"), "malformed_base64"),
         (format!("{}.{}.", parts[0], parts[1]), "invalid_signature"),
     ] {
         assert_eq!(verdict(&text, &options()), code, "{text}");
@@ -142,24 +123,12 @@ fn rule_3_1_compact_serialization_only() {
 
 #[test]
 fn rule_3_1_header_and_payload_are_objects() {
-    for text in [
-        "",
-        "[]",
-        "1",
-        "null",
-        "{",
-        "{}x",
-        "\"a\"",
-        "{\"alg\":1}",
-        "{\"alg\":\"ES256\",\"kid\":null}",
-        "\u{feff}{}",
-    ] {
+    for text in
+        ["", "[]", "1", "null", "{", "{}x", "\"a\"", "{\"alg\":1}", "{\"alg\":\"ES256\",\"kid\":null}", "\u{feff}{}"]
+    {
         let text = SIGNER.sign(JwsAlgorithm::ES256, text, &claims().to_string());
         let code = verdict(&text, &options());
-        assert!(
-            ["malformed_header", "not_compact"].contains(&code),
-            "{text} {code}"
-        );
+        assert!(["malformed_header", "not_compact"].contains(&code), "{text} {code}");
     }
     for text in ["", "1", "null", "{", "{}x", "\"a\""] {
         let text = SIGNER.sign(JwsAlgorithm::ES256, &header().to_string(), text);
@@ -169,25 +138,11 @@ fn rule_3_1_header_and_payload_are_objects() {
 
 #[test]
 fn rule_3_2_none_symmetric_and_others_are_refused() {
-    for alg in [
-        "none", "None", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K", "es256", "RSA-OAEP",
-        "RS1",
-    ] {
-        assert_eq!(
-            of_header(&with(header(), "alg", json!(alg))),
-            "unsupported_algorithm",
-            "{alg}"
-        );
+    for alg in ["none", "None", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K", "es256", "RSA-OAEP", "RS1"] {
+        assert_eq!(of_header(&with(header(), "alg", json!(alg))), "unsupported_algorithm", "{alg}");
     }
-    assert_eq!(
-        of_header(&without(header(), "alg")),
-        "unsupported_algorithm"
-    );
-    let unsigned = format!(
-        "{}.{}.",
-        encode(r#"{"alg":"none"}"#),
-        encode(&claims().to_string())
-    );
+    assert_eq!(of_header(&without(header(), "alg")), "unsupported_algorithm");
+    let unsigned = format!("{}.{}.", encode(r#"{"alg":"none"}"#), encode(&claims().to_string()));
     assert_eq!(verdict(&unsigned, &options()), "unsupported_algorithm");
 }
 
@@ -195,14 +150,10 @@ fn rule_3_2_none_symmetric_and_others_are_refused() {
 fn rule_3_2_all_nine_signed_by_the_same_library() {
     for algorithm in JwsAlgorithm::ALL {
         let signer = Signer::suiting(algorithm);
-        let text = signer.sign(
-            algorithm,
-            &json!({ "alg": algorithm.name(), "kid": "k" }).to_string(),
-            &claims().to_string(),
-        );
+        let text =
+            signer.sign(algorithm, &json!({ "alg": algorithm.name(), "kid": "k" }).to_string(), &claims().to_string());
         let bundle = bundle(&[("k", &signer)]);
-        let judge =
-            |text: &str| verify_jwt_svid(text, &bundle, &options()).map_err(|error| error.code());
+        let judge = |text: &str| verify_jwt_svid(text, &bundle, &options()).map_err(|error| error.code());
         judge(&text).unwrap_or_else(|code| panic!("{algorithm}: {code}"));
         let (head, signature) = text.rsplit_once('.').unwrap();
         let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
@@ -217,16 +168,9 @@ fn rule_3_2_all_nine_signed_by_node() {
     let bundle = JwtBundle::from_jwks(td("example.org"), signed.jwks.as_bytes()).unwrap();
     assert_eq!((bundle.len(), bundle.skipped()), (4, &[][..]));
     let names: BTreeSet<&str> = signed.tokens.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        JwsAlgorithm::ALL
-            .iter()
-            .map(|algorithm| algorithm.name())
-            .collect()
-    );
+    assert_eq!(names, JwsAlgorithm::ALL.iter().map(|algorithm| algorithm.name()).collect());
     for (algorithm, token) in &signed.tokens {
-        verify_jwt_svid(token, &bundle, &options())
-            .unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+        verify_jwt_svid(token, &bundle, &options()).unwrap_or_else(|error| panic!("{algorithm}: {error}"));
         let (head, signature) = token.rsplit_once('.').unwrap();
         let (header, _) = head.split_once('.').unwrap();
         let other = with(claims(), "sub", json!("spiffe://example.org/other")).to_string();
@@ -244,29 +188,14 @@ fn rule_3_3_key_id_is_optional_when_one_key_suits() {
     };
     let other = Signer::ec(JwsAlgorithm::ES256);
     assert_eq!(judge(&bundle(&[("a", &SIGNER)]), &options()), "accepted");
-    assert_eq!(
-        judge(&bundle(&[("a", &SIGNER), ("r", &RSA)]), &options()),
-        "accepted"
-    );
-    assert_eq!(
-        judge(&bundle(&[("a", &SIGNER), ("b", &other)]), &options()),
-        "ambiguous_key"
-    );
+    assert_eq!(judge(&bundle(&[("a", &SIGNER), ("r", &RSA)]), &options()), "accepted");
+    assert_eq!(judge(&bundle(&[("a", &SIGNER), ("b", &other)]), &options()), "ambiguous_key");
     assert_eq!(judge(&bundle(&[("r", &RSA)]), &options()), "ambiguous_key");
     assert_eq!(judge(&bundle(&[]), &options()), "ambiguous_key");
-    assert_eq!(
-        judge(&bundle(&[("b", &other)]), &options()),
-        "invalid_signature"
-    );
-    let strict = JwtVerifyOptions {
-        require_kid: true,
-        ..options()
-    };
+    assert_eq!(judge(&bundle(&[("b", &other)]), &options()), "invalid_signature");
+    let strict = JwtVerifyOptions { require_kid: true, ..options() };
     assert_eq!(judge(&bundle(&[("a", &SIGNER)]), &strict), "missing_key_id");
-    assert_eq!(
-        of_header(&with(header(), "kid", json!(""))),
-        "unknown_key_id"
-    );
+    assert_eq!(of_header(&with(header(), "kid", json!(""))), "unknown_key_id");
 }
 
 #[test]
@@ -274,20 +203,13 @@ fn rule_3_4_typ_is_absent_jwt_or_jose() {
     assert_eq!(of_header(&without(header(), "typ")), "accepted");
     assert_eq!(of_header(&with(header(), "typ", json!("JOSE"))), "accepted");
     for typ in ["jwt", "wit+jwt", "at+jwt", ""] {
-        assert_eq!(
-            of_header(&with(header(), "typ", json!(typ))),
-            "invalid_type",
-            "{typ}"
-        );
+        assert_eq!(of_header(&with(header(), "typ", json!(typ))), "invalid_type", "{typ}");
     }
 }
 
 #[test]
 fn rule_3_5_no_other_headers() {
-    let relaxed = JwtVerifyOptions {
-        allow_extra_headers: true,
-        ..options()
-    };
+    let relaxed = JwtVerifyOptions { allow_extra_headers: true, ..options() };
     for name in ["cty", "jku", "jwk", "x5c", "x5u", "nonce", "Alg"] {
         let text = token(&with(header(), name, json!("x")), &claims());
         assert_eq!(verdict(&text, &options()), "unexpected_header", "{name}");
@@ -318,44 +240,24 @@ fn rule_3_5_headers_are_named_once() {
 #[test]
 fn rule_3_6_subject_is_a_spiffe_id() {
     assert_eq!(of_claims(&without(claims(), "sub")), "missing_subject");
-    assert_eq!(
-        of_claims(&with(claims(), "sub", json!(null))),
-        "missing_subject"
-    );
-    assert_eq!(
-        of_claims(&with(claims(), "sub", json!(""))),
-        "missing_subject"
-    );
-    for sub in [
-        json!("alice"),
-        json!("https://example.org/a"),
-        json!("spiffe://example.org/a/../b"),
-        json!(7),
-        json!([ID]),
-    ] {
-        assert_eq!(
-            of_claims(&with(claims(), "sub", sub.clone())),
-            "invalid_subject",
-            "{sub}"
-        );
+    assert_eq!(of_claims(&with(claims(), "sub", json!(null))), "missing_subject");
+    assert_eq!(of_claims(&with(claims(), "sub", json!(""))), "missing_subject");
+    for sub in
+        [json!("alice"), json!("https://example.org/a"), json!("spiffe://example.org/a/../b"), json!(7), json!([ID])]
+    {
+        assert_eq!(of_claims(&with(claims(), "sub", sub.clone())), "invalid_subject", "{sub}");
     }
 }
 
 #[test]
 fn rule_3_6_subject_without_a_path_is_a_spiffe_id() {
-    assert_eq!(
-        of_claims(&with(claims(), "sub", json!("spiffe://example.org"))),
-        "accepted"
-    );
+    assert_eq!(of_claims(&with(claims(), "sub", json!("spiffe://example.org"))), "accepted");
 }
 
 #[test]
 fn rule_3_6_claims_are_named_once() {
     for name in ["sub", "aud", "exp", "nbf", "iat"] {
-        let twice =
-            claims()
-                .to_string()
-                .replacen('{', &format!("{{\"{name}\":{NOW},\"{name}\":{NOW},"), 1);
+        let twice = claims().to_string().replacen('{', &format!("{{\"{name}\":{NOW},\"{name}\":{NOW},"), 1);
         let text = SIGNER.sign(JwsAlgorithm::ES256, &header().to_string(), &twice);
         assert_eq!(verdict(&text, &options()), "malformed_claims", "{name}");
     }
@@ -365,115 +267,48 @@ fn rule_3_6_claims_are_named_once() {
 fn rule_3_7_audience() {
     assert_eq!(of_claims(&without(claims(), "aud")), "missing_audience");
     for aud in [json!(null), json!([]), json!(""), json!([""])] {
-        assert_eq!(
-            of_claims(&with(claims(), "aud", aud.clone())),
-            "missing_audience",
-            "{aud}"
-        );
+        assert_eq!(of_claims(&with(claims(), "aud", aud.clone())), "missing_audience", "{aud}");
     }
-    for aud in [
-        json!(7),
-        json!({}),
-        json!([AUDIENCE, 7]),
-        json!([[AUDIENCE]]),
-    ] {
-        assert_eq!(
-            of_claims(&with(claims(), "aud", aud.clone())),
-            "invalid_audience",
-            "{aud}"
-        );
+    for aud in [json!(7), json!({}), json!([AUDIENCE, 7]), json!([[AUDIENCE]])] {
+        assert_eq!(of_claims(&with(claims(), "aud", aud.clone())), "invalid_audience", "{aud}");
     }
     for aud in [json!(AUDIENCE), json!([AUDIENCE]), json!(["x", AUDIENCE])] {
-        assert_eq!(
-            of_claims(&with(claims(), "aud", aud.clone())),
-            "accepted",
-            "{aud}"
-        );
+        assert_eq!(of_claims(&with(claims(), "aud", aud.clone())), "accepted", "{aud}");
     }
-    for aud in [
-        json!("x"),
-        json!(["x", "y"]),
-        json!(AUDIENCE.to_uppercase()),
-        json!(format!("{AUDIENCE}/")),
-    ] {
-        assert_eq!(
-            of_claims(&with(claims(), "aud", aud.clone())),
-            "audience_mismatch",
-            "{aud}"
-        );
+    for aud in [json!("x"), json!(["x", "y"]), json!(AUDIENCE.to_uppercase()), json!(format!("{AUDIENCE}/"))] {
+        assert_eq!(of_claims(&with(claims(), "aud", aud.clone())), "audience_mismatch", "{aud}");
     }
     let many = |count: usize| json!(std::iter::repeat_n(AUDIENCE, count).collect::<Vec<_>>());
     assert_eq!(of_claims(&with(claims(), "aud", many(32))), "accepted");
-    assert_eq!(
-        of_claims(&with(claims(), "aud", many(33))),
-        "too_many_audiences"
-    );
+    assert_eq!(of_claims(&with(claims(), "aud", many(33))), "too_many_audiences");
 }
 
 #[test]
 fn rule_3_7_the_verifier_says_whom_it_is() {
     let text = token(&header(), &claims());
-    let judge = |audience: Vec<String>| {
-        verdict(
-            &text,
-            &JwtVerifyOptions {
-                audience,
-                ..options()
-            },
-        )
-    };
+    let judge = |audience: Vec<String>| verdict(&text, &JwtVerifyOptions { audience, ..options() });
     assert_eq!(judge(vec![]), "no_expected_audience");
     assert_eq!(judge(vec![String::new()]), "no_expected_audience");
     assert_eq!(judge(vec!["x".to_owned(), AUDIENCE.to_owned()]), "accepted");
-    assert_eq!(
-        judge(vec!["x".to_owned(), "y".to_owned()]),
-        "audience_mismatch"
-    );
-    assert_eq!(
-        judge(vec![AUDIENCE.to_owned(); 33]),
-        "too_many_expected_audiences"
-    );
+    assert_eq!(judge(vec!["x".to_owned(), "y".to_owned()]), "audience_mismatch");
+    assert_eq!(judge(vec![AUDIENCE.to_owned(); 33]), "too_many_expected_audiences");
     // An empty name on both sides is no match.
     let empty = token(&header(), &with(claims(), "aud", json!(["", "y"])));
     let audience = vec![String::new(), "x".to_owned()];
-    assert_eq!(
-        verdict(
-            &empty,
-            &JwtVerifyOptions {
-                audience,
-                ..options()
-            }
-        ),
-        "audience_mismatch"
-    );
+    assert_eq!(verdict(&empty, &JwtVerifyOptions { audience, ..options() }), "audience_mismatch");
 }
 
 #[test]
 fn rule_3_8_expiry_and_leeway() {
     assert_eq!(of_claims(&without(claims(), "exp")), "missing_expiry");
-    assert_eq!(
-        of_claims(&with(claims(), "exp", json!(null))),
-        "missing_expiry"
-    );
-    for exp in [
-        json!("1800000300"),
-        json!(1e300),
-        json!(u64::MAX),
-        json!(i64::MAX),
-        json!(253_402_300_800_u64),
-        json!([]),
-    ] {
-        assert_eq!(
-            of_claims(&with(claims(), "exp", exp.clone())),
-            "invalid_expiry",
-            "{exp}"
-        );
+    assert_eq!(of_claims(&with(claims(), "exp", json!(null))), "missing_expiry");
+    for exp in
+        [json!("1800000300"), json!(1e300), json!(u64::MAX), json!(i64::MAX), json!(253_402_300_800_u64), json!([])]
+    {
+        assert_eq!(of_claims(&with(claims(), "exp", exp.clone())), "invalid_expiry", "{exp}");
     }
     let judge = |exp: Value, leeway| {
-        let options = JwtVerifyOptions {
-            leeway: Duration::from_secs(leeway),
-            ..options()
-        };
+        let options = JwtVerifyOptions { leeway: Duration::from_secs(leeway), ..options() };
         verdict(&token(&header(), &with(claims(), "exp", exp)), &options)
     };
     assert_eq!(judge(json!(-1), 0), "expired");
@@ -485,15 +320,9 @@ fn rule_3_8_expiry_and_leeway() {
     assert_eq!(judge(json!(NOW - 5), 5), "expired");
     assert_eq!(judge(json!(NOW - 119), 120), "accepted");
     assert_eq!(judge(json!(NOW + 300), 121), "leeway_too_long");
-    assert_eq!(
-        of_claims(&with(claims(), "exp", json!(NOW - 4))),
-        "accepted"
-    );
+    assert_eq!(of_claims(&with(claims(), "exp", json!(NOW - 4))), "accepted");
     assert_eq!(of_claims(&with(claims(), "exp", json!(NOW - 5))), "expired");
-    assert_eq!(
-        of_claims(&with(claims(), "exp", json!(253_402_300_799_u64))),
-        "accepted"
-    );
+    assert_eq!(of_claims(&with(claims(), "exp", json!(253_402_300_799_u64))), "accepted");
 }
 
 #[test]
@@ -509,17 +338,9 @@ fn rule_3_9_not_before_is_honoured_and_issued_at_is_not_judged() {
         assert_eq!(judge(nbf.clone()), "invalid_not_before", "{nbf}");
     }
     for iat in [json!(NOW + 5000), json!("yesterday"), json!(null)] {
-        assert_eq!(
-            of_claims(&with(claims(), "iat", iat.clone())),
-            "accepted",
-            "{iat}"
-        );
+        assert_eq!(of_claims(&with(claims(), "iat", iat.clone())), "accepted", "{iat}");
     }
-    for (name, value) in [
-        ("iss", json!("https://x")),
-        ("jti", json!(7)),
-        ("extra", json!({ "a": [1] })),
-    ] {
+    for (name, value) in [("iss", json!("https://x")), ("jti", json!(7)), ("extra", json!({ "a": [1] }))] {
         assert_eq!(of_claims(&with(claims(), name, value)), "accepted");
     }
 }
@@ -527,74 +348,39 @@ fn rule_3_9_not_before_is_honoured_and_issued_at_is_not_judged() {
 #[test]
 fn rule_3_10_only_the_subjects_own_trust_domain_vouches() {
     let text = token(&header(), &claims());
-    let judge =
-        |set: &BundleSet| verify_jwt_svid(&text, set, &options()).map_err(|error| error.code());
+    let judge = |set: &BundleSet| verify_jwt_svid(&text, set, &options()).map_err(|error| error.code());
     let mut other = JwtBundle::new(td("partner.org"));
     other.add_authority(SIGNER.authority("a")).unwrap();
     assert_eq!(judge(&BundleSet::new()), Err("no_bundle"));
-    assert_eq!(
-        judge(&[other.clone()].into_iter().collect()),
-        Err("no_bundle")
-    );
+    assert_eq!(judge(&[other.clone()].into_iter().collect()), Err("no_bundle"));
     let stranger = Signer::ec(JwsAlgorithm::ES256);
-    let set = [bundle(&[("a", &stranger)]), other.clone()]
-        .into_iter()
-        .collect();
+    let set = [bundle(&[("a", &stranger)]), other.clone()].into_iter().collect();
     assert_eq!(judge(&set), Err("invalid_signature"));
     let set = [bundle(&[("b", &SIGNER)]), other].into_iter().collect();
     assert_eq!(judge(&set), Err("unknown_key_id"));
-    assert_eq!(
-        judge(&[bundle(&[])].into_iter().collect()),
-        Err("unknown_key_id")
-    );
+    assert_eq!(judge(&[bundle(&[])].into_iter().collect()), Err("unknown_key_id"));
 }
 
 #[test]
 fn rule_3_10_a_lazy_bundle_that_is_broken_says_so() {
     let text = token(&header(), &claims());
     let lazy = JwtBundle::from_jwks_lazy(td("example.org"), b"{");
-    assert_eq!(
-        verify_jwt_svid(&text, &lazy, &options())
-            .unwrap_err()
-            .code(),
-        "malformed_bundle"
-    );
+    assert_eq!(verify_jwt_svid(&text, &lazy, &options()).unwrap_err().code(), "malformed_bundle");
 }
 
 #[test]
 fn rule_3_11_the_algorithm_suits_the_key() {
     let judge = |alg: &str, bundle: &JwtBundle| {
         let header = json!({ "alg": alg, "kid": "k" });
-        let text = SIGNER.sign(
-            JwsAlgorithm::ES256,
-            &header.to_string(),
-            &claims().to_string(),
-        );
-        verify_jwt_svid(&text, bundle, &options())
-            .unwrap_err()
-            .code()
+        let text = SIGNER.sign(JwsAlgorithm::ES256, &header.to_string(), &claims().to_string());
+        verify_jwt_svid(&text, bundle, &options()).unwrap_err().code()
     };
     let p384 = Signer::ec(JwsAlgorithm::ES384);
-    assert_eq!(
-        judge("ES256", &bundle(&[("k", &RSA)])),
-        "algorithm_mismatch"
-    );
-    assert_eq!(
-        judge("RS256", &bundle(&[("k", &SIGNER)])),
-        "algorithm_mismatch"
-    );
-    assert_eq!(
-        judge("ES256", &bundle(&[("k", &p384)])),
-        "algorithm_mismatch"
-    );
-    assert_eq!(
-        judge("ES384", &bundle(&[("k", &SIGNER)])),
-        "algorithm_mismatch"
-    );
-    assert_eq!(
-        judge("PS512", &bundle(&[("k", &p384)])),
-        "algorithm_mismatch"
-    );
+    assert_eq!(judge("ES256", &bundle(&[("k", &RSA)])), "algorithm_mismatch");
+    assert_eq!(judge("RS256", &bundle(&[("k", &SIGNER)])), "algorithm_mismatch");
+    assert_eq!(judge("ES256", &bundle(&[("k", &p384)])), "algorithm_mismatch");
+    assert_eq!(judge("ES384", &bundle(&[("k", &SIGNER)])), "algorithm_mismatch");
+    assert_eq!(judge("PS512", &bundle(&[("k", &p384)])), "algorithm_mismatch");
 }
 
 #[test]
@@ -612,8 +398,7 @@ fn rule_3_11_a_key_that_names_its_algorithm_takes_no_other() {
             None => json!({ "alg": algorithm.name() }),
         };
         let text = RSA.sign(algorithm, &header.to_string(), &claims().to_string());
-        verify_jwt_svid(&text, &bundle, &options())
-            .map_or_else(|error| error.code(), |_| "accepted")
+        verify_jwt_svid(&text, &bundle, &options()).map_or_else(|error| error.code(), |_| "accepted")
     };
     assert_eq!(judge(JwsAlgorithm::PS256, Some("k")), "accepted");
     assert_eq!(judge(JwsAlgorithm::RS256, Some("k")), "algorithm_mismatch");
@@ -629,22 +414,12 @@ fn rule_4_keys_for_wit_svids_vouch_for_no_token() {
     let bundle = SpiffeBundle::parse(td("example.org"), document.as_bytes()).unwrap();
     assert_eq!(bundle.wit_bundle().len(), 1);
     let text = token(&header(), &claims());
-    assert_eq!(
-        verify_jwt_svid(&text, &bundle, &options())
-            .unwrap_err()
-            .code(),
-        "unknown_key_id"
-    );
+    assert_eq!(verify_jwt_svid(&text, &bundle, &options()).unwrap_err().code(), "unknown_key_id");
 }
 
 #[test]
 fn tokens_of_16_kib_and_no_more() {
-    let sized = |padding: usize| {
-        token(
-            &header(),
-            &with(claims(), "pad", json!("x".repeat(padding))),
-        )
-    };
+    let sized = |padding: usize| token(&header(), &with(claims(), "pad", json!("x".repeat(padding))));
     let short = sized(11_000);
     assert!(short.len() < 16 * 1024);
     assert_eq!(verdict(&short, &options()), "accepted");

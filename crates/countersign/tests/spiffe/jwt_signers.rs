@@ -10,9 +10,7 @@ use aws_lc_rs::{
     encoding::AsDer,
     rand::SystemRandom,
     rsa::KeySize,
-    signature::{
-        self as aws, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaEncoding, RsaKeyPair,
-    },
+    signature::{self as aws, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair as _, RsaEncoding, RsaKeyPair},
 };
 use countersign::spiffe::{JwsAlgorithm, JwtAuthority, PublicKey};
 use data_encoding::BASE64URL_NOPAD;
@@ -39,11 +37,7 @@ impl Signer {
     }
 
     pub fn suiting(algorithm: JwsAlgorithm) -> Self {
-        if algorithm.curve().is_some() {
-            Self::ec(algorithm)
-        } else {
-            Self::rsa()
-        }
+        if algorithm.curve().is_some() { Self::ec(algorithm) } else { Self::rsa() }
     }
 
     pub fn public_key(&self) -> PublicKey {
@@ -106,11 +100,7 @@ pub fn signed_by_node(payload: &str) -> SignedByNode {
         .stdout(Stdio::piped())
         .spawn()
         .expect("node");
-    node.stdin
-        .take()
-        .unwrap()
-        .write_all(payload.as_bytes())
-        .unwrap();
+    node.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
     assert!(output.status.success());
     serde_json::from_slice(&output.stdout).unwrap()

@@ -48,8 +48,7 @@ mod tempdir {
 
     impl Dir {
         pub fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("countersign-{name}-{}", std::process::id()));
+            let path = std::env::temp_dir().join(format!("countersign-{name}-{}", std::process::id()));
             std::fs::create_dir_all(&path).unwrap();
             Self(path)
         }
@@ -75,11 +74,7 @@ impl Mint {
             .current_dir(&self.0.0)
             .output()
             .expect("the openssl command line");
-        assert!(
-            output.status.success(),
-            "{arguments}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn key(&self, name: &str, kind: &str) {
@@ -93,14 +88,14 @@ impl Mint {
 
     fn root(&self, kind: &str) {
         self.key("root", kind);
-        self.openssl("req -x509 -new -key root.key -days 2 -config config -extensions root -subj /CN=root -out root.pem");
+        self.openssl(
+            "req -x509 -new -key root.key -days 2 -config config -extensions root -subj /CN=root -out root.pem",
+        );
     }
 
     fn sign(&self, name: &str, kind: &str, issuer: &str, section: &str, subject: &str) {
         self.key(name, kind);
-        self.openssl(&format!(
-            "req -new -key {name}.key -config config -subj {subject} -out {name}.csr"
-        ));
+        self.openssl(&format!("req -new -key {name}.key -config config -subj {subject} -out {name}.csr"));
         self.openssl(&format!(
             "x509 -req -in {name}.csr -CA {issuer}.pem -CAkey {issuer}.key -CAcreateserial -days 1 \
              -extfile config -extensions {section} -out {name}.pem"
@@ -112,9 +107,7 @@ impl Mint {
     }
 
     fn set(&self) -> BundleSet {
-        [X509Bundle::from_pem(td("example.org"), &self.read("root.pem")).unwrap()]
-            .into_iter()
-            .collect()
+        [X509Bundle::from_pem(td("example.org"), &self.read("root.pem")).unwrap()].into_iter().collect()
     }
 }
 
@@ -127,11 +120,7 @@ fn rule_2_11_every_key_type_minted_by_openssl() {
         mint.sign("leaf", kind, "middle", "leaf", "/O=SPIRE");
         let chain = [mint.read("leaf.pem"), mint.read("middle.pem")].concat();
         let svid = X509Svid::from_pem(&chain, Some(&mint.read("leaf.key"))).unwrap();
-        assert_eq!(
-            svid.spiffe_id().as_str(),
-            "spiffe://example.org/billing",
-            "{kind}"
-        );
+        assert_eq!(svid.spiffe_id().as_str(), "spiffe://example.org/billing", "{kind}");
         let presented: Vec<&[u8]> = svid.certificates().collect();
         verify_x509_svid(&presented, &mint.set(), &X509VerifyOptions::default())
             .unwrap_or_else(|error| panic!("{kind}: {error}"));
@@ -141,16 +130,10 @@ fn rule_2_11_every_key_type_minted_by_openssl() {
         // The path length of the intermediate allows no second one.
         mint.sign("second", "P-256", "middle", "signing", "/CN=second");
         mint.sign("deep", "P-256", "second", "leaf", "/O=SPIRE");
-        let chain = [
-            mint.read("deep.pem"),
-            mint.read("second.pem"),
-            mint.read("middle.pem"),
-        ]
-        .concat();
+        let chain = [mint.read("deep.pem"), mint.read("second.pem"), mint.read("middle.pem")].concat();
         let deep = X509Svid::from_pem(&chain, Some(&mint.read("deep.key"))).unwrap();
         let presented: Vec<&[u8]> = deep.certificates().collect();
-        let error =
-            verify_x509_svid(&presented, &mint.set(), &X509VerifyOptions::default()).unwrap_err();
+        let error = verify_x509_svid(&presented, &mint.set(), &X509VerifyOptions::default()).unwrap_err();
         assert_eq!(error.code(), "path_length", "{kind}");
     }
 }
@@ -163,33 +146,16 @@ fn rule_2_1_to_2_8_leaves_minted_by_openssl() {
         ("leaf", "/O=SPIRE", "accepted"),
         ("leaf_san_critical", "/", "accepted"),
         ("leaf_no_usage", "/O=SPIRE", "leaf_missing_key_usage"),
-        (
-            "leaf_usage_not_critical",
-            "/O=SPIRE",
-            "leaf_key_usage_not_critical",
-        ),
+        ("leaf_usage_not_critical", "/O=SPIRE", "leaf_key_usage_not_critical"),
         ("leaf_two_uris", "/O=SPIRE", "multiple_uri_sans"),
     ] {
         mint.sign("leaf", "P-256", "root", section, subject);
         let leaf = mint.read("leaf.pem");
         let parsed = X509Svid::from_pem(&leaf, Some(&mint.read("leaf.key")));
-        assert_eq!(
-            parsed
-                .as_ref()
-                .map_or_else(|error| error.code(), |_| "accepted"),
-            verdict,
-            "{section}"
-        );
-        let der = X509Bundle::from_der_lazy(td("x"), &pem_body(&leaf))
-            .unwrap()
-            .to_der()
-            .to_vec();
+        assert_eq!(parsed.as_ref().map_or_else(|error| error.code(), |_| "accepted"), verdict, "{section}");
+        let der = X509Bundle::from_der_lazy(td("x"), &pem_body(&leaf)).unwrap().to_der().to_vec();
         let verified = verify_x509_svid(&[der], &mint.set(), &X509VerifyOptions::default());
-        assert_eq!(
-            verified.map_or_else(|error| error.code(), |_| "accepted"),
-            verdict,
-            "{section}"
-        );
+        assert_eq!(verified.map_or_else(|error| error.code(), |_| "accepted"), verdict, "{section}");
         if section == "leaf_san_critical" {
             let svid = parsed.unwrap();
             assert!(svid.leaf().subject_is_empty && svid.leaf().san_is_critical);
@@ -211,9 +177,6 @@ fn rule_2_11_keys_in_other_forms_are_named() {
 }
 
 fn pem_body(pem: &[u8]) -> Vec<u8> {
-    let text: String = String::from_utf8_lossy(pem)
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
+    let text: String = String::from_utf8_lossy(pem).lines().filter(|line| !line.starts_with("-----")).collect();
     data_encoding::BASE64.decode(text.as_bytes()).unwrap()
 }

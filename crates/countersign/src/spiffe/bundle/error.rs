@@ -64,9 +64,7 @@ pub enum BundleError {
         actual: TrustDomain,
     },
     /// An authority certifies a key of a kind JWK has no form for here, so it cannot be written.
-    #[error(
-        "certificate {index} of the bundle certifies a kind of key that cannot be written as a JWK"
-    )]
+    #[error("certificate {index} of the bundle certifies a kind of key that cannot be written as a JWK")]
     UnwritableKey {
         /// Its place in the bundle, from 0.
         index: usize,
@@ -115,9 +113,7 @@ impl From<PemFault> for BundleError {
         match fault {
             PemFault::TooLarge => Self::TooLarge,
             PemFault::NoEnd => Self::MalformedPem("a BEGIN line has no END line of the same label"),
-            PemFault::Base64 => {
-                Self::MalformedPem("what stands between BEGIN and END is not base64")
-            }
+            PemFault::Base64 => Self::MalformedPem("what stands between BEGIN and END is not base64"),
         }
     }
 }

@@ -135,8 +135,7 @@ impl KeySet {
         if json.len() > JWKS_BYTES {
             return Err(BundleError::TooLarge);
         }
-        let text = std::str::from_utf8(json)
-            .map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(json).map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
         let document: Document<'_> = serde_json::from_str(text)?;
         let keys = document.keys.ok_or(BundleError::MissingKeys)?;
         if keys.len() > JWKS_KEYS {
@@ -179,17 +178,10 @@ impl KeySet {
         let key_id = jwk.kid.as_deref().filter(|key_id| !key_id.is_empty());
         let key_id: Arc<str> = key_id.ok_or(Reason::MissingKeyId)?.into();
         let authority = JwtAuthority::from_jwk(&key_id, &jwk)?;
-        let authorities = if for_wit {
-            &mut self.wit
-        } else {
-            &mut self.jwt
-        };
+        let authorities = if for_wit { &mut self.wit } else { &mut self.jwt };
         authorities.insert(key_id.clone(), authority);
         if let Some(earlier) = places.insert((for_wit, key_id), index) {
-            self.skipped.push(KeyRemark {
-                index: earlier,
-                reason: Reason::DuplicateKeyId,
-            });
+            self.skipped.push(KeyRemark { index: earlier, reason: Reason::DuplicateKeyId });
         }
         Ok(())
     }
@@ -201,34 +193,24 @@ impl KeySet {
             return Err(Reason::UnknownKeyType);
         }
         let certificates = jwk.x5c.as_ref().and_then(Value::as_array);
-        let (first, rest) = certificates
-            .and_then(|certificates| certificates.split_first())
-            .ok_or(Reason::MissingCertificate)?;
+        let (first, rest) =
+            certificates.and_then(|certificates| certificates.split_first()).ok_or(Reason::MissingCertificate)?;
         let first = first.as_str().ok_or(Reason::InvalidCertificate)?;
         // RFC 7517 4.7: base64, not base64url. Publishers break it into lines.
-        let base64: Vec<u8> = first
-            .bytes()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
-        let der = BASE64
-            .decode(&base64)
-            .map_err(|_| Reason::InvalidCertificate)?;
+        let base64: Vec<u8> = first.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let der = BASE64.decode(&base64).map_err(|_| Reason::InvalidCertificate)?;
         SigningFacts::of_anchor(&der).map_err(|_| Reason::InvalidCertificate)?;
         // RFC 7517 4.7: the certificate is about the key the JWK describes. A JWK without parameters describes none, and
         // a kind of key that is not known here cannot be compared: then the certificate is what counts.
-        let certified = Certificate::parse(&der)
-            .ok()
-            .and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()));
+        let certified =
+            Certificate::parse(&der).ok().and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()));
         if let (Some(certified), Ok(described)) = (certified, PublicKey::from_jwk(jwk))
             && certified != described
         {
             return Err(Reason::CertificateMismatch);
         }
         if !rest.is_empty() {
-            self.warnings.push(KeyRemark {
-                index,
-                reason: Reason::ExtraCertificates,
-            });
+            self.warnings.push(KeyRemark { index, reason: Reason::ExtraCertificates });
         }
         if !self.x509.contains(&der) {
             self.x509.push(der);
@@ -242,8 +224,7 @@ fn integer(value: Option<&RawValue>) -> Result<Option<u64>, BundleError> {
         None => Ok(None),
         Some(value) => serde_json::from_str(value.get()).map_err(|_| {
             BundleError::MalformedJson(
-                "spiffe_sequence and spiffe_refresh_hint are integers of at most 64 bits"
-                    .to_owned(),
+                "spiffe_sequence and spiffe_refresh_hint are integers of at most 64 bits".to_owned(),
             )
         }),
     }

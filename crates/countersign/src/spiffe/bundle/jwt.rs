@@ -41,16 +41,8 @@ impl JwtBundle {
         authorities: JwtAuthorities,
         skipped: Vec<KeyRemark>,
     ) -> Self {
-        let keys = OnceLock::from(Ok(Keys {
-            authorities,
-            skipped,
-        }));
-        let inner = Inner {
-            trust_domain,
-            revision: next_revision(),
-            json: Box::default(),
-            keys,
-        };
+        let keys = OnceLock::from(Ok(Keys { authorities, skipped }));
+        let inner = Inner { trust_domain, revision: next_revision(), json: Box::default(), keys };
         Self(Arc::new(inner))
     }
 
@@ -64,12 +56,7 @@ impl JwtBundle {
     /// verification or of [`JwtBundle::check`].
     pub fn from_jwks_lazy(trust_domain: TrustDomain, json: &[u8]) -> Self {
         let (json, keys) = (json.into(), OnceLock::new());
-        Self(Arc::new(Inner {
-            trust_domain,
-            revision: next_revision(),
-            json,
-            keys,
-        }))
+        Self(Arc::new(Inner { trust_domain, revision: next_revision(), json, keys }))
     }
 
     /// Reads what is not read yet.
@@ -80,10 +67,7 @@ impl JwtBundle {
     fn keys(&self) -> Result<&Keys, &BundleError> {
         let parse = || {
             let set = KeySet::parse(&self.0.json, Dialect::WorkloadApi)?;
-            Ok(Keys {
-                authorities: set.jwt,
-                skipped: set.skipped,
-            })
+            Ok(Keys { authorities: set.jwt, skipped: set.skipped })
         };
         self.0.keys.get_or_init(parse).as_ref()
     }
@@ -100,9 +84,7 @@ impl JwtBundle {
 
     /// The authorities, ordered by key ID. None while a bundle that was not read yet turns out to be broken.
     pub fn authorities(&self) -> impl Iterator<Item = &JwtAuthority> {
-        self.keys()
-            .into_iter()
-            .flat_map(|keys| keys.authorities.values())
+        self.keys().into_iter().flat_map(|keys| keys.authorities.values())
     }
 
     /// How many authorities there are.
@@ -158,11 +140,7 @@ impl JwtBundle {
             keys: Vec<WrittenJwk<'a>>,
         }
         let keys = self.keys().map_err(Clone::clone)?;
-        let keys = keys
-            .authorities
-            .values()
-            .map(|authority| authority.written(None))
-            .collect();
+        let keys = keys.authorities.values().map(|authority| authority.written(None)).collect();
         Ok(serde_json::to_string(&Written { keys })?)
     }
 }

@@ -31,27 +31,16 @@ impl BundleMap {
         if json.len() > BUNDLE_MAP_BYTES {
             return Err(BundleError::TooLarge);
         }
-        let text = std::str::from_utf8(json)
-            .map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
+        let text = std::str::from_utf8(json).map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
         serde_json::from_str::<EachMemberOnce>(text)?;
         let document: Document<'_> = serde_json::from_str(text)?;
         let mut bundles = BTreeMap::new();
-        for (name, bundle) in document
-            .trust_domains
-            .ok_or(BundleError::MissingTrustDomains)?
-        {
-            let trust_domain =
-                TrustDomain::parse(&name).map_err(BundleError::InvalidTrustDomain)?;
+        for (name, bundle) in document.trust_domains.ok_or(BundleError::MissingTrustDomains)? {
+            let trust_domain = TrustDomain::parse(&name).map_err(BundleError::InvalidTrustDomain)?;
             let bundle = SpiffeBundle::parse(trust_domain.clone(), bundle.get().as_bytes())
-                .map_err(|error| BundleError::InMap {
-                    trust_domain: trust_domain.clone(),
-                    error: Box::new(error),
-                })?;
+                .map_err(|error| BundleError::InMap { trust_domain: trust_domain.clone(), error: Box::new(error) })?;
             // Two spellings of one name are one name.
-            if bundles
-                .insert(trust_domain.clone(), bundle.without_refresh_hint())
-                .is_some()
-            {
+            if bundles.insert(trust_domain.clone(), bundle.without_refresh_hint()).is_some() {
                 return Err(BundleError::DuplicateTrustDomain(trust_domain));
             }
         }
@@ -60,8 +49,7 @@ impl BundleMap {
 
     /// Takes a bundle in place of the one its trust domain had.
     pub fn insert(&mut self, bundle: SpiffeBundle) -> Option<SpiffeBundle> {
-        self.bundles
-            .insert(bundle.trust_domain().clone(), bundle.without_refresh_hint())
+        self.bundles.insert(bundle.trust_domain().clone(), bundle.without_refresh_hint())
     }
 
     /// Removes the bundle of a trust domain.
@@ -109,8 +97,6 @@ impl BundleMap {
             .iter()
             .map(|(trust_domain, bundle)| Ok((trust_domain.name(), bundle.written(None)?)))
             .collect::<Result<_, BundleError>>()?;
-        Ok(serde_json::to_string(&Written {
-            trust_domains: written,
-        })?)
+        Ok(serde_json::to_string(&Written { trust_domains: written })?)
     }
 }

@@ -41,14 +41,8 @@ impl Default for BundleSet {
 impl BundleSet {
     /// A set without bundles: it trusts nobody.
     pub fn new() -> Self {
-        let inner = Inner {
-            entries: BTreeMap::new(),
-            revision: next_revision(),
-        };
-        Self {
-            inner: Arc::new(inner),
-            verified: Arc::default(),
-        }
+        let inner = Inner { entries: BTreeMap::new(), revision: next_revision() };
+        Self { inner: Arc::new(inner), verified: Arc::default() }
     }
 
     /// A number that is another one after every change, and that no other state of any set has had.
@@ -68,9 +62,7 @@ impl BundleSet {
         if self.x509_bundle(bundle.trust_domain()) == Some(&bundle) {
             return false;
         }
-        self.change(&bundle.trust_domain().clone(), |entry| {
-            entry.x509 = Some(bundle)
-        });
+        self.change(&bundle.trust_domain().clone(), |entry| entry.x509 = Some(bundle));
         true
     }
 
@@ -79,9 +71,7 @@ impl BundleSet {
         if self.jwt_bundle(bundle.trust_domain()) == Some(&bundle) {
             return false;
         }
-        self.change(&bundle.trust_domain().clone(), |entry| {
-            entry.jwt = Some(bundle)
-        });
+        self.change(&bundle.trust_domain().clone(), |entry| entry.jwt = Some(bundle));
         true
     }
 

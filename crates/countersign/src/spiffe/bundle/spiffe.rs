@@ -113,10 +113,7 @@ impl SpiffeBundle {
 
     /// The same bundle with this refresh hint, rounded up to whole seconds.
     pub fn with_refresh_hint(mut self, refresh_hint: Option<Duration>) -> Self {
-        let seconds = |hint: Duration| {
-            hint.as_secs()
-                .saturating_add(u64::from(hint.subsec_nanos() > 0))
-        };
+        let seconds = |hint: Duration| hint.as_secs().saturating_add(u64::from(hint.subsec_nanos() > 0));
         self.refresh_hint = refresh_hint.map(seconds);
         self
     }
@@ -149,10 +146,7 @@ impl SpiffeBundle {
         Ok(serde_json::to_string(&self.written(self.refresh_hint)?)?)
     }
 
-    pub(super) fn written(
-        &self,
-        spiffe_refresh_hint: Option<u64>,
-    ) -> Result<WrittenBundle<'_>, BundleError> {
+    pub(super) fn written(&self, spiffe_refresh_hint: Option<u64>) -> Result<WrittenBundle<'_>, BundleError> {
         self.jwt.check()?;
         let mut keys = Vec::new();
         for (index, der) in self.x509.authorities().enumerate() {
@@ -161,34 +155,15 @@ impl SpiffeBundle {
                 .and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()))
                 .ok_or(BundleError::UnwritableKey { index })?;
             // X.509-SVID 6.1: no key ID, and exactly one certificate.
-            keys.push(WrittenJwk {
-                purpose: Some("x509-svid"),
-                x5c: Some([BASE64.encode(der)]),
-                ..key.written()
-            });
+            keys.push(WrittenJwk { purpose: Some("x509-svid"), x5c: Some([BASE64.encode(der)]), ..key.written() });
         }
-        keys.extend(
-            self.jwt
-                .authorities()
-                .map(|authority| authority.written(Some("jwt-svid"))),
-        );
-        keys.extend(
-            self.wit
-                .authorities()
-                .map(|authority| authority.written(Some("wit-svid"))),
-        );
-        Ok(WrittenBundle {
-            keys,
-            spiffe_sequence: self.sequence,
-            spiffe_refresh_hint,
-        })
+        keys.extend(self.jwt.authorities().map(|authority| authority.written(Some("jwt-svid"))));
+        keys.extend(self.wit.authorities().map(|authority| authority.written(Some("wit-svid"))));
+        Ok(WrittenBundle { keys, spiffe_sequence: self.sequence, spiffe_refresh_hint })
     }
 
     pub(super) fn without_refresh_hint(self) -> Self {
-        Self {
-            refresh_hint: None,
-            ..self
-        }
+        Self { refresh_hint: None, ..self }
     }
 }
 

@@ -49,20 +49,13 @@ pub(crate) struct TrustRoots {
 
 impl TrustRoots {
     fn build<'a>(certificates: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut roots = Self {
-            anchors: Vec::new(),
-            facts: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut roots = Self { anchors: Vec::new(), facts: Vec::new(), refused: Vec::new() };
         for (index, der) in certificates.enumerate() {
             let certificate = CertificateDer::from(der);
             let anchor = webpki::anchor_from_trusted_cert(&certificate);
-            match SigningFacts::of_anchor(der).and_then(|facts| {
-                Ok((
-                    facts,
-                    anchor.map_err(|_| SigningError::Malformed)?.to_owned(),
-                ))
-            }) {
+            match SigningFacts::of_anchor(der)
+                .and_then(|facts| Ok((facts, anchor.map_err(|_| SigningError::Malformed)?.to_owned())))
+            {
                 Ok((facts, anchor)) => {
                     roots.facts.push(facts);
                     roots.anchors.push(anchor);
@@ -80,19 +73,9 @@ impl X509Bundle {
         Self::from_parts(trust_domain, Box::default(), Box::default())
     }
 
-    fn from_parts(
-        trust_domain: TrustDomain,
-        der: Box<[u8]>,
-        certificates: Box<[Range<usize>]>,
-    ) -> Self {
+    fn from_parts(trust_domain: TrustDomain, der: Box<[u8]>, certificates: Box<[Range<usize>]>) -> Self {
         let (revision, roots) = (next_revision(), OnceLock::new());
-        Self(Arc::new(Inner {
-            trust_domain,
-            revision,
-            der,
-            certificates,
-            roots,
-        }))
+        Self(Arc::new(Inner { trust_domain, revision, der, certificates, roots }))
     }
 
     /// Reads concatenated DER certificates, each of which must be able to be an authority.
@@ -111,20 +94,14 @@ impl X509Bundle {
         let certificates = split_sequences(der, X509_BUNDLE_CERTIFICATES)
             .map_err(|_| BundleError::MalformedDer)?
             .ok_or(BundleError::TooLarge)?;
-        Ok(Self::from_parts(
-            trust_domain,
-            der.into(),
-            certificates.into(),
-        ))
+        Ok(Self::from_parts(trust_domain, der.into(), certificates.into()))
     }
 
     /// Reads the certificates in a PEM text. A text without any is refused: it is not what its author meant.
     pub fn from_pem(trust_domain: TrustDomain, text: &[u8]) -> Result<Self, BundleError> {
         let pem = Pem::read(text)?;
         if pem.certificates.is_empty() {
-            return Err(BundleError::MalformedPem(
-                "there is no certificate in the PEM text",
-            ));
+            return Err(BundleError::MalformedPem("there is no certificate in the PEM text"));
         }
         Self::from_der(trust_domain, &pem.certificates.concat())
     }
@@ -149,10 +126,7 @@ impl X509Bundle {
 
     /// The certificates as DER, in the order they came.
     pub fn authorities(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.0
-            .certificates
-            .iter()
-            .map(|range| &self.0.der[range.clone()])
+        self.0.certificates.iter().map(|range| &self.0.der[range.clone()])
     }
 
     /// How many certificates there are.
@@ -180,10 +154,7 @@ impl X509Bundle {
         if self.has_authority(der) {
             return Ok(false);
         }
-        SigningFacts::of_anchor(der).map_err(|error| BundleError::Certificate {
-            index: self.len(),
-            error,
-        })?;
+        SigningFacts::of_anchor(der).map_err(|error| BundleError::Certificate { index: self.len(), error })?;
         let grown = [self.to_der(), der].concat();
         *self = Self::from_der_lazy(self.0.trust_domain.clone(), &grown)?;
         Ok(true)
@@ -191,10 +162,7 @@ impl X509Bundle {
 
     /// Removes an authority. Says whether it was there.
     pub fn remove_authority(&mut self, der: &[u8]) -> bool {
-        let kept: Vec<&[u8]> = self
-            .authorities()
-            .filter(|authority| *authority != der)
-            .collect();
+        let kept: Vec<&[u8]> = self.authorities().filter(|authority| *authority != der).collect();
         if kept.len() == self.len() {
             return false;
         }
@@ -228,9 +196,7 @@ impl X509Bundle {
 
     /// The trust anchors, built on first use.
     pub(crate) fn roots(&self) -> &TrustRoots {
-        self.0
-            .roots
-            .get_or_init(|| TrustRoots::build(self.authorities()))
+        self.0.roots.get_or_init(|| TrustRoots::build(self.authorities()))
     }
 }
 
@@ -240,11 +206,7 @@ impl PartialEq for X509Bundle {
         if Arc::ptr_eq(&self.0, &other.0) {
             return true;
         }
-        let covers = |ours: &Self, theirs: &Self| {
-            theirs
-                .authorities()
-                .all(|authority| ours.has_authority(authority))
-        };
+        let covers = |ours: &Self, theirs: &Self| theirs.authorities().all(|authority| ours.has_authority(authority));
         self.0.trust_domain == other.0.trust_domain
             && (self.0.der == other.0.der || (covers(self, other) && covers(other, self)))
     }

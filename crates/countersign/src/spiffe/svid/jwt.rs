@@ -21,6 +21,7 @@ struct Inner {
     audience: Vec<String>,
     expiry: i64,
     issued_at: Option<i64>,
+    received_at: i64,
 }
 
 impl JwtSvid {
@@ -49,11 +50,9 @@ impl JwtSvid {
             audience: parsed.audience,
             expiry: parsed.expiry,
             issued_at: parsed.issued_at,
+            received_at: clock::unix_seconds(None),
         };
-        Self {
-            inner: Arc::new(inner),
-            hint: None,
-        }
+        Self { inner: Arc::new(inner), hint: None }
     }
 
     /// The same SVID with the label an operator gave it (Workload API 6.2.1).
@@ -102,6 +101,19 @@ impl JwtSvid {
         clock::unix_seconds(now) >= self.inner.expiry
     }
 
+    /// When half of the lifetime is over, in seconds since 1970: the moment a live source should hold a fresh one. A token
+    /// that does not say when it was issued is as old as this value.
+    pub fn rotation_due(&self) -> i64 {
+        let Inner { expiry, issued_at, received_at, .. } = *self.inner;
+        let start = issued_at.unwrap_or(received_at).min(expiry);
+        start + (expiry - start) / 2
+    }
+
+    /// Whether half of the lifetime is over.
+    pub fn needs_rotation(&self, now: Option<SystemTime>) -> bool {
+        clock::unix_seconds(now) >= self.rotation_due()
+    }
+
     /// All claims, as the JSON object in the token.
     pub fn claims_json(&self) -> &str {
         &self.inner.claims
@@ -121,8 +133,7 @@ impl JwtSvid {
 impl PartialEq for JwtSvid {
     fn eq(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.token().as_bytes(), other.token().as_bytes());
-        aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs).is_ok()
-            && self.hint == other.hint
+        aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs).is_ok() && self.hint == other.hint
     }
 }
 

@@ -2,8 +2,8 @@ use x509_parser::{
     certificate::X509Certificate,
     extensions::{GeneralName, ParsedExtension},
     oid_registry::{
-        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
-        OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
+        OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
+        OID_SIG_ED25519,
     },
     prelude::FromDer,
 };
@@ -32,6 +32,13 @@ pub struct LeafFacts {
     pub subject_is_empty: bool,
     /// The SAN is critical, as an issuer must mark it when the subject is empty.
     pub san_is_critical: bool,
+}
+
+impl LeafFacts {
+    /// The serial number in lower-case hexadecimal.
+    pub fn serial_number_hex(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.serial_number)
+    }
 }
 
 /// What an extended key usage extension allows (RFC 5280 4.2.1.12).
@@ -163,22 +170,14 @@ impl<'a> Certificate<'a> {
         }
         let (mut basic, mut usage, mut extended, mut san) = (None, None, None, None);
         let once = |first: bool| {
-            if first {
-                Ok(())
-            } else {
-                Err(MalformedCertificate)
-            }
+            if first { Ok(()) } else { Err(MalformedCertificate) }
         };
         let mut uris = Vec::new();
         let mut dns_names = Vec::new();
         for extension in x509.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(found) => {
-                    once(
-                        basic
-                            .replace((found.ca, found.path_len_constraint))
-                            .is_none(),
-                    )?;
+                    once(basic.replace((found.ca, found.path_len_constraint)).is_none())?;
                 }
                 ParsedExtension::KeyUsage(found) => {
                     let found = KeyUsage {
@@ -190,10 +189,7 @@ impl<'a> Certificate<'a> {
                     once(usage.replace(found).is_none())?;
                 }
                 ParsedExtension::ExtendedKeyUsage(found) => {
-                    let found = ExtendedKeyUsage {
-                        server_auth: found.server_auth,
-                        client_auth: found.client_auth,
-                    };
+                    let found = ExtendedKeyUsage { server_auth: found.server_auth, client_auth: found.client_auth };
                     once(extended.replace(found).is_none())?;
                 }
                 ParsedExtension::SubjectAlternativeName(found) => {
@@ -227,20 +223,12 @@ impl<'a> Certificate<'a> {
     /// First and last second of validity.
     pub fn validity(&self) -> (i64, i64) {
         let validity = self.x509.validity();
-        (
-            validity.not_before.timestamp(),
-            validity.not_after.timestamp(),
-        )
+        (validity.not_before.timestamp(), validity.not_after.timestamp())
     }
 
     fn key_algorithm(&self) -> KeyAlgorithm {
         let algorithm = &self.x509.public_key().algorithm;
-        let curve = || {
-            algorithm
-                .parameters
-                .as_ref()
-                .and_then(|value| value.as_oid().ok())
-        };
+        let curve = || algorithm.parameters.as_ref().and_then(|value| value.as_oid().ok());
         let oid = &algorithm.algorithm;
         if *oid == OID_PKCS1_RSAENCRYPTION {
             return KeyAlgorithm::Rsa;

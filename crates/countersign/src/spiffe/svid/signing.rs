@@ -62,15 +62,11 @@ impl SigningFacts {
         if !certificate.is_ca {
             return Err(SigningError::NotCa);
         }
-        if certificate
-            .key_usage
-            .is_some_and(|usage| !usage.key_cert_sign)
-        {
+        if certificate.key_usage.is_some_and(|usage| !usage.key_cert_sign) {
             return Err(SigningError::MissingKeyCertSign);
         }
         // X.509-SVID 3.2: a signing certificate need not be an SVID, but the ID of one that is has no path.
-        let names_workload =
-            |uri: &&str| SpiffeId::parse(uri).is_ok_and(|id| !id.path().is_empty());
+        let names_workload = |uri: &&str| SpiffeId::parse(uri).is_ok_and(|id| !id.path().is_empty());
         if certificate.uris.iter().any(names_workload) {
             return Err(SigningError::HasPath);
         }

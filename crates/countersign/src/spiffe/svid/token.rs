@@ -129,10 +129,8 @@ impl<'a> Token<'a> {
             NotCompact::Base64 => TokenError::Base64,
         })?;
         let header = Header::parse(&jws.header)?;
-        let algorithm = header
-            .algorithm
-            .and_then(|name| JwsAlgorithm::from_name(&name))
-            .ok_or(TokenError::UnsupportedAlgorithm)?;
+        let algorithm =
+            header.algorithm.and_then(|name| JwsAlgorithm::from_name(&name)).ok_or(TokenError::UnsupportedAlgorithm)?;
         if header.typ.is_some_and(|typ| typ != "JWT" && typ != "JOSE") {
             return Err(TokenError::InvalidType);
         }
@@ -142,10 +140,8 @@ impl<'a> Token<'a> {
         if header.extra && rules == HeaderRules::Strict {
             return Err(TokenError::UnexpectedHeader);
         }
-        let payload = String::from_utf8(std::mem::take(&mut jws.payload))
-            .map_err(|_| TokenError::MalformedClaims)?;
-        let claims: Claims =
-            serde_json::from_str(&payload).map_err(|_| TokenError::MalformedClaims)?;
+        let payload = String::from_utf8(std::mem::take(&mut jws.payload)).map_err(|_| TokenError::MalformedClaims)?;
+        let claims: Claims = serde_json::from_str(&payload).map_err(|_| TokenError::MalformedClaims)?;
         Ok(Self {
             algorithm,
             key_id: header.key_id,
@@ -157,9 +153,7 @@ impl<'a> Token<'a> {
             },
             not_before: match claims.nbf {
                 None => None,
-                Some(nbf) => {
-                    Some(numeric_date(&nbf, f64::ceil).ok_or(TokenError::InvalidNotBefore)?)
-                }
+                Some(nbf) => Some(numeric_date(&nbf, f64::ceil).ok_or(TokenError::InvalidNotBefore)?),
             },
             issued_at: claims.iat.and_then(|iat| numeric_date(&iat, f64::floor)),
             claims: payload,
@@ -283,7 +277,5 @@ fn numeric_date(claim: &Value, round: fn(f64) -> f64) -> Option<i64> {
         }
         None => return None,
     };
-    (-LAST_MOMENT..=LAST_MOMENT)
-        .contains(&seconds)
-        .then_some(seconds)
+    (-LAST_MOMENT..=LAST_MOMENT).contains(&seconds).then_some(seconds)
 }

@@ -1,4 +1,4 @@
-use std::{fmt, fmt::Write as _, ops::Range, sync::Arc, time::SystemTime};
+use std::{fmt, ops::Range, sync::Arc, time::SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -76,39 +76,22 @@ impl X509Svid {
         let certificates = split_sequences(&chain, CHAIN_CERTIFICATES)
             .map_err(|_| X509SvidError::MalformedChain)?
             .ok_or(X509SvidError::ChainTooLong)?;
-        let (first, rest) = certificates
-            .split_first()
-            .ok_or(X509SvidError::EmptyChain)?;
-        let certificate =
-            Certificate::parse(&chain[first.clone()]).map_err(|_| LeafError::Malformed)?;
+        let (first, rest) = certificates.split_first().ok_or(X509SvidError::EmptyChain)?;
+        let certificate = Certificate::parse(&chain[first.clone()]).map_err(|_| LeafError::Malformed)?;
         let leaf = certificate.judge_leaf()?;
         for (index, range) in rest.iter().enumerate() {
-            SigningFacts::of_intermediate(&chain[range.clone()]).map_err(|error| {
-                X509SvidError::Signing {
-                    index: index + 1,
-                    error,
-                }
-            })?;
+            SigningFacts::of_intermediate(&chain[range.clone()])
+                .map_err(|error| X509SvidError::Signing { index: index + 1, error })?;
         }
         if leaf.key_algorithm == super::KeyAlgorithm::Other {
             return Err(X509SvidError::UnsupportedKey);
         }
-        let public = key
-            .public_key(leaf.key_algorithm)
-            .ok_or(X509SvidError::MalformedPrivateKey)?;
+        let public = key.public_key(leaf.key_algorithm).ok_or(X509SvidError::MalformedPrivateKey)?;
         if *public != *certificate.x509.public_key().subject_public_key.data {
             return Err(X509SvidError::PrivateKeyMismatch);
         }
-        let inner = Inner {
-            certificates: certificates.into(),
-            key,
-            leaf,
-            chain,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-            hint: None,
-        })
+        let inner = Inner { certificates: certificates.into(), key, leaf, chain };
+        Ok(Self { inner: Arc::new(inner), hint: None })
     }
 
     /// The same SVID with the label an operator gave it (Workload API 5.2.1).
@@ -134,10 +117,7 @@ impl X509Svid {
 
     /// The certificates as DER, leaf first.
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.inner
-            .certificates
-            .iter()
-            .map(|range| &self.inner.chain[range.clone()])
+        self.inner.certificates.iter().map(|range| &self.inner.chain[range.clone()])
     }
 
     /// The certificates as concatenated DER, leaf first.
@@ -157,20 +137,12 @@ impl X509Svid {
 
     /// The serial number of the leaf in lower-case hexadecimal.
     pub fn serial_number(&self) -> String {
-        let mut hex = String::with_capacity(2 * self.inner.leaf.serial_number.len());
-        for byte in &self.inner.leaf.serial_number {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        self.inner.leaf.serial_number_hex()
     }
 
     /// Whether half of the lifetime is over: the moment a live source should hold a fresh one.
     pub fn needs_rotation(&self, now: Option<SystemTime>) -> bool {
-        let LeafFacts {
-            not_before,
-            not_after,
-            ..
-        } = self.inner.leaf;
+        let LeafFacts { not_before, not_after, .. } = self.inner.leaf;
         let half = not_before.saturating_add(not_after.saturating_sub(not_before) / 2);
         clock::unix_seconds(now) >= half
     }

@@ -46,9 +46,7 @@ pub enum X509SvidError {
     #[error("the private key is longer than {PRIVATE_KEY_BYTES} bytes")]
     PrivateKeyTooLong,
     /// The leaf certifies a key of a kind that is not supported.
-    #[error(
-        "the leaf certifies a key that is none of RSA (2048 to 8192 bits), ECDSA P-256, P-384, P-521 and Ed25519"
-    )]
+    #[error("the leaf certifies a key that is none of RSA (2048 to 8192 bits), ECDSA P-256, P-384, P-521 and Ed25519")]
     UnsupportedKey,
     /// The bytes are no PKCS#8 key, or a key of another kind than the leaf certifies.
     #[error("the private key is not unencrypted PKCS#8 of the kind the leaf certifies")]

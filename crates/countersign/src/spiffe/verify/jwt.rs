@@ -1,8 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::spiffe::{
-    BundleError, BundleSet, JwtAuthority, JwtBundle, JwtSvid, SpiffeBundle, TokenError,
-    TrustDomain, clock,
+    BundleError, BundleSet, JwtAuthority, JwtBundle, JwtSvid, SpiffeBundle, TokenError, TrustDomain, clock,
     limits::{AUDIENCES, LEEWAY_SECONDS},
     svid::{HeaderRules, Token},
 };
@@ -50,10 +49,7 @@ pub struct JwtVerifyOptions {
 impl JwtVerifyOptions {
     /// The defaults, for a verifier that answers to this one name.
     pub fn new(audience: impl Into<String>) -> Self {
-        Self {
-            audience: vec![audience.into()],
-            ..Self::default()
-        }
+        Self { audience: vec![audience.into()], ..Self::default() }
     }
 }
 
@@ -110,9 +106,7 @@ pub enum JwtVerifyError {
     #[error("the token names no key")]
     MissingKeyId,
     /// The token names no key, and there is not exactly one that suits.
-    #[error(
-        "the token names no key, and the bundle of {0} does not hold exactly one that suits its algorithm"
-    )]
+    #[error("the token names no key, and the bundle of {0} does not hold exactly one that suits its algorithm")]
     AmbiguousKey(TrustDomain),
     /// The key the token names is none of the trust domain's.
     #[error("the token names a key that the bundle of {0} does not hold")]
@@ -163,11 +157,7 @@ pub fn verify_jwt_svid(
     if options.leeway > Duration::from_secs(LEEWAY_SECONDS) {
         return Err(JwtVerifyError::LeewayTooLong);
     }
-    let rules = if options.allow_extra_headers {
-        HeaderRules::ExtraAllowed
-    } else {
-        HeaderRules::Strict
-    };
+    let rules = if options.allow_extra_headers { HeaderRules::ExtraAllowed } else { HeaderRules::Strict };
     let parsed = Token::parse(token, rules)?;
     let meant = |name: &String| !name.is_empty() && parsed.audience.contains(name);
     if !options.audience.iter().any(meant) {
@@ -179,21 +169,13 @@ pub fn verify_jwt_svid(
     if now >= parsed.expiry + leeway {
         return Err(JwtVerifyError::Expired);
     }
-    if parsed
-        .not_before
-        .is_some_and(|not_before| now.saturating_add(leeway) < not_before)
-    {
+    if parsed.not_before.is_some_and(|not_before| now.saturating_add(leeway) < not_before) {
         return Err(JwtVerifyError::NotYetValid);
     }
     let trust_domain = parsed.subject.trust_domain();
-    let bundle = bundles
-        .jwt_bundle(&trust_domain)
-        .ok_or_else(|| JwtVerifyError::NoBundle(trust_domain.clone()))?;
+    let bundle = bundles.jwt_bundle(&trust_domain).ok_or_else(|| JwtVerifyError::NoBundle(trust_domain.clone()))?;
     if let Err(error) = bundle.check() {
-        return Err(JwtVerifyError::MalformedBundle {
-            trust_domain,
-            error,
-        });
+        return Err(JwtVerifyError::MalformedBundle { trust_domain, error });
     }
     let authority = authority(&bundle, &parsed, options.require_kid)?;
     if !authority.verify(parsed.algorithm, parsed.jws.signed, &parsed.jws.signature) {
@@ -213,17 +195,14 @@ fn authority<'b>(
         if require_kid {
             return Err(JwtVerifyError::MissingKeyId);
         }
-        let mut suitable = bundle
-            .authorities()
-            .filter(|one| one.suits(token.algorithm));
+        let mut suitable = bundle.authorities().filter(|one| one.suits(token.algorithm));
         return match (suitable.next(), suitable.next()) {
             (Some(only), None) => Ok(only),
             _ => Err(JwtVerifyError::AmbiguousKey(bundle.trust_domain().clone())),
         };
     };
-    let authority = bundle
-        .authority(key_id)
-        .ok_or_else(|| JwtVerifyError::UnknownKeyId(bundle.trust_domain().clone()))?;
+    let authority =
+        bundle.authority(key_id).ok_or_else(|| JwtVerifyError::UnknownKeyId(bundle.trust_domain().clone()))?;
     if !authority.suits(token.algorithm) {
         return Err(JwtVerifyError::AlgorithmMismatch);
     }

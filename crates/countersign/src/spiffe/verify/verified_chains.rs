@@ -71,10 +71,7 @@ impl VerifiedChains {
         let now = seen.clock;
         // Looking for the oldest costs little next to the signatures that were just checked.
         if seen.chains.len() >= VERIFIED_CHAINS && !seen.chains.contains_key(&key) {
-            let oldest = seen
-                .chains
-                .iter()
-                .min_by_key(|(_, (_, last_used))| *last_used);
+            let oldest = seen.chains.iter().min_by_key(|(_, (_, last_used))| *last_used);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 seen.chains.remove(&oldest);
             }
@@ -84,11 +81,7 @@ impl VerifiedChains {
 
     /// How many chains are remembered.
     pub fn len(&self) -> usize {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .chains
-            .len()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).chains.len()
     }
 
     /// Whether no chain is remembered.

@@ -12,8 +12,7 @@ use super::{
     x509_error::{PathRule, X509VerifyError},
 };
 use crate::spiffe::{
-    Authorizer, BundleSet, LeafError, LeafFacts, SigningError, SpiffeBundle, SpiffeId, TrustDomain,
-    X509Bundle,
+    Authorizer, BundleSet, LeafError, LeafFacts, SigningError, SpiffeBundle, SpiffeId, TrustDomain, X509Bundle,
     bundle::TrustRoots,
     clock,
     limits::{CHAIN_BYTES, CHAIN_CERTIFICATES},
@@ -94,17 +93,12 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
     options: &X509VerifyOptions,
 ) -> Result<VerifiedX509Svid, X509VerifyError> {
     let (leaf, intermediates) = chain.split_first().ok_or(X509VerifyError::EmptyChain)?;
-    let bytes: usize = chain
-        .iter()
-        .map(|certificate| certificate.as_ref().len())
-        .sum();
+    let bytes: usize = chain.iter().map(|certificate| certificate.as_ref().len()).sum();
     if chain.len() > CHAIN_CERTIFICATES || bytes > CHAIN_BYTES {
         return Err(X509VerifyError::ChainTooLong);
     }
     let now = clock::unix_seconds(options.now);
-    let memory = bundles
-        .verified_chains()
-        .map(|memory| (memory, chain_key(chain, options.role)));
+    let memory = bundles.verified_chains().map(|memory| (memory, chain_key(chain, options.role)));
 
     if let Some((memory, key)) = &memory
         && let Some(verdict) = memory.get(key)
@@ -119,17 +113,13 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
     let certificate = Certificate::parse(leaf.as_ref()).map_err(|_| LeafError::Malformed)?;
     let facts = certificate.judge_leaf()?;
     let trust_domain = facts.spiffe_id.trust_domain();
-    let bundle = bundles
-        .x509_bundle(&trust_domain)
-        .ok_or_else(|| X509VerifyError::NoBundle(trust_domain.clone()))?;
+    let bundle = bundles.x509_bundle(&trust_domain).ok_or_else(|| X509VerifyError::NoBundle(trust_domain.clone()))?;
     let roots = bundle.roots();
     if roots.anchors.is_empty() {
         return Err(X509VerifyError::NoAuthorities(trust_domain));
     }
-    let intermediates: Vec<CertificateDer<'_>> = intermediates
-        .iter()
-        .map(|certificate| certificate.as_ref().into())
-        .collect();
+    let intermediates: Vec<CertificateDer<'_>> =
+        intermediates.iter().map(|certificate| certificate.as_ref().into()).collect();
     let window = validate_path(leaf.as_ref(), &intermediates, roots, now, options.role)?;
 
     let verdict = Verdict {
@@ -145,15 +135,9 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
     welcome(leaf, options)
 }
 
-fn welcome(
-    leaf: Arc<LeafFacts>,
-    options: &X509VerifyOptions,
-) -> Result<VerifiedX509Svid, X509VerifyError> {
+fn welcome(leaf: Arc<LeafFacts>, options: &X509VerifyOptions) -> Result<VerifiedX509Svid, X509VerifyError> {
     options.authorize.authorize(&leaf.spiffe_id)?;
-    Ok(VerifiedX509Svid {
-        spiffe_id: leaf.spiffe_id.clone(),
-        leaf,
-    })
+    Ok(VerifiedX509Svid { spiffe_id: leaf.spiffe_id.clone(), leaf })
 }
 
 /// RFC 5280 6.1, and of every signing certificate in the path what X.509-SVID 3.2 and 4.3 ask. Returns when all of them
@@ -170,18 +154,15 @@ fn validate_path(
     };
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     let leaf = CertificateDer::from(leaf);
-    let leaf = EndEntityCert::try_from(&leaf)
-        .map_err(|error| X509VerifyError::Path(PathRule::from(&error)))?;
+    let leaf = EndEntityCert::try_from(&leaf).map_err(|error| X509VerifyError::Path(PathRule::from(&error)))?;
 
     let window = Cell::new((i64::MIN, i64::MAX));
     let objection = Cell::new(None);
     let judge_path = |path: &VerifiedPath<'_>| {
-        judge_signing_certificates(path, roots)
-            .map(|found| window.set(found))
-            .map_err(|found| {
-                objection.set(Some(found));
-                found.as_webpki()
-            })
+        judge_signing_certificates(path, roots).map(|found| window.set(found)).map_err(|found| {
+            objection.set(Some(found));
+            found.as_webpki()
+        })
     };
     // All certificates of a path must be good for one and the same use.
     let usages: &[KeyUsage] = match role {
@@ -237,24 +218,17 @@ impl From<Objection> for X509VerifyError {
     }
 }
 
-fn judge_signing_certificates(
-    path: &VerifiedPath<'_>,
-    roots: &TrustRoots,
-) -> Result<(i64, i64), Objection> {
+fn judge_signing_certificates(path: &VerifiedPath<'_>, roots: &TrustRoots) -> Result<(i64, i64), Objection> {
     let (mut not_before, mut not_after) = (i64::MIN, i64::MAX);
     let mut counted = 0;
     for certificate in path.intermediate_certificates() {
-        let facts =
-            SigningFacts::of_intermediate(&certificate.der()).map_err(Objection::Signing)?;
+        let facts = SigningFacts::of_intermediate(&certificate.der()).map_err(Objection::Signing)?;
         not_before = not_before.max(facts.not_before);
         not_after = not_after.min(facts.not_after);
         counted += u32::from(!facts.self_issued);
     }
     // RFC 5280 4.2.1.9 on the anchor: a path builder that knows anchors by name and key alone leaves it out.
-    let place = roots
-        .anchors
-        .iter()
-        .position(|anchor| std::ptr::eq(anchor, path.anchor()));
+    let place = roots.anchors.iter().position(|anchor| std::ptr::eq(anchor, path.anchor()));
     let limit = place.and_then(|place| roots.facts[place].path_len);
     if limit.is_some_and(|limit| counted > limit) {
         return Err(Objection::AnchorPathLength);

@@ -13,6 +13,9 @@ pub enum X509VerifyError {
     /// More certificates or bytes than are looked at.
     #[error("the chain is longer than {CHAIN_CERTIFICATES} certificates or {CHAIN_BYTES} bytes")]
     ChainTooLong,
+    /// The bytes are not a concatenation of DER certificates, or the text is no PEM.
+    #[error("the chain is neither a concatenation of DER certificates nor PEM")]
+    MalformedChain,
     /// The leaf breaks a rule of the leaf profile.
     #[error(transparent)]
     Leaf(#[from] LeafError),
@@ -39,6 +42,7 @@ impl X509VerifyError {
         match self {
             Self::EmptyChain => "empty_chain",
             Self::ChainTooLong => "chain_too_long",
+            Self::MalformedChain => "malformed_chain",
             Self::Leaf(error) => error.code(),
             Self::NoBundle(_) => "no_bundle",
             Self::NoAuthorities(_) => "no_authorities",
@@ -75,17 +79,13 @@ pub enum PathRule {
     )]
     NameConstraint,
     /// The extended key usage is there and does not cover the role (4.2.1.12).
-    #[error(
-        "the extended key usage does not allow the use as TLS server or client that is asked for"
-    )]
+    #[error("the extended key usage does not allow the use as TLS server or client that is asked for")]
     ExtendedKeyUsage,
     /// A critical extension is not known (4.2).
     #[error("a certificate of the chain has a critical extension that is not known")]
     CriticalExtension,
     /// A signature algorithm or key type is not supported: SHA-1, RSA below 2048 bits, unknown curves.
-    #[error(
-        "a certificate of the chain is signed with an algorithm or a key that is not supported"
-    )]
+    #[error("a certificate of the chain is signed with an algorithm or a key that is not supported")]
     UnsupportedAlgorithm,
     /// The path is deeper, or harder to find, than is searched.
     #[error("the chain takes more work to verify than is spent")]
@@ -120,9 +120,7 @@ impl From<&webpki::Error> for PathRule {
         match error {
             E::CertExpired { .. } => Self::Expired,
             E::CertNotValidYet { .. } => Self::NotYetValid,
-            E::UnknownIssuer | E::CaUsedAsEndEntity | E::EndEntityUsedAsCa | E::CertDistrusted => {
-                Self::UnknownIssuer
-            }
+            E::UnknownIssuer | E::CaUsedAsEndEntity | E::EndEntityUsedAsCa | E::CertDistrusted => Self::UnknownIssuer,
             E::InvalidSignatureForPublicKey => Self::InvalidSignature,
             E::PathLenConstraintViolated => Self::PathLength,
             E::NameConstraintViolation | E::MalformedNameConstraint => Self::NameConstraint,
