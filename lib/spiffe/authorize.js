@@ -6,6 +6,9 @@ const { CountersignError, invalidArgument, reason, shown } = require('../errors'
 const { SpiffeId } = require('./id')
 const { TrustDomain } = require('./trust-domain')
 
+/** @typedef {InstanceType<typeof import('./id').SpiffeId>} SpiffeId */
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /**

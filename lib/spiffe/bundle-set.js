@@ -10,6 +10,11 @@ const { SpiffeBundle } = require('./spiffe-bundle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
+/** @typedef {InstanceType<typeof import('./jwt-bundle').JwtBundle>} JwtBundle */
+/** @typedef {InstanceType<typeof import('./spiffe-bundle').SpiffeBundle>} SpiffeBundle */
+/** @typedef {InstanceType<typeof import('./x509-bundle').X509Bundle>} X509Bundle */
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** The bundles a verifier trusts, by trust domain. They are looked up, never pooled. */

@@ -46,7 +46,7 @@ class SpiffeId {
   }
 
   /**
-   * @param {import('./trust-domain').TrustDomain | string} trustDomain
+   * @param {InstanceType<typeof import('./trust-domain').TrustDomain> | string} trustDomain
    * @param {Iterable<string>} segments
    */
   static fromSegments (trustDomain, segments) {
@@ -100,7 +100,7 @@ class SpiffeId {
     return known(answer(native.spiffeIdReplacePath(this.uri, text(path, 'path')), this.replacePath))
   }
 
-  /** @param {import('./trust-domain').TrustDomain | SpiffeId | string} trustDomain */
+  /** @param {InstanceType<typeof import('./trust-domain').TrustDomain> | SpiffeId | string} trustDomain */
   memberOf (trustDomain) {
     return TrustDomain.from(trustDomain, 'trustDomain').equals(this.trustDomain)
   }

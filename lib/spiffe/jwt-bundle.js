@@ -8,6 +8,8 @@ const encoded = require('./encoded')
 const { Kept, answer } = require('./kept')
 const { TrustDomain } = require('./trust-domain')
 
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')
 
@@ -110,7 +112,7 @@ function keyIdOf (keyId) {
  */
 function publicJwk (key) {
   const { KeyObject, createPublicKey } = require('node:crypto')
-  /** @type {import('node:crypto').JsonWebKey & { alg?: string, key_ops?: string[] }} */
+  /** @type {object} */
   let jwk
   if (key instanceof KeyObject) {
     if (key.type === 'secret') throw invalidArgument('key: expected a public key, got a secret key')

@@ -10,6 +10,8 @@ const { Kept, answer } = require('./kept')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')
 const MAX_SEQUENCE = 2n ** 64n - 1n

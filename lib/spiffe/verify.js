@@ -18,8 +18,8 @@ const { X509Bundle } = require('./x509-bundle')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const X509_OPTIONS = ['now', 'authorize', 'usage']
 const JWT_OPTIONS = ['audience', 'leeway', 'now', 'requireKid', 'allowExtraHeaders']
-/** @type {Readonly<Record<string, number>>} */
-const USAGES = Object.freeze({ __proto__: null, serverAuth: 0, clientAuth: 1 })
+/** What the peer is, as the core has it. */
+const USAGES = new Map([['serverAuth', 0], ['clientAuth', 1]])
 const REQUIRE_KID = 1
 const ALLOW_EXTRA_HEADERS = 2
 const DEFAULT_LEEWAY = 5000
@@ -76,7 +76,7 @@ class VerifiedX509Svid {
 function verifyX509Svid (chain, bundles, options) {
   const { now, authorize, usage } = checkOptions(options, X509_OPTIONS, 'options')
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
-  const role = usage === undefined ? undefined : USAGES[usage]
+  const role = usage === undefined ? undefined : USAGES.get(usage)
   if (usage !== undefined && role === undefined) throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
   const welcome = options !== undefined && 'authorize' in options ? compile(authorize, 'options.authorize') : everybody

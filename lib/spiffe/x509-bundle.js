@@ -7,6 +7,8 @@ const encoded = require('./encoded')
 const { Kept, answer } = require('./kept')
 const { TrustDomain } = require('./trust-domain')
 
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** The X.509 authorities of one trust domain. Without any, it trusts nobody. */

@@ -14,7 +14,9 @@ const REDACTED = '[redacted]'
 /** A workload's certificate chain and private key. The key is shown nowhere but under its own names. */
 class X509Svid extends Kept {
   #native
+  /** @type {readonly import('node:crypto').X509Certificate[] | undefined} */
   #certificates
+  /** @type {import('node:crypto').KeyObject | undefined} */
   #privateKey
 
   /** @param {import('../../native').X509Svid} handle */
@@ -29,10 +31,6 @@ class X509Svid extends Kept {
     this.expiresAt = new Date(notAfter)
     this.serialNumber = /** @type {string} */ (serialNumber)
     this.keyAlgorithm = /** @type {import('../../index').KeyAlgorithm} */ (keyAlgorithm)
-    /** @type {readonly import('node:crypto').X509Certificate[] | undefined} */
-    this.#certificates = undefined
-    /** @type {import('node:crypto').KeyObject | undefined} */
-    this.#privateKey = undefined
     Object.freeze(this)
   }
 
@@ -127,6 +125,7 @@ class X509Svid extends Kept {
     return handle !== undefined && this.#native.equals(handle)
   }
 
+  /** @override */
   toString () { return this.spiffeId.uri }
 
   toJSON () {
