@@ -1,7 +1,7 @@
 'use strict'
 /** The names of workloads. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../errors')
 const { native } = require('../load')
 const { answer } = require('./kept')
 
@@ -85,13 +85,10 @@ class SpiffeId {
 
   /** @param {Iterable<string>} segments */
   appendSegments (segments) {
-    if (typeof segments === 'string') throw invalidArgument('segments: expected a list of strings, got a string')
-    let list
-    try {
-      list = Array.from(segments, (segment, index) => text(segment, `segments[${index}]`))
-    } catch (error) {
-      throw error instanceof CountersignError ? error : invalidArgument('segments: expected a list of strings')
+    if (typeof segments !== 'object' || segments === null || !(Symbol.iterator in segments)) {
+      throw invalidArgument(`segments: expected a list of strings, got ${typeof segments === 'string' ? 'a string' : shown(segments)}`)
     }
+    const list = Array.from(segments, (segment, index) => text(segment, `segments[${index}]`))
     return known(answer(native.spiffeIdAppendSegments(this.uri, list), this.appendSegments))
   }
 
