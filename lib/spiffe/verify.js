@@ -74,12 +74,13 @@ class VerifiedX509Svid {
  * @param {import('../../index').VerifyX509SvidOptions} [options]
  */
 function verifyX509Svid (chain, bundles, options) {
-  const { now, authorize, usage } = checkOptions(options, X509_OPTIONS, 'options')
+  const given = own(options, X509_OPTIONS)
+  const { now, authorize, usage } = given
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
   const role = usage === undefined ? undefined : USAGES.get(usage)
   if (usage !== undefined && role === undefined) throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
-  const welcome = options !== undefined && 'authorize' in options ? compile(authorize, 'options.authorize') : everybody
+  const welcome = 'authorize' in given ? compile(authorize, 'options.authorize') : everybody
   const holder = holderOf(bundles, X509Bundle)
   const shownChain = presented(chain)
   const pieces = shownChain.map(der)
@@ -117,7 +118,7 @@ function der (one) {
  * @param {import('../../index').VerifyJwtSvidOptions} options
  */
 function verifyJwtSvid (token, bundles, options) {
-  const { audience, leeway = DEFAULT_LEEWAY, now, requireKid = false, allowExtraHeaders = false } = checkOptions(options, JWT_OPTIONS, 'options')
+  const { audience, leeway = DEFAULT_LEEWAY, now, requireKid = false, allowExtraHeaders = false } = own(options, JWT_OPTIONS)
   if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
   if (typeof leeway !== 'number' || !(leeway >= 0 && leeway <= MAX_LEEWAY)) {
     throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`, { rule: 'leeway_too_long' })
@@ -126,6 +127,16 @@ function verifyJwtSvid (token, bundles, options) {
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
   const facts = answer(holderOf(bundles, JwtBundle).verifyJwt(token, audiences(audience), leeway, time, flags), verifyJwtSvid)
   return jwtSvid(token, facts)
+}
+
+/**
+ * What the caller wrote and nothing it inherits: whoever pollutes Object.prototype must not loosen a judge.
+ * @param {unknown} options
+ * @param {readonly string[]} names
+ * @returns {Record<string, any>}
+ */
+function own (options, names) {
+  return { __proto__: null, ...checkOptions(options, names, 'options') }
 }
 
 /**
