@@ -62,8 +62,7 @@ test('a worker terminated in mid-call, 200 times', () => survives(`${TERMINATE}
   terminate('countersign.getIdentity({ socketPath, timeout: null })', 200)`))
 test('a worker terminated with many calls in flight', () => survives(`${TERMINATE}
   terminate('for (let i = 0; i < 20; i++) countersign.getIdentity({ socketPath, timeout: 1 + i, signal: AbortSignal.timeout(20 - i), expectServer: () => true }).catch(() => {})', 50)`))
-// The addon must take the pending termination off the environment; until it does, this one aborts now and then.
-test('a worker terminated while answers arrive', { todo: !process.execArgv.includes('--require') && 'a termination in the middle of a settled answer' }, () => survives(`${TERMINATE}
+test('a worker terminated while answers arrive', () => survives(`${TERMINATE}
   terminate('const again = () => countersign.getIdentity({ socketPath }).then(again); for (let i = 0; i < 8; i++) again()', 50)`, ready))
 test('a worker terminated while it waits for a busy daemon', async () => {
   const frozen = await startDaemon()

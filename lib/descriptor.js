@@ -21,14 +21,10 @@ function descriptorOf (target) {
   if (handle === undefined) {
     throw invalidArgument('expected a net.Socket, a tls.TLSSocket or a file descriptor; for an http request, pass req.socket')
   }
-  if (handle === null || socket.destroyed === true) {
-    throw new CountersignError('ERR_CLOSED', socket.connecting === true
-      ? 'the socket is not connected yet: wait for its "connect" event'
-      : 'the socket is closed')
-  }
+  if (socket.connecting === true) throw new CountersignError('ERR_CLOSED', 'the socket is not connected yet: wait for its "connect" event')
+  if (handle === null || socket.destroyed === true) throw new CountersignError('ERR_CLOSED', 'the socket is closed')
   const fd = handle.fd
   if (typeof fd === 'number' && fd >= 0) return fd
-  if (socket.connecting === true) throw new CountersignError('ERR_CLOSED', 'the socket is not connected yet: wait for its "connect" event')
   if (process.platform === 'win32') {
     throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', 'Node.js does not give out the handle of a named pipe on Windows')
   }

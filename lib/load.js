@@ -34,7 +34,7 @@ function libc () {
     const fd = openSync('/proc/self/exe', 'r')
     try {
       const head = Buffer.alloc(4096)
-      const text = head.latin1Slice(0, readSync(fd, head, 0, head.length, 0))
+      const text = head.toString('latin1', 0, readSync(fd, head, 0, head.length, 0))
       if (text.includes('/ld-musl-')) return 'musl'
       if (text.includes('/ld-linux')) return 'gnu'
     } finally {
@@ -43,7 +43,7 @@ function libc () {
   } catch {
     // No /proc, or not for us: the report knows as well.
   }
-  const { report } = process
+  const report = /** @type {NodeJS.ProcessReport & { excludeNetwork: boolean } | undefined} */ (process.report)
   if (!report) return 'gnu'
   // It would otherwise look up the names of open sockets' peers.
   const before = report.excludeNetwork

@@ -9,11 +9,14 @@ const { compilePolicy } = require('./policy')
 
 /** What the addon writes, in this order: flags, pid, uid, gid, the number of groups, the groups. */
 const scratch = native.peerScratch?.()
-const words = new Uint32Array(scratch ?? 0)
+const words = scratch ? new Uint32Array(scratch) : new Uint32Array(0)
 const PID = 1
 const UID = 2
 const GID = 4
 const GROUPS = 8
+
+/** @type {readonly number[]} */
+const NO_GROUPS = Object.freeze([])
 
 /** @param {unknown} target */
 function getPeerCredentials (target) {
@@ -21,12 +24,7 @@ function getPeerCredentials (target) {
   if (!native.peerCredentials(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
   const flags = words[0]
   let groups
-  if (flags & GROUPS) {
-    const count = words[4]
-    groups = new Array(count)
-    for (let index = 0; index < count; index++) groups[index] = words[5 + index]
-    Object.freeze(groups)
-  }
+  if (flags & GROUPS) groups = words[4] === 0 ? NO_GROUPS : Object.freeze(Array.from(words.subarray(5, 5 + words[4])))
   return Object.freeze({
     pid: flags & PID ? words[1] : undefined,
     uid: flags & UID ? words[2] : undefined,

@@ -9,15 +9,11 @@ const RESERVED = new Set(['identity', 'hostname', 'process', 'pid', 'uid', 'gid'
 const MAX_U64 = 2n ** 64n - 1n
 const MAX_REQUEST = 1024 * 1024
 
-/** Nothing to say: the one form that every daemon is known to take. */
-const EMPTY_REQUEST = '{"runner":{}}'
-
 /**
  * @param {unknown} runner
  * @returns {string}
  */
 function writeRequest (runner) {
-  if (runner === undefined) return EMPTY_REQUEST
   const { instanceId, timestamp, extra } = checkOptions(runner, ['instanceId', 'timestamp', 'extra'], 'runner')
   const parts = []
   if (instanceId !== undefined) parts.push(`"instance_id":${u64(instanceId, 'runner.instanceId')}`)

@@ -5,11 +5,12 @@ const { CountersignError, fromNative, invalidArgument } = require('./errors')
 const { Identity, buildIdentity } = require('./identity')
 const { native } = require('./load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
-const { compilePolicy } = require('./policy')
-const { writeRequest } = require('./runner')
 
 const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
 const DEFAULT_TIMEOUT = 5000
+
+/** Nothing to say: the one form that every daemon is known to take. */
+const EMPTY_REQUEST = '{"runner":{}}'
 
 /** @typedef {InstanceType<typeof Identity>} Me */
 
@@ -30,10 +31,9 @@ class Failure {
   get notThereYet () {
     if (typeof this.value !== 'string') return false
     const { code, errno } = JSON.parse(this.value)
-    return code === 'ERR_SOCKET_NOT_FOUND' || (code === 'ERR_CONNECTION_FAILED' && errno === ECONNREFUSED)
+    return code === 'ERR_SOCKET_NOT_FOUND' || (code === 'ERR_CONNECTION_FAILED' && errno === require('node:os').constants.errno.ECONNREFUSED)
   }
 }
-const { ECONNREFUSED } = require('node:os').constants.errno
 
 /**
  * The calls in flight, by the key the addon gave them.
@@ -114,7 +114,7 @@ class IdentityClient {
     let { runner, signal, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
     checkSignal(signal, 'options.signal')
-    const request = writeRequest(runner)
+    const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
     signal?.throwIfAborted()
     if (!attached) attach()
     const outcome = this.#retry ? await this.#persist(request, timeout, signal) : await this.#attempt(request, timeout, signal)
@@ -130,7 +130,7 @@ class IdentityClient {
   getIdentitySync (options) {
     let { runner, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, SYNC_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
-    const request = writeRequest(runner)
+    const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
     if (!attached) attach()
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
@@ -214,7 +214,7 @@ function sleep (milliseconds, signal) {
  * @returns {(fd: number) => unknown}
  */
 function guardOf (policy, path) {
-  const judge = compilePolicy(policy, 'expectServer')
+  const judge = require('./policy').compilePolicy(policy, 'expectServer')
   return (fd) => {
     try {
       judge(fd)

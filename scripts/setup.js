@@ -13,7 +13,11 @@ const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates/counters
 /** @param {string} text */
 const say = (text) => process.stdout.write(`\n# ${text}\n`)
 
-/** The newest change below a path, in milliseconds. */
+/**
+ * The newest change below a path, in milliseconds.
+ * @param {string} target
+ * @returns {number}
+ */
 function newest (target) {
   const stat = fs.statSync(target)
   if (!stat.isDirectory()) return stat.mtimeMs
@@ -27,6 +31,10 @@ function addonIsCurrent () {
   return SOURCES.every((source) => newest(path.join(root, source)) <= built)
 }
 
+/**
+ * @param {string} command
+ * @param {string} why
+ */
 function requireCommand (command, why) {
   try {
     execFileSync(command, ['--version'], { stdio: 'ignore' })
@@ -43,8 +51,10 @@ function setUp () {
     process.exit(1)
   }
   if (!fs.existsSync(path.join(root, 'node_modules', '.package-lock.json'))) {
-    say('packages the build needs: npm ci')
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+    // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and a registry need not
+    // have them all. This takes the same versions from the same lock file, and does not write to it.
+    say('packages the build needs: npm install --no-save')
+    execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
   }
   if (!addonIsCurrent()) {
     requireCommand('cargo', 'to build the addon (https://rustup.rs)')

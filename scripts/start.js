@@ -13,15 +13,22 @@ const { setUp, say, root } = require('./setup')
 const example = path.join(root, 'examples', 'whoami')
 const node = fs.realpathSync(process.execPath)
 
-/** The example's rules, with this user and this node in them. */
+/**
+ * The example's rules, with this user and this node in them.
+ * @param {string} directory
+ */
 function writeRules (directory) {
   const text = fs.readFileSync(path.join(example, 'rules.toml'), 'utf8')
-    .replace('uid = 0, exe = "/usr/bin/node"', `uid = ${process.getuid()}, exe = ${JSON.stringify(node)}`)
+    .replace('uid = 0, exe = "/usr/bin/node"', `uid = ${process.getuid?.()}, exe = ${JSON.stringify(node)}`)
   const file = path.join(directory, 'rules.toml')
   fs.writeFileSync(file, text, { mode: 0o600 })
   return file
 }
 
+/**
+ * @param {string} executable
+ * @param {string} socket
+ */
 function service (executable, socket) {
   const env = { ...process.env, WHOAMI_SOCKET: socket, EXPECT_EXE: node }
   const { stdout, stderr, status } = spawnSync(executable, [path.join(example, 'service.js')], { env, encoding: 'utf8' })
@@ -71,7 +78,11 @@ async function main () {
   }
 }
 
-/** Wait for the first line of a child. */
+/**
+ * Wait for the first line of a child.
+ * @param {import('node:child_process').ChildProcessByStdio<any, import('node:stream').Readable, any>} child
+ * @param {string} name
+ */
 async function ready (child, name) {
   const gone = once(child, 'exit').then(([code]) => { throw new Error(`the ${name} ended with ${code}`) })
   gone.catch(() => {})
@@ -79,7 +90,10 @@ async function ready (child, name) {
   process.stdout.write(`  ${line}`)
 }
 
-/** @param {boolean} held */
+/**
+ * @param {boolean} held
+ * @param {string} what
+ */
 function check (held, what) {
   if (!held) throw new Error(`expected: ${what}`)
 }

@@ -89,7 +89,9 @@ Exit codes: ${EXIT.OK} ok, ${EXIT.FAILURE} failure, ${EXIT.USAGE} usage, ${EXIT.
 /** @param {string} name */
 function help (name) {
   const command = COMMANDS[name]()
+  /** @type {[string, { type: string, help: string, value?: string }][]} */
   const options = Object.entries({ ...command.options, ...COMMON })
+  /** @param {typeof options[number]} option */
   const left = ([option, { type, value }]) => `--${option}${type === 'string' ? ` ${value ?? 'VALUE'}` : ''}`
   const width = Math.max(...options.map(left).map((text) => text.length))
   const lines = options.map((entry) => `  ${left(entry).padEnd(width)}  ${entry[1].help}`)

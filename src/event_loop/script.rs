@@ -84,13 +84,18 @@ impl Script {
     }
 
     unsafe fn call(&self, arguments: &[sys::napi_value]) {
-        // SAFETY: the caller's promise. `settle` is ours and does not throw; should it, the exception is left
-        // pending for the host to report when the callback scope closes.
+        // SAFETY: the caller's promise.
         unsafe {
             let (mut function, mut this, mut result) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             sys::napi_get_reference_value(self.env, self.settle, &mut function);
             sys::napi_get_undefined(self.env, &mut this);
-            sys::napi_call_function(self.env, this, function, arguments.len(), arguments.as_ptr(), &mut result);
+            let status =
+                sys::napi_call_function(self.env, this, function, arguments.len(), arguments.as_ptr(), &mut result);
+            if status != 0 {
+                // `settle` does not throw: this is a worker being terminated. Left pending, the termination would
+                // be looked at by somebody in a clean-up hook, where there is no handle scope, and abort the process.
+                sys::napi_get_and_clear_last_exception(self.env, &mut result);
+            }
         }
     }
 

@@ -4,18 +4,14 @@ mod spiffe;
 
 use std::time::Instant;
 
-use getmyid::{Client, RunnerRequest};
+use ::getmyid::{Client, RunnerRequest};
 use napi_derive::napi;
 
-/// One call of the original blocking client, in microseconds.
+/// One call of the original blocking client: the identity.
 #[napi]
-pub fn getmyid_once(path: String) -> napi::Result<f64> {
-    let client = Client::builder().socket_path(path).build();
-    let start = Instant::now();
-    let answer = client.get_identity_with_runner(Some(RunnerRequest::new()));
-    let elapsed = start.elapsed();
-    answer.map_err(|error| napi::Error::from_reason(error.to_string()))?;
-    Ok(elapsed.as_secs_f64() * 1e6)
+pub fn getmyid(path: String) -> napi::Result<String> {
+    let answer = Client::builder().socket_path(path).build().get_identity_with_runner(Some(RunnerRequest::new()));
+    answer.map(|me| me.identity).map_err(|error| napi::Error::from_reason(error.to_string()))
 }
 
 /// One bare `getsockopt(SO_PEERCRED)`, called from JavaScript: the pid.

@@ -1,0 +1,20 @@
+'use strict'
+/** npm run lint: everything that can be wrong with the code without running it. */
+
+const path = require('node:path')
+const { setUp } = require('./setup')
+const { root, step } = require('./test')
+
+/** @param {string} name */
+const bin = (name) => path.join(root, 'node_modules', '.bin', name)
+
+setUp()
+step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
+step('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])
+step('types of the JavaScript', bin('tsc'), ['-p', '.'])
+for (const resolution of ['node16', 'nodenext', 'bundler']) {
+  step(`types of a consumer, ${resolution}`, bin('tsc'), ['-p', `__test__/types/tsconfig.${resolution}.json`])
+}
+step('types of the addon are those in native.d.ts', 'git', ['diff', '--exit-code', '--', 'native.d.ts'])
+step('publint', bin('publint'), ['--strict'])
+step('are the types wrong', bin('attw'), ['--pack', '.'])

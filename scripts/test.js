@@ -1,0 +1,38 @@
+'use strict'
+/**
+ * npm test: sets everything up (a clean checkout has neither packages nor addon), then tests the core without Node and
+ * the package with it. Needs nothing but Node itself until the first step has run.
+ */
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { setUp, say, root } = require('./setup')
+
+/** Named one by one: Node 20 takes no pattern, Node 22 no directory. */
+function testFiles () {
+  const directory = path.join(root, '__test__')
+  return fs.readdirSync(directory).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join('__test__', name))
+}
+
+/**
+ * @param {string} title
+ * @param {string} command
+ * @param {string[]} args
+ */
+function step (title, command, args) {
+  say(title)
+  const start = Date.now()
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  if (error) process.stderr.write(`${command}: ${error.message}\n`)
+  const seconds = ((Date.now() - start) / 1000).toFixed(0)
+  say(`${status === 0 ? 'passed' : `FAILED (${signal ?? status ?? 'not started'})`}: ${title}, ${seconds} s`)
+  if (status !== 0) process.exit(1)
+}
+
+module.exports = { step, testFiles, root }
+
+if (require.main === module) {
+  setUp()
+  step('the core: cargo test -p countersign', 'cargo', ['test', '--quiet', '-p', 'countersign'])
+  step('the package: node --test', process.execPath, ['--test', '--test-reporter=spec', ...testFiles()])
+}
