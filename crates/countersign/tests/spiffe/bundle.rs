@@ -96,6 +96,7 @@ fn rule_5_1_keys_are_there_and_may_be_none() {
     for text in [
         "",
         "[]",
+        "[[],null,null]",
         "{",
         "{\"keys\":{}}",
         "{\"keys\":[]}x",
@@ -657,6 +658,7 @@ fn rule_5_11_a_bundle_map_is_taken_whole_or_not_at_all() {
         failed(r#"{"trust_domains":{"a":{"keys":[]},"A":{"keys":[]}}}"#),
         Some("duplicate_trust_domain")
     );
+    assert_eq!(failed(r#"[{"a":{"keys":[]}}]"#), Some("malformed_json"));
     assert_eq!(
         failed(r#"{"trust_domains":{"a b":{"keys":[]}}}"#),
         Some("invalid_trust_domain")
