@@ -12,6 +12,10 @@ use crate::{
 
 const JWKS: &[Settled] = &[
     Settled {
+        rule: "3.11: a leading zero (RFC 7518 2 wants none) does not make another number; theirs refuses the key",
+        applies: |ours, theirs| only_theirs_refuses(ours, theirs, "NonCanonicalRsaComponent"),
+    },
+    Settled {
         rule: "5.4, 5.5: a key that cannot be used is ignored, and one before it with the same key ID stays; theirs puts it in its place",
         applies: |ours, theirs| {
             let texts = [
@@ -22,6 +26,7 @@ const JWKS: &[Settled] = &[
                 "UnsupportedAuthorityPurpose",
                 "InvalidAuthorityKeyComponent",
                 "InvalidSignature",
+                "WeakRsaAuthority",
             ];
             // Every token here is well signed: who finds the signature wrong holds another key.
             texts

@@ -22,7 +22,9 @@ use std::process::ExitCode;
 use random::Random;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|text| text.parse::<u64>().expect("a number"));
     let rounds = arguments.next().unwrap_or(20_000);
     let seed = arguments.next().unwrap_or(7);
     println!("countersign against spiffe 0.19, seed {seed}");

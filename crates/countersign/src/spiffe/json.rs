@@ -7,6 +7,15 @@ use std::{collections::HashSet, fmt};
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+/// Reads an object. What serde derives for a struct would take an array as well, member by member in the order they are
+/// declared: a document nobody ever wrote, and every other reader refuses.
+pub(crate) fn object<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, serde_json::Error> {
+    if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        return Err(de::Error::custom("not an object"));
+    }
+    serde_json::from_str(text)
+}
+
 /// Reads any JSON value, keeps nothing, and fails on an object that names a member twice, at any depth.
 pub(crate) struct EachMemberOnce;
 

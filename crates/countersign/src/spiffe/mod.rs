@@ -40,7 +40,8 @@ pub use jwk::PublicKey;
 pub use jws::{Curve, JwsAlgorithm};
 pub use jwt_authority::JwtAuthority;
 pub use svid::{
-    JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid, X509SvidError,
+    ExtendedKeyUsage, JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid,
+    X509SvidError,
 };
 pub use trust_domain::TrustDomain;
 pub use verify::{

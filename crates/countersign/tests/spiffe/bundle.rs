@@ -78,7 +78,7 @@ fn rule_5_1_keys_are_there_and_may_be_none() {
         assert_eq!(SpiffeBundle::parse(domain(), text.as_bytes()).map_err(code).err(), Some("missing_keys"));
         assert_eq!(JwtBundle::from_jwks(domain(), text.as_bytes()).map_err(code).err(), Some("missing_keys"));
     }
-    for text in ["", "[]", "{", "{\"keys\":{}}", "{\"keys\":[]}x", "null", "{\"keys\":\"\"}"] {
+    for text in ["", "[]", "[[],null,null]", "{", "{\"keys\":{}}", "{\"keys\":[]}x", "null", "{\"keys\":\"\"}"] {
         assert_eq!(
             SpiffeBundle::parse(domain(), text.as_bytes()).map_err(code).err(),
             Some("malformed_json"),
@@ -411,6 +411,7 @@ fn rule_5_11_a_bundle_map_is_taken_whole_or_not_at_all() {
     assert_eq!(failed(r#"{"trust_domains":{"a":{"keys":[{"kty":"EC","kty":"EC"}]}}}"#), Some("duplicate_member"));
     assert_eq!(failed(r#"{"trust_domains":{},"x":{"y":[{"z":1,"\u007a":2}]}}"#), Some("duplicate_member"));
     assert_eq!(failed(r#"{"trust_domains":{"a":{"keys":[]},"A":{"keys":[]}}}"#), Some("duplicate_trust_domain"));
+    assert_eq!(failed(r#"[{"a":{"keys":[]}}]"#), Some("malformed_json"));
     assert_eq!(failed(r#"{"trust_domains":{"a b":{"keys":[]}}}"#), Some("invalid_trust_domain"));
     assert_eq!(failed(r#"{"trust_domains":{"a":{"keys":[]},"b":{}}}"#), Some("missing_keys"));
 }

@@ -130,7 +130,9 @@ fn rule_3_1_header_and_payload_are_objects() {
         let code = verdict(&text, &options());
         assert!(["malformed_header", "not_compact"].contains(&code), "{text} {code}");
     }
-    for text in ["", "1", "null", "{", "{}x", "\"a\""] {
+    // An array that names the claims by their place is no set of claims.
+    let by_place = json!(["spiffe://example.org/a", "audience", NOW + 60, null, null]).to_string();
+    for text in ["", "1", "null", "{", "{}x", "\"a\"", &by_place] {
         let text = SIGNER.sign(JwsAlgorithm::ES256, &header().to_string(), text);
         assert_eq!(verdict(&text, &options()), "malformed_claims", "{text}");
     }

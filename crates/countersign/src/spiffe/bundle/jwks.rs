@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::BundleError;
 use crate::spiffe::{
-    JwtAuthority, PublicKey,
+    JwtAuthority, PublicKey, json,
     jwk::{BadKey, Jwk},
     limits::{JWKS_BYTES, JWKS_KEYS},
     svid::{Certificate, SigningFacts},
@@ -136,7 +136,7 @@ impl KeySet {
             return Err(BundleError::TooLarge);
         }
         let text = std::str::from_utf8(json).map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
-        let document: Document<'_> = serde_json::from_str(text)?;
+        let document: Document<'_> = json::object(text)?;
         let keys = document.keys.ok_or(BundleError::MissingKeys)?;
         if keys.len() > JWKS_KEYS {
             return Err(BundleError::TooLarge);
@@ -164,7 +164,7 @@ impl KeySet {
         places: &mut BTreeMap<(bool, Arc<str>), usize>,
     ) -> Result<(), KeyRemarkReason> {
         use KeyRemarkReason as Reason;
-        let jwk: Jwk = serde_json::from_str(key.get()).map_err(|_| Reason::MalformedJwk)?;
+        let jwk: Jwk = json::object(key.get()).map_err(|_| Reason::MalformedJwk)?;
         let for_wit = match (dialect, jwk.purpose.as_deref()) {
             (Dialect::Document, Some("x509-svid")) => return self.take_x509(index, &jwk),
             (Dialect::Document, Some("wit-svid")) => true,

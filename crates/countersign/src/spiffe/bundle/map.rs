@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{BundleError, BundleSet, SpiffeBundle, spiffe::WrittenBundle};
-use crate::spiffe::{TrustDomain, json::EachMemberOnce, limits::BUNDLE_MAP_BYTES};
+use crate::spiffe::{
+    TrustDomain,
+    json::{self, EachMemberOnce},
+    limits::BUNDLE_MAP_BYTES,
+};
 
 /// The bundles of several trust domains in one document: `{"trust_domains": {"example.org": {"keys": [...]}}}`, the form
 /// gRPC's SPIFFE support and others read from files. It is taken as a whole or not at all.
@@ -33,7 +37,7 @@ impl BundleMap {
         }
         let text = std::str::from_utf8(json).map_err(|_| BundleError::MalformedJson("not UTF-8".to_owned()))?;
         serde_json::from_str::<EachMemberOnce>(text)?;
-        let document: Document<'_> = serde_json::from_str(text)?;
+        let document: Document<'_> = json::object(text)?;
         let mut bundles = BTreeMap::new();
         for (name, bundle) in document.trust_domains.ok_or(BundleError::MissingTrustDomains)? {
             let trust_domain = TrustDomain::parse(&name).map_err(BundleError::InvalidTrustDomain)?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::spiffe::{
     JwsAlgorithm, SpiffeId, SpiffeIdError,
     clock::LAST_MOMENT,
+    json,
     jws::{CompactJws, NotCompact},
     limits::{AUDIENCES, TOKEN_BYTES},
 };
@@ -141,7 +142,7 @@ impl<'a> Token<'a> {
             return Err(TokenError::UnexpectedHeader);
         }
         let payload = String::from_utf8(std::mem::take(&mut jws.payload)).map_err(|_| TokenError::MalformedClaims)?;
-        let claims: Claims = serde_json::from_str(&payload).map_err(|_| TokenError::MalformedClaims)?;
+        let claims: Claims = json::object(&payload).map_err(|_| TokenError::MalformedClaims)?;
         Ok(Self {
             algorithm,
             key_id: header.key_id,
