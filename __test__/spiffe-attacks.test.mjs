@@ -133,6 +133,38 @@ test('secrets turn up under their own names only', () => {
   for (const place of places) for (const needle of needles) assert.ok(!place.includes(needle), `${needle.slice(0, 12)}... in ${place.slice(0, 200)}`)
 })
 
+test('copies of a private key that were made on the way are wiped', () => {
+  const minted = leaf(authority('example.org'), 'spiffe://example.org/billing')
+  /** @type {Buffer[]} */
+  const copies = []
+  const exported = minted.key.export.bind(minted.key)
+  minted.key.export = (/** @type {any} */ options) => {
+    const der = exported(options)
+    copies.push(der)
+    return der
+  }
+  const from = Buffer.from
+  // @ts-ignore: watched
+  Buffer.from = (/** @type {any[]} */ ...values) => {
+    const made = from(.../** @type {[any]} */ (values))
+    copies.push(made)
+    return made
+  }
+  try {
+    X509Svid.fromDer(minted.der, minted.key)
+    X509Svid.fromPem(minted.pem, minted.keyPem)
+    X509Svid.fromPem(minted.pem + minted.keyPem)
+    assert.throws(() => X509Svid.fromPem(minted.pem, minted.keyPem + minted.keyPem))
+  } finally {
+    Buffer.from = from
+  }
+  assert.ok(copies.length >= 5)
+  for (const copy of copies) assert.ok(copy.every((byte) => byte === 0))
+  const own = Buffer.from(minted.keyPem)
+  X509Svid.fromPem(minted.pem, own)
+  assert.equal(own.toString(), minted.keyPem)
+})
+
 test('an error points at the caller, not at us', () => {
   for (const call of [() => SpiffeId.parse('x'), () => JwtSvid.parseInsecure('x'), () => verifyJwtSvid('x', bundles, { audience: 'a' }), () => verifyX509Svid('', bundles), () => X509Svid.fromPem(''), () => X509Bundle.fromPem('a.org', ''), () => JwtBundle.fromJwks('a.org', ''), () => SpiffeBundle.parse('a.org', '')]) {
     assert.throws(call, (error) => {

@@ -137,6 +137,7 @@ test('names are made, taken apart, compared and written', () => {
   assert.equal(id.replacePath('/z').uri, 'spiffe://example.org/z')
   assert.equal(id.replacePath('').uri, 'spiffe://example.org')
   assert.ok(id.equals('SPIFFE://Example.org/shop/web') && id.equals(SpiffeId.parse(id.uri)) && !id.equals('spiffe://example.org/shop/Web') && !id.equals('?') && !id.equals(null))
+  assert.ok(!id.equals(id.replacePath('/other')) && !id.trustDomain.equals('other.org') && !id.trustDomain.equals('?') && id.trustDomain.equals('spiffe://EXAMPLE.org/a') && !id.trustDomain.equals(id))
   assert.ok(id.memberOf('example.org') && id.memberOf(id) && !id.memberOf('example.org.') && !id.memberOf(TrustDomain.parse('org')))
   assert.equal(JSON.stringify({ id, of: id.trustDomain }), '{"id":"spiffe://example.org/shop/web","of":"example.org"}')
   assert.equal(inspect([id, id.trustDomain]), '[ SpiffeId(spiffe://example.org/shop/web), TrustDomain(example.org) ]')

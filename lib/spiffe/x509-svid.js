@@ -61,8 +61,15 @@ class X509Svid extends Kept {
    */
   static fromPem (chain, privateKey, options) {
     const hint = hintOf(options)
+    const pem = encoded.text(chain, 'chain')
     const key = privateKey === undefined ? undefined : encoded.text(privateKey, 'privateKey')
-    return new X509Svid(answer(native.X509Svid.fromPem(encoded.text(chain, 'chain'), key, hint), X509Svid.fromPem))
+    try {
+      return new X509Svid(answer(native.X509Svid.fromPem(pem, key, hint), X509Svid.fromPem))
+    } finally {
+      // Either may hold the key. Bytes of the caller's are the caller's to wipe.
+      if (pem !== chain) pem.fill(0)
+      if (key !== privateKey) key?.fill(0)
+    }
   }
 
   /**

@@ -41,3 +41,38 @@ impl<'a> PresentedChain<'a> {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(chain: Result<PresentedChain<'_>, X509VerifyError>) -> Result<Vec<Vec<u8>>, &'static str> {
+        match chain {
+            Ok(chain) => Ok(chain.certificates().iter().map(|der| der.to_vec()).collect()),
+            Err(error) => Err(error.code()),
+        }
+    }
+
+    #[test]
+    fn takes_a_chain_apart() {
+        let (first, second) = (vec![0x30, 0x01, 0xaa], vec![0x30, 0x00]);
+        let both = [first.clone(), second.clone()];
+        assert_eq!(pieces(PresentedChain::from_der(&both.concat())), Ok(both.to_vec()));
+        assert_eq!(pieces(PresentedChain::from_der(&[])), Ok(vec![]));
+        let mut text = String::from("subject: whoever\n");
+        for der in &both {
+            crate::spiffe::pem::write(&mut text, "CERTIFICATE", der);
+        }
+        crate::spiffe::pem::write(&mut text, "PRIVATE KEY", &[1]);
+        assert_eq!(pieces(PresentedChain::from_pem(text.as_bytes())), Ok(both.to_vec()));
+    }
+
+    #[test]
+    fn keeps_the_limits() {
+        let too_many = [0x30, 0x00].repeat(CHAIN_CERTIFICATES + 1);
+        assert_eq!(pieces(PresentedChain::from_der(&too_many)), Err("chain_too_long"));
+        assert_eq!(pieces(PresentedChain::from_der(&vec![0x30; CHAIN_BYTES + 1])), Err("chain_too_long"));
+        assert_eq!(pieces(PresentedChain::from_der(&[0x30, 0x00, 0x41])), Err("malformed_chain"));
+        assert_eq!(pieces(PresentedChain::from_pem(b"-----BEGIN CERTIFICATE-----\n")), Err("malformed_chain"));
+    }
+}

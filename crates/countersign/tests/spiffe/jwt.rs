@@ -427,3 +427,20 @@ fn tokens_of_16_kib_and_no_more() {
     assert_eq!(verdict(&short, &options()), "accepted");
     assert_eq!(verdict(&sized(13_000), &options()), "token_too_long");
 }
+
+#[test]
+fn half_of_the_lifetime_is_when_to_rotate() {
+    let svid = JwtSvid::parse_insecure(&token(&header(), &claims())).unwrap();
+    assert_eq!(svid.rotation_due(), NOW as i64 + 150);
+    assert!(!svid.needs_rotation(at(NOW + 149)));
+    assert!(svid.needs_rotation(at(NOW + 150)));
+    // Issued after it expires: due at once, and no overflow at the edges of what a claim may say.
+    let late = with(claims(), "iat", json!(253_402_300_799_i64));
+    assert_eq!(JwtSvid::parse_insecure(&token(&header(), &late)).unwrap().rotation_due(), NOW as i64 + 300);
+    let wide = with(with(claims(), "iat", json!(-253_402_300_799_i64)), "exp", json!(253_402_300_799_i64));
+    assert_eq!(JwtSvid::parse_insecure(&token(&header(), &wide)).unwrap().rotation_due(), 0);
+    // Without iat it is as old as the value.
+    let undated = with(without(claims(), "iat"), "exp", json!(253_402_300_799_i64));
+    let svid = JwtSvid::parse_insecure(&token(&header(), &undated)).unwrap();
+    assert!(!svid.needs_rotation(None) && svid.rotation_due() > NOW as i64);
+}
