@@ -7,6 +7,9 @@
  * passed on untouched.
  */
 import type { Socket } from 'node:net'
+import type { SpiffeErrorDetails } from './spiffe.js'
+
+export * from './spiffe.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Who am I
@@ -377,9 +380,9 @@ export interface SystemErrorDetails {
 }
 
 /** The details an error carries, by its code. */
-export interface CountersignErrorDetails {
-  /** An argument or option that cannot mean anything, or is not known. */
-  ERR_INVALID_ARGUMENT: {}
+export interface CountersignErrorDetails extends SpiffeErrorDetails {
+  /** An argument or option that cannot mean anything, or is not known; of a judge's options, the `rule`. */
+  ERR_INVALID_ARGUMENT: { readonly rule?: string }
   /** Nothing at that path. */
   ERR_SOCKET_NOT_FOUND: { readonly path: string }
   /** Something is there, but no connection. */

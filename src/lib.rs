@@ -6,6 +6,7 @@ mod agent;
 #[cfg(unix)]
 mod event_loop;
 mod peer;
+mod spiffe;
 #[cfg(unix)]
 mod whoami;
 

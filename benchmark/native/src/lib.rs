@@ -1,5 +1,7 @@
 //! What our own calls are measured against, in the same process.
 
+mod spiffe;
+
 use std::time::Instant;
 
 use ::getmyid::{Client, RunnerRequest};

@@ -4,10 +4,12 @@
 //!
 //! * [`agent`]  - the daemon: rules, attestation, the whoami server
 //! * [`whoami`] - identity-by-PID: what is said on the wire, and the client
+//! * [`spiffe`] - SPIFFE IDs, SVIDs, bundles, and the judge of all three
 //! * [`peer`]   - who is at the other end of a local socket: credentials, process, policy; one file per OS
 
 #[cfg(unix)]
 pub mod agent;
 pub mod peer;
+pub mod spiffe;
 #[cfg(unix)]
 pub mod whoami;

@@ -1,0 +1,151 @@
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use zeroize::Zeroizing;
+
+use super::token::{HeaderRules, Token, TokenError};
+use crate::spiffe::{JwsAlgorithm, SpiffeId, clock};
+
+/// A token that names a workload (JWT-SVID). Cheap to clone; wiped when the last clone is dropped.
+#[derive(Clone)]
+pub struct JwtSvid {
+    inner: Arc<Inner>,
+    hint: Option<Arc<str>>,
+}
+
+struct Inner {
+    token: Zeroizing<String>,
+    claims: String,
+    algorithm: JwsAlgorithm,
+    key_id: Option<String>,
+    subject: SpiffeId,
+    audience: Vec<String>,
+    expiry: i64,
+    issued_at: Option<i64>,
+    received_at: i64,
+}
+
+impl JwtSvid {
+    /// Reads a token without looking at its signature or at the clock. Nothing it says is proven.
+    ///
+    /// Every other rule is kept: form, algorithm, headers, and the presence and form of the claims.
+    pub fn parse_insecure(token: &str) -> Result<Self, TokenError> {
+        Ok(Self::of(Token::parse(token, HeaderRules::Strict)?, token))
+    }
+
+    /// A token as the Workload API hands it out for this workload's own use: trusted by construction, and not this
+    /// workload's to judge by the last letter, so further headers are borne.
+    pub fn from_workload_api(token: &str, hint: Option<&str>) -> Result<Self, TokenError> {
+        let parsed = Token::parse(token, HeaderRules::ExtraAllowed)?;
+        Ok(Self::of(parsed, token).with_hint(hint))
+    }
+
+    /// The SVID a token makes. Whether anything it says is proven is for the caller to know.
+    pub(crate) fn of(parsed: Token<'_>, token: &str) -> Self {
+        let inner = Inner {
+            token: Zeroizing::new(token.to_owned()),
+            claims: parsed.claims,
+            algorithm: parsed.algorithm,
+            key_id: parsed.key_id,
+            subject: parsed.subject,
+            audience: parsed.audience,
+            expiry: parsed.expiry,
+            issued_at: parsed.issued_at,
+            received_at: clock::unix_seconds(None),
+        };
+        Self { inner: Arc::new(inner), hint: None }
+    }
+
+    /// The same SVID with the label an operator gave it (Workload API 6.2.1).
+    pub fn with_hint(mut self, hint: Option<&str>) -> Self {
+        self.hint = hint.filter(|hint| !hint.is_empty()).map(Arc::from);
+        self
+    }
+
+    /// The label an operator gave it.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The token itself. Treat it as the secret it is.
+    pub fn token(&self) -> &str {
+        &self.inner.token
+    }
+
+    /// The name of the workload: the `sub` claim.
+    pub fn spiffe_id(&self) -> &SpiffeId {
+        &self.inner.subject
+    }
+
+    /// Whom the token is meant for.
+    pub fn audience(&self) -> &[String] {
+        &self.inner.audience
+    }
+
+    /// When it expires.
+    pub fn expires_at(&self) -> SystemTime {
+        clock::system_time(self.inner.expiry)
+    }
+
+    /// When it expires, in seconds since 1970.
+    pub fn expiry(&self) -> i64 {
+        self.inner.expiry
+    }
+
+    /// When it was issued, in seconds since 1970. The standard does not ask for it.
+    pub fn issued_at(&self) -> Option<i64> {
+        self.inner.issued_at
+    }
+
+    /// Whether the expiry has come. No leeway.
+    pub fn is_expired(&self, now: Option<SystemTime>) -> bool {
+        clock::unix_seconds(now) >= self.inner.expiry
+    }
+
+    /// When half of the lifetime is over, in seconds since 1970: the moment a live source should hold a fresh one. A token
+    /// that does not say when it was issued is as old as this value.
+    pub fn rotation_due(&self) -> i64 {
+        let Inner { expiry, issued_at, received_at, .. } = *self.inner;
+        let start = issued_at.unwrap_or(received_at).min(expiry);
+        start + (expiry - start) / 2
+    }
+
+    /// Whether half of the lifetime is over.
+    pub fn needs_rotation(&self, now: Option<SystemTime>) -> bool {
+        clock::unix_seconds(now) >= self.rotation_due()
+    }
+
+    /// All claims, as the JSON object in the token.
+    pub fn claims_json(&self) -> &str {
+        &self.inner.claims
+    }
+
+    /// The algorithm it is signed with.
+    pub fn algorithm(&self) -> JwsAlgorithm {
+        self.inner.algorithm
+    }
+
+    /// The ID of the key it claims to be signed with.
+    pub fn key_id(&self) -> Option<&str> {
+        self.inner.key_id.as_deref()
+    }
+}
+
+impl PartialEq for JwtSvid {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.token().as_bytes(), other.token().as_bytes());
+        aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs).is_ok() && self.hint == other.hint
+    }
+}
+
+impl Eq for JwtSvid {}
+
+impl fmt::Debug for JwtSvid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtSvid")
+            .field("spiffe_id", &self.inner.subject.as_str())
+            .field("audience", &self.inner.audience)
+            .field("expiry", &self.inner.expiry)
+            .field("hint", &self.hint())
+            .finish_non_exhaustive()
+    }
+}

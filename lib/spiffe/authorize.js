@@ -1,0 +1,173 @@
+'use strict'
+/** Which names are welcome. */
+
+const { isPromise } = require('node:util').types
+const { CountersignError, invalidArgument, reason, shown } = require('../errors')
+const { SpiffeId } = require('./id')
+const { TrustDomain } = require('./trust-domain')
+
+/** @typedef {InstanceType<typeof import('./id').SpiffeId>} SpiffeId */
+/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+
+const inspect = Symbol.for('nodejs.util.inspect.custom')
+
+/**
+ * A judge of names. It answers true or false; a function of the caller in it that answers anything else, a promise
+ * included, or throws, makes it throw: also `not` must not turn a failure into a welcome.
+ * @typedef {((id: SpiffeId | string) => boolean) & { readonly description: string }} Judge
+ */
+
+/** The functions made here: they need no second look. @type {WeakSet<Function>} */
+const judges = new WeakSet()
+
+/**
+ * @param {string} description
+ * @param {(id: SpiffeId) => boolean} decide
+ * @returns {Judge}
+ */
+function judge (description, decide) {
+  const made = (/** @type {SpiffeId | string} */ id) => decide(SpiffeId.from(id))
+  Object.defineProperties(made, {
+    description: { value: description, enumerable: true },
+    name: { value: 'authorize' },
+    toString: { value: () => description },
+    [inspect]: { value: () => `authorize(${description})` },
+  })
+  judges.add(made)
+  return /** @type {any} */ (Object.freeze(made))
+}
+
+/** An allow list may hold thousands of names: an error that repeats them all helps nobody. */
+const LISTED = 8
+
+/**
+ * @param {string} what
+ * @param {readonly string[]} items
+ */
+function list (what, items) {
+  if (items.length === 0) return 'nobody (the list is empty)'
+  if (items.length === 1) return items[0]
+  const more = items.length > LISTED ? `, and ${items.length - LISTED} more` : ''
+  return `${what} ${items.slice(0, LISTED).join(', ')}${more}`
+}
+
+/**
+ * @param {unknown} values
+ * @param {string} name
+ * @returns {unknown[]}
+ */
+function spread (values, name) {
+  if (values === null || typeof values !== 'object' || !(Symbol.iterator in values)) {
+    throw invalidArgument(`${name}: expected a list, got ${shown(values)}`)
+  }
+  return Array.from(/** @type {Iterable<unknown>} */ (values))
+}
+
+/**
+ * @param {string} description
+ * @param {(id: SpiffeId) => unknown} accepts
+ */
+function custom (description, accepts) {
+  if (typeof description !== 'string') throw invalidArgument(`description: expected a string, got ${shown(description)}`)
+  if (typeof accepts !== 'function') throw invalidArgument(`accepts: expected a function, got ${shown(accepts)}`)
+  return judge(description, (id) => {
+    let verdict
+    try {
+      verdict = accepts(id)
+    } catch (cause) {
+      throw failed(id, description, `it threw: ${reason(cause)}`, cause)
+    }
+    if (verdict === true || verdict === false) return verdict
+    // A promise is truthy: taking it for "yes" would let everybody in.
+    const promise = isPromise(verdict)
+    if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
+    throw failed(id, description, `it must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`)
+  })
+}
+
+/**
+ * @param {SpiffeId} id
+ * @param {string} expected
+ * @param {string} why
+ * @param {unknown} [cause]
+ */
+function failed (id, expected, why, cause) {
+  return new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized, because the function (${expected}) that decides failed: ${why}`, {
+    rule: 'authorizer_failed', spiffeId: id.uri, expected, cause,
+  })
+}
+
+/**
+ * A judge as it is; a function of the caller's with its answers watched.
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {Judge}
+ */
+function compile (value, name) {
+  if (typeof value !== 'function') throw invalidArgument(`${name}: expected a function such as authorize.memberOf('example.org'), got ${shown(value)}`)
+  if (judges.has(value)) return /** @type {Judge} */ (value)
+  return custom(value.name ? `the function ${value.name}` : 'a function', /** @type {any} */ (value))
+}
+
+/**
+ * The id if it is welcome; else the error of a refused SVID.
+ * @param {Judge} welcome
+ * @param {SpiffeId} id
+ */
+function admit (welcome, id) {
+  if (welcome(id) === true) return
+  throw new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized: expected ${welcome.description}`, {
+    rule: 'not_authorized', spiffeId: id.uri, expected: welcome.description,
+  })
+}
+
+const everybody = judge('anybody', () => true)
+
+const authorize = Object.freeze({
+  any: () => everybody,
+
+  /** @param {SpiffeId | string} id */
+  id: (id) => authorize.oneOf([SpiffeId.from(id)]),
+
+  /** @param {Iterable<SpiffeId | string>} ids */
+  oneOf: (ids) => {
+    const names = new Set(spread(ids, 'ids').map((id, index) => SpiffeId.from(id, `ids[${index}]`).uri))
+    return judge(list('one of', [...names].sort()), (id) => names.has(id.uri))
+  },
+
+  /** @param {TrustDomain | SpiffeId | string} trustDomain */
+  memberOf: (trustDomain) => {
+    const domain = TrustDomain.from(trustDomain)
+    return judge(`a member of ${domain.name}`, (id) => id.memberOf(domain))
+  },
+
+  /** @param {SpiffeId | string} prefix */
+  idPrefix: (prefix) => {
+    const { uri } = SpiffeId.from(prefix, 'prefix')
+    // Segment by segment: /shop covers /shop/web, and not /shopkeeper.
+    return judge(`${uri} or below`, (id) => id.uri === uri || id.uri.startsWith(`${uri}/`))
+  },
+
+  /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
+  anyOf: (authorizers) => {
+    const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
+    return judge(list('any of', all.map((one) => one.description)), (id) => all.some((one) => one(id)))
+  },
+
+  /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
+  allOf: (authorizers) => {
+    const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
+    // "All of nothing" is a configuration that got lost, not a decision to let everybody in.
+    return judge(list('all of', all.map((one) => one.description)), (id) => all.length > 0 && all.every((one) => one(id)))
+  },
+
+  /** @param {(id: SpiffeId) => boolean} authorizer */
+  not: (authorizer) => {
+    const other = compile(authorizer, 'authorizer')
+    return judge(`not (${other.description})`, (id) => !other(id))
+  },
+
+  custom,
+})
+
+module.exports = { authorize, compile, admit, everybody }

@@ -1,0 +1,109 @@
+//! Errors of the core as text for JavaScript.
+
+use countersign::spiffe::{
+    BundleError, JwtVerifyError, LeafError, SpiffeIdError, TokenError, X509SvidError, X509VerifyError,
+};
+use serde_json::{Value, json};
+
+/// An error of some kind: which of ours it is, what it says, which rule it names, and further details.
+fn text(code: &str, message: &dyn std::fmt::Display, details: Value) -> String {
+    let mut error = details;
+    error["code"] = json!(code);
+    error["message"] = json!(message.to_string());
+    format!("!{error}")
+}
+
+/// A rule by its name and, where a SPIFFE ID broke it, the reason.
+fn rule(rule: &str, id: Option<&SpiffeIdError>) -> Value {
+    match id {
+        Some(error) => json!({ "rule": rule, "reason": error.code() }),
+        None => json!({ "rule": rule }),
+    }
+}
+
+pub fn id(error: &SpiffeIdError) -> String {
+    text("ERR_INVALID_SPIFFE_ID", error, json!({ "reason": error.code() }))
+}
+
+pub fn trust_domain(error: &SpiffeIdError) -> String {
+    text("ERR_INVALID_TRUST_DOMAIN", error, json!({ "reason": error.code() }))
+}
+
+fn leaf_id(error: &LeafError) -> Option<&SpiffeIdError> {
+    match error {
+        LeafError::InvalidSpiffeId(error) => Some(error),
+        _ => None,
+    }
+}
+
+fn token_id(error: &TokenError) -> Option<&SpiffeIdError> {
+    match error {
+        TokenError::InvalidSubject(error) => Some(error),
+        _ => None,
+    }
+}
+
+pub fn svid(error: &X509SvidError) -> String {
+    let mut details = match error {
+        X509SvidError::Leaf(leaf) => rule(error.code(), leaf_id(leaf)),
+        _ => rule(error.code(), None),
+    };
+    if let X509SvidError::Signing { index, .. } = error {
+        details["index"] = json!(index);
+    }
+    text("ERR_INVALID_SVID", error, details)
+}
+
+pub fn bundle(error: &BundleError) -> String {
+    let mut details = rule(error.code(), None);
+    let mut inner = error;
+    if let BundleError::InMap { trust_domain, error } = error {
+        details["trustDomain"] = json!(trust_domain.name());
+        inner = error;
+    }
+    match inner {
+        BundleError::InvalidTrustDomain(error) => details["reason"] = json!(error.code()),
+        BundleError::DuplicateTrustDomain(name) => details["trustDomain"] = json!(name.name()),
+        BundleError::Certificate { index, .. } | BundleError::UnwritableKey { index } => {
+            details["index"] = json!(index);
+        }
+        _ => {}
+    }
+    text("ERR_INVALID_BUNDLE", error, details)
+}
+
+pub fn token(error: &TokenError) -> String {
+    text("ERR_INVALID_TOKEN", error, rule(error.code(), token_id(error)))
+}
+
+pub fn jwt(error: &JwtVerifyError) -> String {
+    use JwtVerifyError as E;
+    match error {
+        // What the verifier says of itself is not the token's fault.
+        E::NoExpectedAudience | E::TooManyExpectedAudiences | E::LeewayTooLong => {
+            text("ERR_INVALID_ARGUMENT", error, rule(error.code(), None))
+        }
+        E::Token(inner) => token(inner),
+        E::NoBundle(name)
+        | E::AmbiguousKey(name)
+        | E::UnknownKeyId(name)
+        | E::MalformedBundle { trust_domain: name, .. } => {
+            let mut details = rule(error.code(), None);
+            details["trustDomain"] = json!(name.name());
+            text("ERR_INVALID_TOKEN", error, details)
+        }
+        _ => text("ERR_INVALID_TOKEN", error, rule(error.code(), None)),
+    }
+}
+
+pub fn chain(error: &X509VerifyError) -> String {
+    use X509VerifyError as E;
+    let details = match error {
+        E::Leaf(leaf) => rule(error.code(), leaf_id(leaf)),
+        E::NoBundle(name) | E::NoAuthorities(name) => {
+            json!({ "rule": error.code(), "trustDomain": name.name() })
+        }
+        _ => rule(error.code(), None),
+    };
+    text("ERR_UNTRUSTED_SVID", error, details)
+}

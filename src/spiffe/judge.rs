@@ -1,0 +1,88 @@
+//! The judges, over whatever holds bundles.
+
+use countersign::spiffe::{
+    JwtBundleSource, JwtVerifyOptions, PresentedChain, Role, X509BundleSource, X509VerifyError, X509VerifyOptions,
+    verify_jwt_svid, verify_x509_svid,
+};
+use napi::bindgen_prelude::{BufferSlice, Either, Uint8ArraySlice};
+use napi::{Env, Result};
+use napi_derive::napi;
+use zeroize::Zeroizing;
+
+use super::{failure, jwt_svid, moment, x509_svid};
+
+/// Bits of the flags of `verifyJwt`.
+const REQUIRE_KID: u32 = 1;
+const ALLOW_EXTRA_HEADERS: u32 = 2;
+
+/// The facts of the token, or an error.
+pub fn jwt(
+    bundles: &dyn JwtBundleSource,
+    token: String,
+    audience: Vec<String>,
+    leeway: f64,
+    now: Option<f64>,
+    flags: u32,
+) -> String {
+    let token = Zeroizing::new(token);
+    let options = JwtVerifyOptions {
+        audience,
+        leeway: moment::duration(leeway),
+        now: now.map(moment::time),
+        require_kid: flags & REQUIRE_KID != 0,
+        allow_extra_headers: flags & ALLOW_EXTRA_HEADERS != 0,
+    };
+    match verify_jwt_svid(&token, bundles, &options) {
+        Ok(svid) => jwt_svid::facts(&svid),
+        Err(error) => failure::jwt(&error),
+    }
+}
+
+/// The facts of the leaf, or an error. One piece is a concatenation, several are one certificate each. Whether the name
+/// is welcome is for JavaScript to say, where functions of the caller may take part.
+pub fn x509(
+    bundles: &dyn X509BundleSource,
+    chain: &[Uint8ArraySlice<'_>],
+    now: Option<f64>,
+    role: Option<u32>,
+) -> String {
+    let options = X509VerifyOptions { now: now.map(moment::time), role: role_of(role), ..X509VerifyOptions::default() };
+    let verified = match chain {
+        [whole] => {
+            PresentedChain::from_der(whole).and_then(|chain| verify_x509_svid(chain.certificates(), bundles, &options))
+        }
+        pieces => verify_x509_svid(pieces, bundles, &options),
+    };
+    match verified {
+        Ok(verified) => x509_svid::leaf_text(&verified.leaf),
+        Err(error) => failure::chain(&error),
+    }
+}
+
+fn role_of(role: Option<u32>) -> Option<Role> {
+    match role? {
+        0 => Some(Role::Server),
+        _ => Some(Role::Client),
+    }
+}
+
+/// Take a presented chain apart: PEM text, or concatenated DER.
+#[napi(ts_return_type = "Buffer[] | string")]
+pub fn split_chain<'a>(
+    env: &'a Env,
+    chain: Uint8ArraySlice<'_>,
+    pem: bool,
+) -> Result<Either<Vec<BufferSlice<'a>>, String>> {
+    let split = if pem { PresentedChain::from_pem(&chain) } else { PresentedChain::from_der(&chain) };
+    let pieces = |chain: PresentedChain<'_>| {
+        chain.certificates().iter().map(|der| BufferSlice::copy_from(env, der)).collect::<Result<Vec<_>>>()
+    };
+    match split {
+        Ok(chain) => pieces(chain).map(Either::A),
+        Err(error) => Ok(Either::B(refused(&error))),
+    }
+}
+
+fn refused(error: &X509VerifyError) -> String {
+    failure::chain(error)
+}

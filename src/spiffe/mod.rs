@@ -1,0 +1,16 @@
+//! SPIFFE for JavaScript: one file per noun of the core's room.
+//!
+//! Texts that come back start with `!` when they are errors: JSON follows, from which JavaScript makes the error on the
+//! caller's stack. No answer starts that way. Times are milliseconds, trust domains go by their bare names.
+
+mod bundle_map;
+mod bundle_set;
+mod failure;
+mod id;
+mod judge;
+mod jwt_bundle;
+mod jwt_svid;
+mod moment;
+mod spiffe_bundle;
+mod x509_bundle;
+mod x509_svid;
