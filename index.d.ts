@@ -56,7 +56,7 @@ export interface RunnerContext {
   /**
    * Anything else, as JSON. Names the protocol uses itself (`identity`, `hostname`, `process`, `pid`, `uid`, `gid`,
    * `instance_id`, `timestamp`) are `ERR_INVALID_ARGUMENT`, and so is what JSON cannot carry: a `bigint`, a cycle, a
-   * string with a lone surrogate.
+   * string with a lone surrogate, more than 100 levels of nesting.
    */
   extra?: Readonly<Record<string, unknown>>
 }

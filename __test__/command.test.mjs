@@ -198,24 +198,36 @@ describe('countersign with an agent', () => {
   })
 })
 
-test('agent --dev vouches for this user and this node, without root', { skip: uid !== 0 && 'SKIPPED: agent --dev as another user: not root' }, async () => {
+test('agent --dev vouches for this user and this node, without root', { skip: uid !== 0 && 'SKIPPED: agent --dev as another user: not root' }, async (t) => {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-dev-'))
   fs.chownSync(home, 1001, 1001)
-  const asUser = ['--reuid', '1001', '--regid', '1001', '--clear-groups', process.execPath, bin]
-  const child = spawn('setpriv', [...asUser, 'agent', '--dev'], { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, TMPDIR: home } })
+  fs.chmodSync(home, 0o755)
+  // Node and the package may be where only root gets to; another user has them where it can see them.
+  const exe = path.join(home, 'node')
+  fs.copyFileSync(process.execPath, exe, fs.constants.COPYFILE_FICLONE)
+  fs.chmodSync(exe, 0o755)
+  for (const name of ['package.json', 'index.js', 'lib', 'bin', ...fs.readdirSync(root).filter((name) => name.endsWith('.node'))]) {
+    fs.cpSync(path.join(root, name), path.join(home, name), { recursive: true })
+  }
+  const command = [exe, path.join(home, 'bin', 'countersign.js')]
+  const asUser = ['--reuid', '1001', '--regid', '1001', '--clear-groups', ...command]
+  const child = spawn('setpriv', [...asUser, 'agent', '--dev'], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, TMPDIR: home } })
+  t.after(() => {
+    child.kill('SIGKILL')
+    fs.rmSync(home, { recursive: true })
+  })
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
   const found = /^export WHOAMI_SOCKET='?([^'\n]+)'?$/m.exec(line)
   assert.ok(found, line)
   const env = { PATH: process.env.PATH, WHOAMI_SOCKET: found[1] }
   const mine = spawnSync('setpriv', [...asUser, 'whoami', '--json'], { encoding: 'utf8', env })
-  assert.equal(JSON.parse(mine.stdout).identity, 'DEV', mine.stderr)
+  assert.equal(JSON.parse(mine.stdout).identity, 'DEV', mine.stdout + mine.stderr)
   assert.equal(fs.statSync(path.dirname(found[1])).mode & 0o777, 0o700)
-  const other = spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', process.execPath, bin, 'whoami'], { encoding: 'utf8', env })
+  const other = spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'whoami'], { encoding: 'utf8', env })
   assert.equal(other.status, 3, 'another user does not even get to the socket')
   child.kill('SIGTERM')
   assert.equal((await once(child, 'exit'))[0], 0)
   assert.equal(fs.existsSync(found[1]), false)
-  fs.rmSync(home, { recursive: true })
 })
 
 test('npm start does what it says', () => {

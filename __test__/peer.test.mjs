@@ -44,7 +44,9 @@ async function visited (t, as = []) {
   await once(listener, 'listening')
   execFileSync('chmod', ['777', directory, String(listener.address())])
   const child = spawn(as[0] ?? process.execPath, [...as.slice(1), ...(as.length ? [process.execPath] : []), '--eval', `require('node:net').connect(${JSON.stringify(listener.address())}).resume()`], { stdio: ['ignore', 'inherit', 'inherit'] })
-  const [socket] = await once(listener, 'connection')
+  const failed = once(child, 'exit').then(() => { throw new Error(`${child.spawnargs[0]} could not run ${process.execPath} (is it out of reach for other users?)`) })
+  failed.catch(() => {})
+  const [socket] = await Promise.race([once(listener, 'connection'), failed])
   t.after(() => { child.kill('SIGKILL'); socket.destroy(); listener.close() })
   return { socket, child }
 }

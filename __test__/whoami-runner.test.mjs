@@ -100,9 +100,10 @@ describe('the request', () => {
     await refuses({ extra: { s: '\ud800' } }, /lone surrogate/)
     await refuses({ extra: { '\udc00': 1 } }, /lone surrogate/)
     await refuses({ extra: { deep: [{ s: 'a\ud83e' }] } }, /lone surrogate/)
-    let deep = {}
-    for (let level = 0; level < 100_000; level++) deep = { deep }
-    await refuses({ extra: deep }, /cannot be written as JSON/)
+    const nested = (/** @type {number} */ levels) => { let deep = {}; while (levels-- > 0) deep = { deep }; return deep }
+    await refuses({ extra: nested(100_000) }, /cannot be written as JSON|nested deeper/)
+    await refuses({ extra: nested(101) }, /nested deeper than 100 levels/)
+    await getIdentity({ socketPath, runner: { extra: nested(100) } })
   })
   test('more than can be sent', () => refuses({ extra: { text: 'x'.repeat(1024 * 1024) } }, /bytes, at most 1048576 can be sent/))
   test('names that are dangerous in JavaScript', async () => {

@@ -8,6 +8,8 @@ const { checkOptions } = require('./options')
 const RESERVED = new Set(['identity', 'hostname', 'process', 'pid', 'uid', 'gid', 'instance_id', 'timestamp'])
 const MAX_U64 = 2n ** 64n - 1n
 const MAX_REQUEST = 1024 * 1024
+/** Parsers stop at some depth, a daemon's commonly at 128; and so must we, or a stack overflows. */
+const MAX_DEPTH = 100
 
 /**
  * @param {unknown} runner
@@ -70,14 +72,16 @@ function writeExtra (extra) {
  * A lone surrogate leaves as an escape that no strict parser takes.
  * @param {unknown} value
  * @param {string} name
+ * @param {number} [depth]
  */
-function checkWellFormed (value, name) {
+function checkWellFormed (value, name, depth = 0) {
+  if (depth > MAX_DEPTH) throw invalidArgument(`${name}: is nested deeper than ${MAX_DEPTH} levels`)
   if (typeof value === 'string') {
     if (!value.isWellFormed()) throw invalidArgument(`${name}: a string with a lone surrogate cannot be sent`)
   } else if (typeof value === 'object' && value !== null) {
     for (const [key, item] of Object.entries(value)) {
       checkWellFormed(key, name)
-      checkWellFormed(item, name)
+      checkWellFormed(item, name, depth + 1)
     }
   }
 }

@@ -8,7 +8,7 @@ const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { testFiles, root } = require('./test')
+const { testFiles, root, TEST_TIMEOUT } = require('./test')
 
 const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'runtimes')
 
@@ -53,10 +53,22 @@ function smoke (executable, flags, sockets) {
   })
 }
 
+/** @param {string} installed */
+function suite (installed) {
+  // Some tests run this Node as another user, who need not be able to look into our cache.
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-node-'))
+  fs.chmodSync(directory, 0o755)
+  const executable = path.join(directory, 'node')
+  fs.copyFileSync(installed, executable)
+  try {
+    return runSuite(executable)
+  } finally { fs.rmSync(directory, { recursive: true }) }
+}
+
 /** @param {string} executable */
-function suite (executable) {
+function runSuite (executable) {
   const { NODE_TEST_CONTEXT, ...env } = process.env
-  const { status, stdout, stderr } = spawnSync(executable, ['--test', '--test-reporter=tap', ...testFiles()], { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28 })
+  const { status, stdout, stderr } = spawnSync(executable, ['--test', '--test-reporter=tap', TEST_TIMEOUT, ...testFiles()], { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 600_000 })
   if (status !== 0) process.stderr.write(stdout.split('\n').filter((line) => !/^\s*(ok |# Subtest|---|\.\.\.|duration_ms|type:)/.test(line)).join('\n') + stderr)
   const count = (/** @type {string} */ what) => new RegExp(`^# ${what} (\\d+)`, 'm').exec(stdout)?.[1] ?? '?'
   for (const line of stdout.match(/^.*SKIPPED.*$/gm) ?? []) process.stdout.write(`${line}\n`)

@@ -8,6 +8,9 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { setUp, say, root } = require('./setup')
 
+/** A test that hangs is a test that fails. */
+const TEST_TIMEOUT = '--test-timeout=300000'
+
 /** Named one by one: Node 20 takes no pattern, Node 22 no directory. */
 function testFiles () {
   const directory = path.join(root, '__test__')
@@ -29,10 +32,10 @@ function step (title, command, args) {
   if (status !== 0) process.exit(1)
 }
 
-module.exports = { step, testFiles, root }
+module.exports = { step, testFiles, root, TEST_TIMEOUT }
 
 if (require.main === module) {
   setUp()
   step('the core: cargo test -p countersign', 'cargo', ['test', '--quiet', '-p', 'countersign'])
-  step('the package: node --test', process.execPath, ['--test', '--test-reporter=spec', ...testFiles()])
+  step('the package: node --test', process.execPath, ['--test', '--test-reporter=spec', TEST_TIMEOUT, ...testFiles()])
 }

@@ -108,7 +108,7 @@ pub fn attach(env: &Env, settle: &Function<'_, Unknown<'_>, ()>, use_libuv: bool
     }
     // SAFETY: whoever holds an Env and a Function is being called from JavaScript: the environment is this thread's,
     // and the function is live.
-    let script = unsafe { Script::new(env, settle.raw()) }.ok_or("the host refused a reference")?;
+    let mut script = unsafe { Script::new(env, settle.raw()) }.ok_or("the host refused a reference")?;
     let poller = Poller::new().map_err(|error| format!("no epoll set: {error}"))?;
     let state = State { poller, calls: Calls::default(), guards: HashMap::new(), ready: Ready::default() };
     let libuv = if use_libuv { Libuv::of_host() } else { None };
@@ -117,7 +117,13 @@ pub fn attach(env: &Env, settle: &Function<'_, Unknown<'_>, ()>, use_libuv: bool
         let owner = weak.as_ptr();
         // SAFETY: this thread's environment; the Rc keeps the address until the clean-up hook, which closes the host.
         let host = match libuv.and_then(|libuv| unsafe { watch_with_libuv(env, libuv, &state.poller, owner) }) {
-            Some(host) => Some(host),
+            Some(host) => {
+                // SAFETY: JavaScript is calling, so there is a handle scope.
+                if !unsafe { script.open_context() } {
+                    failure = Some("the host refused an async context".to_owned());
+                }
+                Some(host)
+            }
             None => {
                 // SAFETY: as above.
                 let notifier = unsafe { Notifier::new(env, &state.poller, tapped, owner.cast_mut().cast()) };
@@ -127,6 +133,10 @@ pub fn attach(env: &Env, settle: &Function<'_, Unknown<'_>, ()>, use_libuv: bool
         EventLoop { script, state: RefCell::new(state), host: host.unwrap_or(Host::None), holding: Cell::new(false) }
     });
     if let Some(failure) = failure {
+        if let Host::Libuv { libuv, watcher, .. } = &it.host {
+            // SAFETY: this thread's loop; the handle was started just now, and is closed once.
+            unsafe { libuv.close(*watcher, free_handle) };
+        }
         return Err(failure);
     }
     LOOPS.with_borrow_mut(|loops| loops.push((env, it)));

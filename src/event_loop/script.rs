@@ -7,29 +7,38 @@ use napi::sys;
 
 use super::answer;
 
-/// The two functions of the JavaScript side, and the async context they are called in.
+/// The function of the JavaScript side, and the async context it is called in.
 pub struct Script {
     env: sys::napi_env,
     settle: sys::napi_ref,
-    resource: sys::napi_ref,
+    /// Null where the host calls us inside a callback scope of its own.
     context: sys::napi_async_context,
+    resource: sys::napi_ref,
 }
 
 impl Script {
     /// # Safety
     /// `env` is the environment of the calling thread, and `settle` a live function of it.
     pub unsafe fn new(env: sys::napi_env, settle: sys::napi_value) -> Option<Script> {
-        let mut script = Script { env, settle: ptr::null_mut(), resource: ptr::null_mut(), context: ptr::null_mut() };
+        let mut script = Script { env, settle: ptr::null_mut(), context: ptr::null_mut(), resource: ptr::null_mut() };
+        // SAFETY: the caller's promise; the out-pointer outlives the call.
+        let status = unsafe { sys::napi_create_reference(env, settle, 1, &mut script.settle) };
+        (status == 0).then_some(script)
+    }
+
+    /// Be called by the host's loop itself, which opens no callback scope for us.
+    ///
+    /// # Safety
+    /// Inside a handle scope of the environment's thread.
+    pub unsafe fn open_context(&mut self) -> bool {
         let (mut name, mut object) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the caller's promise; every out-pointer outlives its call.
-        let ok = unsafe {
-            sys::napi_create_reference(env, settle, 1, &mut script.settle) == 0
-                && sys::napi_create_string_utf8(env, c"countersign".as_ptr(), 11, &mut name) == 0
-                && sys::napi_create_object(env, &mut object) == 0
-                && sys::napi_async_init(env, object, name, &mut script.context) == 0
-                && sys::napi_create_reference(env, object, 1, &mut script.resource) == 0
-        };
-        ok.then_some(script)
+        unsafe {
+            sys::napi_create_string_utf8(self.env, c"countersign".as_ptr(), 11, &mut name) == 0
+                && sys::napi_create_object(self.env, &mut object) == 0
+                && sys::napi_create_reference(self.env, object, 1, &mut self.resource) == 0
+                && sys::napi_async_init(self.env, object, name, &mut self.context) == 0
+        }
     }
 
     /// Run `f` inside a handle scope and a callback scope: when it closes, the promise reactions run.
@@ -43,8 +52,10 @@ impl Script {
             if sys::napi_open_handle_scope(self.env, &mut handles) != 0 {
                 return;
             }
-            sys::napi_get_reference_value(self.env, self.resource, &mut resource);
-            let opened = sys::napi_open_callback_scope(self.env, resource, self.context, &mut callback) == 0;
+            let opened = !self.context.is_null() && {
+                sys::napi_get_reference_value(self.env, self.resource, &mut resource);
+                sys::napi_open_callback_scope(self.env, resource, self.context, &mut callback) == 0
+            };
             f();
             if opened {
                 sys::napi_close_callback_scope(self.env, callback);
@@ -117,8 +128,10 @@ impl Script {
     pub unsafe fn release(&self) {
         // SAFETY: the caller's promise; nothing uses the references afterwards.
         unsafe {
-            sys::napi_async_destroy(self.env, self.context);
-            sys::napi_delete_reference(self.env, self.resource);
+            if !self.context.is_null() {
+                sys::napi_async_destroy(self.env, self.context);
+                sys::napi_delete_reference(self.env, self.resource);
+            }
             sys::napi_delete_reference(self.env, self.settle);
         }
     }
