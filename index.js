@@ -23,27 +23,40 @@ exports.connectVerified = /** @type {typeof import('./lib/peer').connectVerified
 exports.CountersignError = CountersignError
 exports.DEFAULT_SOCKET_PATH = DEFAULT_SOCKET_PATH
 
-const { SpiffeId } = require('./lib/spiffe/id')
-const { TrustDomain } = require('./lib/spiffe/trust-domain')
-const { authorize } = require('./lib/spiffe/authorize')
-const { X509Svid } = require('./lib/spiffe/x509-svid')
-const { JwtSvid } = require('./lib/spiffe/jwt-svid')
-const { X509Bundle } = require('./lib/spiffe/x509-bundle')
-const { JwtBundle } = require('./lib/spiffe/jwt-bundle')
-const { SpiffeBundle } = require('./lib/spiffe/spiffe-bundle')
-const { BundleSet, BundleMap } = require('./lib/spiffe/bundle-set')
-const { verifyX509Svid, verifyJwtSvid, VerifiedX509Svid } = require('./lib/spiffe/verify')
+// SPIFFE, loaded by the first look at a name: a program that only asks who it is need not pay for it.
+exports.SpiffeId = undefined
+exports.TrustDomain = undefined
+exports.authorize = undefined
+exports.X509Svid = undefined
+exports.JwtSvid = undefined
+exports.X509Bundle = undefined
+exports.JwtBundle = undefined
+exports.SpiffeBundle = undefined
+exports.BundleSet = undefined
+exports.BundleMap = undefined
+exports.verifyX509Svid = undefined
+exports.verifyJwtSvid = undefined
+exports.VerifiedX509Svid = undefined
 
-exports.SpiffeId = SpiffeId
-exports.TrustDomain = TrustDomain
-exports.authorize = authorize
-exports.X509Svid = X509Svid
-exports.JwtSvid = JwtSvid
-exports.X509Bundle = X509Bundle
-exports.JwtBundle = JwtBundle
-exports.SpiffeBundle = SpiffeBundle
-exports.BundleSet = BundleSet
-exports.BundleMap = BundleMap
-exports.verifyX509Svid = verifyX509Svid
-exports.verifyJwtSvid = verifyJwtSvid
-exports.VerifiedX509Svid = VerifiedX509Svid
+/**
+ * @param {() => object} load a module with these names
+ * @param {string[]} names
+ */
+function later (load, ...names) {
+  for (const name of names) {
+    const value = () => /** @type {Record<string, unknown>} */ (load())[name]
+    // What it was first asked for, it stays: a property like the others.
+    const settle = () => Object.defineProperty(exports, name, { enumerable: true, configurable: true, writable: true, value: value() })
+    Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => { settle(); return value() } })
+  }
+}
+later(() => require('./lib/spiffe/id'), 'SpiffeId')
+later(() => require('./lib/spiffe/trust-domain'), 'TrustDomain')
+later(() => require('./lib/spiffe/authorize'), 'authorize')
+later(() => require('./lib/spiffe/x509-svid'), 'X509Svid')
+later(() => require('./lib/spiffe/jwt-svid'), 'JwtSvid')
+later(() => require('./lib/spiffe/x509-bundle'), 'X509Bundle')
+later(() => require('./lib/spiffe/jwt-bundle'), 'JwtBundle')
+later(() => require('./lib/spiffe/spiffe-bundle'), 'SpiffeBundle')
+later(() => require('./lib/spiffe/bundle-set'), 'BundleSet', 'BundleMap')
+later(() => require('./lib/spiffe/verify'), 'verifyX509Svid', 'verifyJwtSvid', 'VerifiedX509Svid')

@@ -5,6 +5,7 @@ import { createPublicKey } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import * as face from '../index.js'
 import { authority, claims, countersign, failing, leaf, newKey, token } from './spiffe-scene.mjs'
 
@@ -172,6 +173,20 @@ test('an error points at the caller, not at us', () => {
       return true
     })
   }
+})
+
+test('it works in a worker, and a worker that is ended takes nothing with it', async () => {
+  const minted = authority('example.org')
+  const child = leaf(minted, 'spiffe://example.org/a')
+  const script = `const { verifyX509Svid, X509Bundle, X509Svid } = require(${JSON.stringify(index)}); const { parentPort, workerData: { root, pem, key } } = require('node:worker_threads')
+    X509Svid.fromPem(pem, key)
+    parentPort.postMessage(verifyX509Svid(pem, X509Bundle.fromPem('example.org', root)).spiffeId.uri); setInterval(() => {}, 1000)`
+  for (let round = 0; round < 3; round++) {
+    const worker = new Worker(script, { eval: true, workerData: { root: minted.pem, pem: child.pem, key: child.keyPem } })
+    assert.equal(await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)), 'spiffe://example.org/a')
+    await worker.terminate()
+  }
+  assert.equal(failing(() => verifyX509Svid(child.pem, X509Bundle.fromPem('example.org', minted.pem))), 'accepted')
 })
 
 test('an ES module and a CommonJS module get the same', () => {

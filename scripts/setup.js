@@ -50,7 +50,8 @@ function setUp () {
     process.stderr.write(`Node.js 20.19 or newer is needed, this is ${process.version}\n`)
     process.exit(1)
   }
-  if (!fs.existsSync(path.join(root, 'node_modules', '.package-lock.json'))) {
+  const installed = path.join(root, 'node_modules', '.package-lock.json')
+  if (!fs.existsSync(installed) || newest(path.join(root, 'package-lock.json')) > newest(installed)) {
     // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and a registry need not
     // have them all. This takes the same versions from the same lock file, and does not write to it.
     say('packages the build needs: npm install --no-save')

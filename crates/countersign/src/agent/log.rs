@@ -4,7 +4,7 @@
 
 use std::io;
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::{LevelFilter, ParseLevelFilterError};
 use tracing_subscriber::fmt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -24,19 +24,18 @@ pub enum LogFormat {
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The level or filter cannot be understood.
+    /// There is no such level.
     #[error("log level: {0}")]
-    Level(#[from] tracing_subscriber::filter::ParseError),
+    Level(#[from] ParseLevelFilterError),
     /// This process has a subscriber already.
     #[error("this process has a log already")]
     Taken(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends the log to stderr for the rest of the process. `level` is a level (`info`) or a filter
-/// (`warn,countersign::agent=debug`).
+/// Sends the log to stderr for the rest of the process, from this level on: `off`, `error`, `warn`, `info`, `debug` or
+/// `trace`.
 pub fn init(format: LogFormat, level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::builder().parse(level)?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = fmt().with_max_level(level.parse::<LevelFilter>()?).with_writer(io::stderr);
     match format {
         LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
