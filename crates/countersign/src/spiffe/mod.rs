@@ -28,6 +28,7 @@ mod pem;
 mod svid;
 mod trust_domain;
 mod verify;
+pub mod workload_api;
 
 pub use authorizer::{Authorizer, NotAuthorized};
 pub use bundle::{
