@@ -8,7 +8,7 @@ const path = require('node:path')
 const root = path.join(__dirname, '..')
 
 /** What the addon is made of. */
-const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates/countersign/Cargo.toml', 'crates/countersign/src']
+const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo/config.toml', 'src', 'crates/countersign/Cargo.toml', 'crates/countersign/src']
 
 /** @param {string} text */
 const say = (text) => process.stdout.write(`\n# ${text}\n`)

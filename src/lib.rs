@@ -1,13 +1,14 @@
 //! The addon: the border between the countersign core and Node. Nothing is decided here; one file per room of the
 //! core, and the glue to the host's event loop, the only place with `unsafe`.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod agent;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod event_loop;
+#[cfg(target_os = "linux")]
 mod peer;
 mod spiffe;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod whoami;
 
 /// The version of this addon; the JavaScript side refuses any but its own.

@@ -7,9 +7,10 @@
 //! * [`spiffe`] - SPIFFE IDs, SVIDs, bundles, and the judge of all three
 //! * [`peer`]   - who is at the other end of a local socket: credentials, process, policy; one file per OS
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub mod agent;
 pub mod peer;
+#[cfg(feature = "spiffe")]
 pub mod spiffe;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub mod whoami;

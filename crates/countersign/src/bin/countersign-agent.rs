@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 after an orderly end, 1 when it could not start, 2 when the command line cannot be understood.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
     use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod daemon {
     use std::error::Error;
     use std::io::Write;
@@ -86,7 +86,7 @@ mod daemon {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 fn main() -> std::process::ExitCode {
     eprintln!("countersign-agent: not supported on this platform");
     std::process::ExitCode::FAILURE
