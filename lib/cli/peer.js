@@ -1,9 +1,7 @@
 'use strict'
 /** `countersign peer`: who listens at a socket? */
 
-const { connect } = require('node:net')
-const { CountersignError } = require('../errors')
-const { getPeerProcess } = require('../peer')
+const { connectVerified, getPeerProcess } = require('../peer')
 const { UsageError } = require('./exit')
 const { printJson, printPairs } = require('./print')
 
@@ -20,7 +18,8 @@ const command = {
     const timeout = values.timeout ?? '5000'
     if (!/^[1-9]\d{0,8}$/.test(timeout)) throw new UsageError(`--timeout: expected milliseconds, got ${JSON.stringify(timeout)}`)
     const [path] = positionals
-    const socket = await connected(path, Number(timeout))
+    // Whoever it is: that is the question.
+    const socket = await connectVerified(path, () => true, { timeout: Number(timeout) })
     try {
       const peer = getPeerProcess(socket, { sha256: values.sha256 ?? false })
       if (json) return printJson({ path, ...peer })
@@ -34,31 +33,6 @@ const command = {
       socket.destroy()
     }
   },
-}
-
-/**
- * @param {string} path
- * @param {number} timeout
- * @returns {Promise<import('node:net').Socket>}
- */
-function connected (path, timeout) {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ path })
-    const timer = setTimeout(() => {
-      socket.destroy()
-      reject(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path }))
-    }, timeout)
-    socket.once('connect', () => {
-      clearTimeout(timer)
-      socket.on('error', () => {})
-      resolve(socket)
-    })
-    socket.once('error', (error) => {
-      clearTimeout(timer)
-      const missing = /** @type {NodeJS.ErrnoException} */ (error).code === 'ENOENT'
-      reject(new CountersignError(missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED', missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, cause: error }))
-    })
-  })
 }
 
 module.exports = command
