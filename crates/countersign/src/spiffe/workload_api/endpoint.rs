@@ -180,7 +180,10 @@ impl FromStr for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+            Endpoint::Unix(path) => {
+                let path = path.display().to_string();
+                write!(f, "unix:{}{path}", if path.starts_with("//") { "//" } else { "" })
+            }
             Endpoint::Tcp(address) => write!(f, "tcp://{address}"),
             Endpoint::Pipe(name) => write!(f, "npipe:{name}"),
         }
@@ -197,6 +200,8 @@ mod tests {
             ("unix:/run/spire/agent.sock", "unix:/run/spire/agent.sock"),
             ("unix:///run/spire/agent.sock", "unix:/run/spire/agent.sock"),
             ("unix:/a b", "unix:/a b"),
+            // Two slashes in front of a path would read as the start of a host.
+            ("unix:////run/agent.sock", "unix:////run/agent.sock"),
             ("tcp://127.0.0.1:8000", "tcp://127.0.0.1:8000"),
             ("tcp://[::1]:8000", "tcp://[::1]:8000"),
             ("npipe:spire-agent\\public\\api", "npipe:spire-agent\\public\\api"),
