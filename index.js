@@ -44,10 +44,13 @@ exports.VerifiedX509Svid = undefined
  */
 function later (load, ...names) {
   for (const name of names) {
-    const value = () => /** @type {Record<string, unknown>} */ (load())[name]
-    // What it was first asked for, it stays: a property like the others.
-    const settle = () => Object.defineProperty(exports, name, { enumerable: true, configurable: true, writable: true, value: value() })
-    Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => { settle(); return value() } })
+    const get = () => {
+      const value = /** @type {Record<string, unknown>} */ (load())[name]
+      // What it was first asked for, it stays: a property like the others.
+      Object.defineProperty(exports, name, { enumerable: true, configurable: true, writable: true, value })
+      return value
+    }
+    Object.defineProperty(exports, name, { enumerable: true, configurable: true, get })
   }
 }
 later(() => require('./lib/spiffe/id'), 'SpiffeId')

@@ -35,7 +35,14 @@ Object.defineProperty(CountersignError.prototype, 'name', { value: 'CountersignE
  * @param {string} text
  */
 function fromNative (text) {
-  const { code, message, errno, ...details } = JSON.parse(text)
+  return fromDetails(JSON.parse(text))
+}
+
+/**
+ * The same, once it is read.
+ * @param {any} error
+ */
+function fromDetails ({ code, message, errno, ...details }) {
   if (typeof errno !== 'number') return new CountersignError(code, message, details)
   const name = getSystemErrorName(-errno)
   const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
@@ -68,4 +75,4 @@ function reason (thrown) {
   return thrown instanceof Error ? thrown.message : shown(thrown)
 }
 
-module.exports = { CountersignError, fromNative, invalidArgument, reason, shown }
+module.exports = { CountersignError, fromDetails, fromNative, invalidArgument, reason, shown }

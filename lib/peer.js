@@ -1,7 +1,7 @@
 'use strict'
 /** Who is at the other end of a local socket. */
 
-const { CountersignError, fromNative, invalidArgument } = require('./errors')
+const { CountersignError, fromDetails, invalidArgument } = require('./errors')
 const { descriptorOf } = require('./descriptor')
 const { native } = require('./load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
@@ -64,16 +64,11 @@ function peerProcess (fd, sha256 = false) {
 /** @param {string} text */
 function unwrap (text) {
   const { ok, err } = JSON.parse(text)
-  if (err) throw peerError(JSON.stringify(err))
-  return ok
-}
-
-/** @param {string} text */
-function peerError (text) {
-  const error = fromNative(text)
+  if (!err) return ok
+  const error = fromDetails(err)
   // The frames of this file say nothing to the caller.
-  Error.captureStackTrace?.(error, peerError)
-  return error
+  Error.captureStackTrace?.(error, unwrap)
+  throw error
 }
 
 /** @param {any} value */

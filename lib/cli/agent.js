@@ -1,7 +1,7 @@
 'use strict'
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError, fromDetails } = require('../errors')
 const { native } = require('../load')
 const { UsageError } = require('./exit')
 const { printJson } = require('./print')
@@ -44,10 +44,7 @@ const command = {
 function leave (answer) {
   if (answer.version) process.stdout.write(`${require('../../package.json').version}\n`)
   else if (answer.usage) throw new UsageError(answer.usage)
-  else if (answer.err) {
-    const { code, message, ...details } = answer.err
-    throw new CountersignError(code, message, details)
-  }
+  else if (answer.err) throw fromDetails(answer.err)
 }
 
 module.exports = command

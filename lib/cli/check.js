@@ -1,8 +1,8 @@
 'use strict'
 /** `countersign check`: is this rules file right, and which rule would a process get? */
 
-const { CountersignError } = require('../errors')
 const { native } = require('../load')
+const { unwrap } = require('../peer')
 const { EXIT, UsageError } = require('./exit')
 const { printJson, printable } = require('./print')
 
@@ -29,14 +29,6 @@ const command = {
     else printExplanation(pid, explained)
     return explained.winner === null ? EXIT.DENIED : EXIT.OK
   },
-}
-
-/** @param {string} text */
-function unwrap (text) {
-  const { ok, err } = JSON.parse(text)
-  if (!err) return ok
-  const { code, message, ...details } = err
-  throw new CountersignError(code, message, details)
 }
 
 /**
