@@ -232,9 +232,6 @@ export declare function explainRules(file: string, pid: number): string
 /** Take a call back. False when it is over already. */
 export declare function identityCancel(key: number): boolean
 
-/** How many calls are in flight in this environment. */
-export declare function identityInFlight(): number
-
 /**
  * Start a call. A number is its key; a string is the error (JSON) it ended with at once; anything else is what the
  * guard refused with.
@@ -264,9 +261,6 @@ export declare function peerProcess(socket: number, sha256: boolean): string
 
 /** The memory `peerCredentials` writes to. */
 export declare function peerScratch(): ArrayBuffer | null
-
-/** A running process by its pid, as JSON text. */
-export declare function processByPid(pid: number, sha256: boolean): string
 
 /** The canonical form of a SPIFFE ID. */
 export declare function spiffeId(text: string): string

@@ -62,12 +62,6 @@ pub fn peer_process(socket: i32, sha256: bool) -> String {
     envelope(Peer::of_raw(socket as RawSocket).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
 }
 
-/// A running process by its pid, as JSON text.
-#[napi]
-pub fn process_by_pid(pid: u32, sha256: bool) -> String {
-    envelope(Peer::of_pid(pid).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
-}
-
 /// Policies, checked once and kept.
 #[napi]
 pub struct PolicySet {

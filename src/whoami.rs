@@ -49,12 +49,6 @@ pub fn identity_cancel(env: &Env, key: f64) -> bool {
     event_loop::of(env.raw()).is_some_and(|it| it.cancel(key as u64))
 }
 
-/// How many calls are in flight in this environment.
-#[napi]
-pub fn identity_in_flight(env: &Env) -> u32 {
-    event_loop::of(env.raw()).map_or(0, |it| it.in_flight() as u32)
-}
-
 /// The same call, blocking. `build(...thirteen values)` makes the identity; a string is the error (JSON); anything
 /// else is what the guard refused with.
 #[napi(ts_return_type = "unknown")]

@@ -219,11 +219,6 @@ impl EventLoop {
         ended
     }
 
-    /// How many calls are in flight.
-    pub fn in_flight(&self) -> usize {
-        self.state.borrow().calls.in_flight()
-    }
-
     /// # Safety
     /// Inside a handle scope of the environment's thread.
     unsafe fn connect(
@@ -393,7 +388,7 @@ impl EventLoop {
 
     /// A call in flight keeps the process alive; an idle addon does not.
     fn hold_process(&self) {
-        let hold = self.in_flight() > 0;
+        let hold = self.state.borrow().calls.in_flight() > 0;
         if self.holding.replace(hold) == hold {
             return;
         }
