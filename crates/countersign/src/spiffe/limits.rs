@@ -30,5 +30,13 @@ pub const X509_BUNDLE_CERTIFICATES: usize = 1024;
 pub const BUNDLE_MAP_BYTES: usize = 64 * 1024 * 1024;
 /// Chains a verifier remembers as verified.
 pub const VERIFIED_CHAINS: usize = 512;
+/// Tokens a verifier remembers as verified.
+pub const VERIFIED_TOKENS: usize = 1024;
+/// Bytes of one message of the Workload API: a thousand SVIDs with their bundles fit.
+pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// SVIDs in one message of the Workload API.
+pub const SVIDS: usize = 4096;
+/// Bytes of a hint (Workload API 5.2.1).
+pub const HINT_BYTES: usize = 1024;
 /// Bits of an RSA modulus that is accepted as an authority for tokens. RFC 7518 3.3 sets the lower bound.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;

@@ -1,5 +1,32 @@
-//! The Workload API: where it is found.
+//! The Workload API: where it is found, what is said there, and the client (SPIFFE Workload Endpoint, Workload API).
+//!
+//! * [`Endpoint`] - where it is served
+//! * [`WorkloadApiClient`] - every method of `SpiffeWorkloadAPI`, over a [`Channel`] that connects by itself
+//! * [`X509Context`], [`JwtSvids`], [`Validated`], [`WitSvids`] - what it answers, read and judged
+//! * [`WorkloadApiError`], [`Ignored`] - what went wrong with all of it, or with a part
+//! * [`proto`], [`framing`], [`Status`] - the wire, for both sides
 
+mod call;
+mod channel;
+mod client;
 mod endpoint;
+mod error;
+pub mod framing;
+mod jwt_svids;
+pub mod proto;
+mod status;
+mod subject;
+mod trust_bundles;
+mod wit_svids;
+mod x509_context;
 
+pub use channel::{Channel, WeakChannel};
+pub use client::{Responses, WorkloadApiClient};
 pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Ignored, IgnoredReason, WorkloadApiError};
+pub use jwt_svids::{JwtSvids, Validated};
+pub use status::{Code, Status};
+pub use subject::Subject;
+pub use trust_bundles::{JwtBundles, X509Bundles};
+pub use wit_svids::{WitBundles, WitSvid, WitSvids};
+pub use x509_context::X509Context;

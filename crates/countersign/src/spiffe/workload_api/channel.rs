@@ -1,0 +1,188 @@
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use h2::client::SendRequest;
+use prost::bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Mutex;
+
+use super::endpoint::Endpoint;
+use super::error::WorkloadApiError;
+
+/// How long an unused connection is kept.
+const IDLE: Duration = Duration::from_secs(60);
+/// A bundle of a thousand trust domains should not have to wait for window updates.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Who says nothing this long after the connection was made does not speak HTTP/2.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A connection to one endpoint, made when first needed, and made anew when it broke. Cheap to clone: clones share it.
+///
+/// The path is looked up each time a connection is made: an agent that was restarted has another socket there.
+#[derive(Clone)]
+pub struct Channel(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    /// Held while connecting, so that whoever comes meanwhile waits for that connection and makes none of their own.
+    connected: Mutex<Option<Connected>>,
+}
+
+struct Connected {
+    sender: SendRequest<Bytes>,
+    /// One more owner for each open stream.
+    uses: Arc<()>,
+    last_used: Instant,
+}
+
+/// The right to open one stream.
+pub(super) struct Lease {
+    pub(super) sender: SendRequest<Bytes>,
+    /// The connection was there already. Such a one may turn out to be dead, and then another attempt is worth it.
+    pub(super) used_before: bool,
+    /// To be kept as long as the stream.
+    pub(super) holding: Arc<()>,
+}
+
+/// A channel that does not count: when nobody else has it any more, it is gone.
+pub struct WeakChannel(Weak<Inner>);
+
+impl WeakChannel {
+    /// The channel, while somebody has it.
+    pub fn upgrade(&self) -> Option<Channel> {
+        self.0.upgrade().map(Channel)
+    }
+}
+
+impl Channel {
+    /// Nothing is connected yet.
+    pub fn new(endpoint: Endpoint) -> Channel {
+        Channel(Arc::new(Inner { endpoint, connected: Mutex::new(None) }))
+    }
+
+    /// Where it leads.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The same channel, without counting.
+    pub fn downgrade(&self) -> WeakChannel {
+        WeakChannel(Arc::downgrade(&self.0))
+    }
+
+    /// A handle to open a stream with, on the connection that is there or on a new one.
+    pub(super) async fn lease(&self) -> Result<Lease, WorkloadApiError> {
+        let mut connected = self.0.connected.lock().await;
+        if let Some(Connected { sender, uses, .. }) = connected.take()
+            && let Ok(sender) = sender.ready().await
+        {
+            let lease = Lease { sender: sender.clone(), used_before: true, holding: Arc::clone(&uses) };
+            *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+            return Ok(lease);
+        }
+        let sender = self.connect().await?.ready().await?;
+        let uses = Arc::new(());
+        let lease = Lease { sender: sender.clone(), used_before: false, holding: Arc::clone(&uses) };
+        *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+        tokio::spawn(end_when_idle(Arc::downgrade(&self.0)));
+        Ok(lease)
+    }
+
+    /// Opens nothing more on the connection a lease came from.
+    pub(super) async fn forget(&self, lease: &Arc<()>) {
+        let mut connected = self.0.connected.lock().await;
+        if connected.as_ref().is_some_and(|connected| Arc::ptr_eq(&connected.uses, lease)) {
+            *connected = None;
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
+        let failed =
+            |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
+        match &self.0.endpoint {
+            #[cfg(unix)]
+            Endpoint::Unix(path) => {
+                let socket = unix_stream(path).await.map_err(failed)?;
+                self.shake_hands(socket).await
+            }
+            Endpoint::Tcp(address) => {
+                let socket = tokio::net::TcpStream::connect(address).await.map_err(failed)?;
+                socket.set_nodelay(true).map_err(failed)?;
+                self.shake_hands(socket).await
+            }
+            #[cfg(windows)]
+            Endpoint::Pipe(name) => {
+                let pipe = tokio::net::windows::named_pipe::ClientOptions::new().open(format!(r"\\.\pipe\{name}"));
+                self.shake_hands(pipe.map_err(failed)?).await
+            }
+            #[cfg(not(unix))]
+            Endpoint::Unix(_) => {
+                Err(failed(io::Error::new(io::ErrorKind::Unsupported, "Unix sockets are not supported here")))
+            }
+            #[cfg(not(windows))]
+            Endpoint::Pipe(_) => {
+                Err(failed(io::Error::new(io::ErrorKind::Unsupported, "named pipes exist on Windows only")))
+            }
+        }
+    }
+
+    async fn shake_hands<S>(&self, socket: S) -> Result<SendRequest<Bytes>, WorkloadApiError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shaking = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(1 << 18)
+            .enable_push(false)
+            .handshake(socket);
+        let stage = "making the connection";
+        let (sender, connection) = tokio::time::timeout(HANDSHAKE, shaking)
+            .await
+            .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
+        tokio::spawn(async move {
+            // It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn
+            // of an error from their streams.
+            let _ = connection.await;
+        });
+        Ok(sender)
+    }
+}
+
+/// Lets go of a connection without streams that nobody has used for a while.
+async fn end_when_idle(channel: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(IDLE / 2).await;
+        let Some(channel) = channel.upgrade() else { return };
+        let mut connected = channel.connected.lock().await;
+        let Some(Connected { uses, last_used, .. }) = &*connected else { return };
+        if Arc::strong_count(uses) == 1 && last_used.elapsed() >= IDLE {
+            *connected = None;
+            return;
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn unix_stream(path: &std::path::Path) -> io::Result<tokio::net::UnixStream> {
+    // A backlog that is full is answered with EAGAIN, and has no event for room in it.
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match tokio::net::UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && pause < Duration::from_secs(2) => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Channel({})", self.0.endpoint)
+    }
+}

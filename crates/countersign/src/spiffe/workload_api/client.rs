@@ -1,0 +1,162 @@
+use std::future::Future;
+use std::time::Duration;
+
+use super::call::Call;
+use super::channel::Channel;
+use super::endpoint::Endpoint;
+use super::error::WorkloadApiError;
+use super::jwt_svids::{JwtSvids, Validated};
+use super::proto::{
+    Empty, JwtSvidRequest, JwtSvidResponse, ValidateJwtSvidRequest, ValidateJwtSvidResponse, WitSvidRequest, method,
+};
+use super::subject::Subject;
+use super::trust_bundles::{JwtBundles, X509Bundles};
+use super::wit_svids::{WitBundles, WitSvids};
+use super::x509_context::X509Context;
+use crate::spiffe::SpiffeId;
+use crate::spiffe::limits::AUDIENCES;
+
+/// Asks a Workload API. Cheap to clone: clones share the connection. It has to be used inside of a tokio runtime.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use countersign::spiffe::workload_api::{Endpoint, WorkloadApiClient};
+///
+/// let client = WorkloadApiClient::new(Endpoint::parse("unix:/run/spire/agent.sock")?);
+/// let context = client.fetch_x509_context().await?;
+/// println!("I am {}", context.svids[0].spiffe_id());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct WorkloadApiClient {
+    channel: Channel,
+    timeout: Option<Duration>,
+}
+
+impl WorkloadApiClient {
+    /// A client of this endpoint. Nothing is connected yet, and nothing need be there.
+    pub fn new(endpoint: Endpoint) -> WorkloadApiClient {
+        WorkloadApiClient::over(Channel::new(endpoint))
+    }
+
+    /// A client that shares a connection with others.
+    pub fn over(channel: Channel) -> WorkloadApiClient {
+        WorkloadApiClient { channel, timeout: None }
+    }
+
+    /// The same client with a limit on how long each of its fetches may take. Watches have none.
+    pub fn with_timeout(mut self, timeout: Option<Duration>) -> WorkloadApiClient {
+        self.timeout = timeout;
+        self
+    }
+
+    /// What it asks over.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The SVIDs and bundles of now.
+    pub async fn fetch_x509_context(&self) -> Result<X509Context, WorkloadApiError> {
+        self.first(&Empty {}).await
+    }
+
+    /// The X.509 bundles of now.
+    pub async fn fetch_x509_bundles(&self) -> Result<X509Bundles, WorkloadApiError> {
+        self.first(&Empty {}).await
+    }
+
+    /// The JWT bundles of now.
+    pub async fn fetch_jwt_bundles(&self) -> Result<JwtBundles, WorkloadApiError> {
+        self.first(&Empty {}).await
+    }
+
+    /// The WIT-SVIDs of now (incubating), of one identity or of all.
+    pub async fn fetch_wit_svids(&self, spiffe_id: Option<&SpiffeId>) -> Result<WitSvids, WorkloadApiError> {
+        self.first(&WitSvidRequest { spiffe_id: written(spiffe_id) }).await
+    }
+
+    /// The WIT bundles of now (incubating).
+    pub async fn fetch_wit_bundles(&self) -> Result<WitBundles, WorkloadApiError> {
+        self.first(&Empty {}).await
+    }
+
+    /// Tokens for an audience, of one identity or of all.
+    pub async fn fetch_jwt_svids(
+        &self,
+        audience: &[String],
+        spiffe_id: Option<&SpiffeId>,
+    ) -> Result<JwtSvids, WorkloadApiError> {
+        if audience.is_empty() || audience.iter().any(String::is_empty) {
+            return Err(WorkloadApiError::Argument(
+                "a token is asked for with at least one audience, none empty".into(),
+            ));
+        }
+        if audience.len() > AUDIENCES {
+            return Err(WorkloadApiError::Argument(format!("at most {AUDIENCES} audiences can be asked for")));
+        }
+        let request = JwtSvidRequest { audience: audience.to_vec(), spiffe_id: written(spiffe_id) };
+        self.in_time(async {
+            let call: Call<JwtSvidResponse> =
+                Call::open(&self.channel, method::FETCH_JWT_SVID, &request, self.timeout).await?;
+            JwtSvids::read(&call.only().await?, audience)
+        })
+        .await
+    }
+
+    /// Has the Workload API judge a token. A bad token is answered with a status, commonly `InvalidArgument`.
+    pub async fn validate_jwt_svid(&self, audience: &str, token: &str) -> Result<Validated, WorkloadApiError> {
+        let request = ValidateJwtSvidRequest { audience: audience.to_owned(), svid: token.to_owned() };
+        self.in_time(async {
+            let call: Call<ValidateJwtSvidResponse> =
+                Call::open(&self.channel, method::VALIDATE_JWT_SVID, &request, self.timeout).await?;
+            Validated::read(&call.only().await?)
+        })
+        .await
+    }
+
+    /// Whatever it tells, from now on.
+    pub async fn watch<S: Subject>(&self) -> Result<Responses<S>, WorkloadApiError> {
+        Ok(Responses { call: Call::open(&self.channel, S::METHOD, &Empty {}, None).await? })
+    }
+
+    async fn first<S: Subject>(&self, request: &impl prost::Message) -> Result<S, WorkloadApiError> {
+        self.in_time(async {
+            let mut call: Call<S::Response> = Call::open(&self.channel, S::METHOD, request, self.timeout).await?;
+            let response = call.next().await?.ok_or(WorkloadApiError::Ended)?;
+            S::read(response, None)
+        })
+        .await
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, WorkloadApiError>>) -> Result<T, WorkloadApiError> {
+        match self.timeout {
+            None => call.await,
+            Some(after) => match tokio::time::timeout(after, call).await {
+                Ok(answered) => answered,
+                Err(_) => Err(WorkloadApiError::Timeout { after, stage: "waiting for the response" }),
+            },
+        }
+    }
+}
+
+fn written(spiffe_id: Option<&SpiffeId>) -> String {
+    spiffe_id.map(|id| id.as_str().to_owned()).unwrap_or_default()
+}
+
+/// A stream of the Workload API. It ends with its connection; a live source opens it anew.
+pub struct Responses<S: Subject> {
+    call: Call<S::Response>,
+}
+
+impl<S: Subject> Responses<S> {
+    /// The next message, read in the light of the one before.
+    pub async fn next(&mut self, previous: Option<&S>) -> Result<S, WorkloadApiError> {
+        S::read(self.call.next().await?.ok_or(WorkloadApiError::Ended)?, previous)
+    }
+
+    /// Whether nothing more can come after an error: else that was about one message only.
+    pub fn is_over(&self) -> bool {
+        self.call.is_over()
+    }
+}

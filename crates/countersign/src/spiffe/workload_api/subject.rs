@@ -1,0 +1,29 @@
+use prost::Message;
+
+use super::error::{Ignored, WorkloadApiError};
+
+/// What a stream of the Workload API tells, message by message. Each message is the whole truth: it replaces the one
+/// before (Workload API 4.1).
+pub trait Subject: Sized + Send + Sync + 'static {
+    /// The message it is read from.
+    type Response: Message + Default + Send;
+    /// The method that streams it.
+    const METHOD: &'static str;
+    /// What it is called in messages.
+    const NAME: &'static str;
+
+    /// Reads a message. What has not changed since the previous one is taken over from it, with all that is remembered
+    /// about it.
+    fn read(response: Self::Response, previous: Option<&Self>) -> Result<Self, WorkloadApiError>;
+
+    /// Whether it says the same as another one.
+    fn says_the_same(&self, other: &Self) -> bool;
+
+    /// What had to be ignored in the message.
+    fn ignored(&self) -> &[Ignored];
+
+    /// From when to when it is valid, in seconds since 1970, for what has a lifetime: that of whatever ends first.
+    fn lifetime(&self) -> Option<(i64, i64)> {
+        None
+    }
+}
