@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"slices"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
@@ -80,7 +79,7 @@ func newX509Update(from *workloadapi.X509Context) x509Update {
 			Hint:     svid.Hint,
 			Serial:   leaf.SerialNumber.Text(16),
 			NotAfter: stamp(leaf.NotAfter),
-			DNSNames: slices.Concat([]string{}, leaf.DNSNames),
+			DNSNames: append([]string{}, leaf.DNSNames...),
 			Chain:    len(svid.Certificates),
 		})
 	}
