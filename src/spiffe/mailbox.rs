@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -15,6 +17,8 @@ use super::x509_context::X509Context;
 
 /// What `deliver` is called with: the key of a call or of a feed, a text, and what the text cannot say.
 type Letter = FnArgs<(f64, String, Option<X509Context>)>;
+/// What a call comes to.
+pub type Outcome = (String, Option<X509Context>);
 /// Weak: it keeps no process alive. JavaScript does that for the calls that are awaited.
 type Deliver = ThreadsafeFunction<Letter, (), Letter, Status, false, true>;
 
@@ -67,16 +71,29 @@ impl Post {
         self.deliver.call((key, text, context).into(), ThreadsafeFunctionCallMode::NonBlocking);
     }
 
-    /// Run a call, and deliver what it comes to under its key.
+    /// Run a call, and deliver what it comes to under its key. It begins here and now, and what it has to say is on its
+    /// way when this returns (`flush`): the other thread only has to wait for the answer.
     pub fn call(
         self: &Arc<Post>,
         key: f64,
-        call: impl Future<Output = (String, Option<X509Context>)> + Send + 'static,
+        call: impl Future<Output = Outcome> + Send + 'static,
+        flush: impl FnOnce(),
     ) -> Result<()> {
+        let handle = runtime::handle()?;
+        let mut call: Pin<Box<dyn Future<Output = Outcome> + Send>> = Box::pin(call);
+        {
+            let _inside = handle.enter();
+            // Whatever it waits for is asked for again when the other thread takes over, with a waker that wakes.
+            if let Poll::Ready((text, context)) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                self.send(key, text, context);
+                return Ok(());
+            }
+        }
+        flush();
         let post = Arc::clone(self);
         // Held until the call is entered, so that it cannot be over before.
         let mut calls = self.calls();
-        let task = runtime::handle()?.spawn(async move {
+        let task = handle.spawn(async move {
             let (text, context) = call.await;
             if post.calls().remove(&(key as u64)).is_some() {
                 post.send(key, text, context);
