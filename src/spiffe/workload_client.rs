@@ -63,7 +63,7 @@ impl WorkloadClient {
                 Err(error) => (failure::workload_api(&error), None),
             }
         };
-        self.post.call(key, call, || self.client.channel().flush())
+        self.post.call(key, self.client.channel(), call)
     }
 
     /// The SVIDs and bundles of now.

@@ -1,9 +1,10 @@
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use h2::client::SendRequest;
@@ -115,14 +116,18 @@ impl Channel {
         }
     }
 
-    /// Writes what calls have left to be written, on the thread of the caller: the one that drives the connection need
-    /// not wake up first.
-    pub fn flush(&self) {
+    /// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and
+    /// whoever drives the connection need not wake up for it.
+    pub fn hurry<T>(&self, begin: impl FnOnce() -> T) -> T {
+        QUIET.set(true);
+        let begun = begin();
+        QUIET.set(false);
         if let Ok(connected) = self.0.connected.try_lock()
             && let Some(connected) = &*connected
         {
             connected.driver.drive_now();
         }
+        begun
     }
 
     async fn connect(&self) -> Result<(SendRequest<Bytes>, Arc<Driver>), WorkloadApiError> {
@@ -146,26 +151,59 @@ impl Channel {
     }
 }
 
+thread_local! {
+    /// This thread is about to drive the connection itself: nobody need be woken for that.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
 /// What moves the frames of a connection: a task, and now and then somebody who is in a hurry.
 struct Driver {
     /// `None`: it is over.
     connection: StdMutex<Option<h2::client::Connection<Box<dyn Stream>>>>,
     /// The task's. Whoever drives in its place has it woken by what comes later.
-    waker: StdMutex<Option<Waker>>,
+    waker: StdMutex<Option<Arc<TaskWaker>>>,
+}
+
+struct TaskWaker(Waker);
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !QUIET.get() {
+            self.0.wake_by_ref();
+        }
+    }
 }
 
 impl Driver {
     fn drive(&self, context: &mut Context<'_>) -> Poll<()> {
-        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-        self.advance(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner), context)
+        let waker = {
+            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*waker {
+                Some(known) if known.0.will_wake(context.waker()) => Arc::clone(known),
+                _ => Arc::clone(waker.insert(Arc::new(TaskWaker(context.waker().clone())))),
+            }
+        };
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        self.advance(&mut connection, &mut Context::from_waker(&waker.into()))
     }
 
     fn drive_now(&self) {
-        // Who holds the lock is driving already.
-        let Ok(mut connection) = self.connection.try_lock() else { return };
-        let Some(waker) = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return };
-        if self.advance(&mut connection, &mut Context::from_waker(&waker)).is_ready() {
-            waker.wake();
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A task that has not begun yet will find everything.
+        let Some(waker) = waker else { return };
+        match self.connection.try_lock() {
+            Ok(mut connection) => {
+                let context = Waker::from(Arc::clone(&waker));
+                if self.advance(&mut connection, &mut Context::from_waker(&context)).is_ready() {
+                    waker.wake();
+                }
+            }
+            // The task is at it, and may have looked already at what was left for it just now.
+            Err(_) => waker.wake(),
         }
     }
 
