@@ -119,7 +119,7 @@ export declare class Mailbox {
   cancel(key: number): boolean
 }
 
-/** A running agent. It lives on a thread of its own and is closed with the object. */
+/** A running agent. It lives on threads of its own and is closed with the object. */
 export declare class NativeAgent {
   /**
    * Start an agent as a command line asks for. A string is JSON: `{help}`, `{version}`, `{usage: message}` or
@@ -310,20 +310,17 @@ export declare function identitySync(path: string, request: string, timeout: num
 /** Read a token without looking at its signature or at the clock. `fromWorkloadApi` bears further headers. */
 export declare function jwtSvidParse(token: string, fromWorkloadApi: boolean): string
 
-/**
- * Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
- * error, or what does not fit (many groups, a security label).
- */
-export declare function peerCredentials(socket: number): boolean
-
 /** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
 export declare function peerCredentialsFull(socket: number): string
 
 /** The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too. */
 export declare function peerProcess(socket: number, sha256: boolean): string
 
-/** The memory `peerCredentials` writes to. */
-export declare function peerScratch(): ArrayBuffer | null
+/**
+ * Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
+ * `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+ */
+export declare function peerScratch(): [ArrayBuffer, (socket: number) => boolean] | null
 
 /** The canonical form of a SPIFFE ID. */
 export declare function spiffeId(text: string): string
