@@ -7,6 +7,7 @@
 //! * [`AgentOptions`], [`ParsedArgs`] - how it is to run: one definition for the library and every command line
 //! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
 //! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
+//! * [`Authority`] - the keys of this machine's trust domain, prepared, active and old, on disk or in memory
 //! * [`Listener`] - the socket: never over somebody else's, never more open than asked for
 //! * [`log`] - the log of a process that is an agent and nothing else
 //!
@@ -26,6 +27,7 @@
 
 mod arguments;
 mod attestation;
+mod authority;
 mod code;
 mod complaint;
 mod connection;
@@ -50,6 +52,7 @@ mod stats;
 mod token;
 
 pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
 pub use code::Code;
 pub use daemon::{Agent, AgentError};
 pub use dev::DEV_IDENTITY;

@@ -5,6 +5,7 @@
 //! * [`X509Svid`], [`JwtSvid`] - the two documents a workload proves its name with
 //! * [`X509Bundle`], [`JwtBundle`], [`SpiffeBundle`], [`BundleSet`], [`BundleMap`] - the authorities of trust domains
 //! * [`verify_x509_svid`], [`verify_jwt_svid`] - the judges
+//! * [`issue`] - for an authority: the keys, and the documents they sign
 //!
 //! A judge reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
 //! are never pooled: an authority of one trust domain can never vouch for a name in another.
@@ -15,10 +16,11 @@
 mod authorizer;
 mod bundle;
 mod chain;
-mod clock;
+pub(crate) mod clock;
 mod der;
 mod id;
 mod id_error;
+pub mod issue;
 mod json;
 mod jwk;
 mod jws;
