@@ -50,7 +50,7 @@ pub struct Agent {
 impl Agent {
     /// Starts an agent; once this returns, clients are answered.
     pub fn start(options: AgentOptions) -> Result<Agent, AgentError> {
-        let rules = RulesInForce::open(options.rules.clone())?;
+        let rules = RulesInForce::open(options.clone())?;
         let (listener, socket, temporary) = open_socket(&options)?;
         let service = Arc::new(Service {
             rules,

@@ -49,7 +49,9 @@ mod rules_error;
 mod server;
 mod service;
 mod stats;
+mod svid_rule;
 mod token;
+mod workload_settings;
 
 pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
 pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
@@ -65,4 +67,8 @@ pub use rule::Rule;
 pub use rules::{FileState, RuleSet};
 pub use rules_error::{Position, RulesError};
 pub use stats::AgentStats;
+pub use svid_rule::SvidRule;
 pub use token::{TokenError, TokenSource};
+pub use workload_settings::{
+    BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, DEV_TRUST_DOMAIN, Federation, WorkloadSettings,
+};
