@@ -25,8 +25,8 @@ pub(super) struct Call<R> {
     messages: Messages,
     /// What came behind the last message.
     rest: Bytes,
-    /// The server has said how it ended, and that is told once.
-    ended: bool,
+    /// Nothing more comes: the server has said how it ended, or what came made no sense.
+    over: bool,
     _holding: Arc<()>,
     response: PhantomData<fn() -> R>,
 }
@@ -71,38 +71,54 @@ impl<R: Message + Default> Call<R> {
             body,
             messages: Messages::default(),
             rest: Bytes::new(),
-            ended: false,
+            over: false,
             _holding: holding,
             response: PhantomData,
         };
         match refusal(&response) {
             None => Ok(call),
             Some(Ok(())) => {
-                call.ended = true;
+                call.over = true;
                 Ok(call)
             }
             Some(Err(status)) => Err(WorkloadApiError::Status(status)),
         }
     }
 
-    /// The next response; `None` when the server ended the stream in good order.
+    /// The next response; `None` when the server ended the stream in good order. After an error, [`Call::is_over`] says
+    /// whether more can come.
     pub async fn next(&mut self) -> Result<Option<R>, WorkloadApiError> {
-        loop {
-            if let Some(message) = self.messages.take(&mut self.rest)? {
-                return Ok(Some(R::decode(message)?));
-            }
-            if self.ended {
-                return Ok(None);
+        while !self.over {
+            match self.messages.take(&mut self.rest) {
+                Ok(Some(message)) => return Ok(Some(R::decode(message)?)),
+                Ok(None) => {}
+                Err(fault) => {
+                    self.over = true;
+                    return Err(fault.into());
+                }
             }
             match self.body.data().await {
-                Some(piece) => {
-                    self.rest = piece?;
+                Some(Ok(piece)) => {
+                    self.rest = piece;
                     // What was taken over may be sent again.
                     let _ = self.body.flow_control().release_capacity(self.rest.len());
                 }
-                None => self.end().await?,
+                Some(Err(error)) => {
+                    self.over = true;
+                    return Err(error.into());
+                }
+                None => {
+                    self.over = true;
+                    self.end().await?;
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// Whether nothing more can come.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The only response of a call that has one.
@@ -115,7 +131,6 @@ impl<R: Message + Default> Call<R> {
     }
 
     async fn end(&mut self) -> Result<(), WorkloadApiError> {
-        self.ended = true;
         let trailers = self.body.trailers().await?;
         match trailers.as_ref().and_then(Status::from_headers) {
             Some(Status { code: Code::Ok, .. }) if self.messages.is_amidst() => {

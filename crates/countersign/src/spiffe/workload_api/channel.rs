@@ -47,6 +47,16 @@ pub(super) struct Lease {
     pub(super) holding: Arc<()>,
 }
 
+/// A channel that does not count: when nobody else has it any more, it is gone.
+pub struct WeakChannel(Weak<Inner>);
+
+impl WeakChannel {
+    /// The channel, while somebody has it.
+    pub fn upgrade(&self) -> Option<Channel> {
+        self.0.upgrade().map(Channel)
+    }
+}
+
 impl Channel {
     /// Nothing is connected yet.
     pub fn new(endpoint: Endpoint) -> Channel {
@@ -56,6 +66,11 @@ impl Channel {
     /// Where it leads.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
+    }
+
+    /// The same channel, without counting.
+    pub fn downgrade(&self) -> WeakChannel {
+        WeakChannel(Arc::downgrade(&self.0))
     }
 
     /// A handle to open a stream with, on the connection that is there or on a new one.

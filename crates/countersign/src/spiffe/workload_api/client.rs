@@ -152,7 +152,11 @@ pub struct Responses<S: Subject> {
 impl<S: Subject> Responses<S> {
     /// The next message, read in the light of the one before.
     pub async fn next(&mut self, previous: Option<&S>) -> Result<S, WorkloadApiError> {
-        let response = self.call.next().await?.ok_or(WorkloadApiError::Ended)?;
-        S::read(response, previous)
+        S::read(self.call.next().await?.ok_or(WorkloadApiError::Ended)?, previous)
+    }
+
+    /// Whether nothing more can come after an error: else that was about one message only.
+    pub fn is_over(&self) -> bool {
+        self.call.is_over()
     }
 }
