@@ -53,10 +53,22 @@ impl NativeAgent {
         self.agent.socket_path().to_string_lossy().into_owned()
     }
 
-    /// The shell line that points a client at it.
+    /// The shell lines that point clients at it.
     #[napi(getter)]
-    pub fn export_line(&self) -> String {
-        self.agent.export_line()
+    pub fn export_lines(&self) -> String {
+        self.agent.export_lines()
+    }
+
+    /// Where the Workload API is served, as `unix:` and a path; undefined when it is not.
+    #[napi(getter)]
+    pub fn endpoint(&self) -> Option<String> {
+        self.agent.endpoint()
+    }
+
+    /// The trust domain this machine is the authority of; undefined when it is of none.
+    #[napi(getter)]
+    pub fn trust_domain(&self) -> Option<String> {
+        self.agent.authority().map(|authority| authority.trust_domain().name().to_owned())
     }
 
     /// Read the rules again: `{ok: {rules, warnings}}` or `{err: {...}}`; broken rules change nothing.
@@ -103,12 +115,18 @@ pub fn explain_rules(file: String, pid: u32) -> String {
                     let denied = verdict.denied.as_ref().map(
                         |denied| json!({ "field": denied.field, "expected": denied.expected, "actual": denied.actual }),
                     );
-                    let (number, identity) = (verdict.rule + 1, &verdict.identity);
-                    json!({ "rule": number, "identity": identity, "line": verdict.line, "denied": denied })
+                    json!({
+                        "rule": verdict.rule + 1,
+                        "identity": verdict.identity,
+                        "spiffeId": verdict.spiffe_id,
+                        "line": verdict.line,
+                        "denied": denied,
+                    })
                 })
                 .collect();
             let winner = explanation.winner().map(|verdict| verdict.rule + 1);
-            json!({ "ok": { "verdicts": verdicts, "winner": winner } })
+            let svids: Vec<usize> = explanation.svids().map(|verdict| verdict.rule + 1).collect();
+            json!({ "ok": { "verdicts": verdicts, "winner": winner, "svids": svids } })
         }
         Err(error) => json!({ "err": peer_error_value(&error) }),
     }
@@ -125,12 +143,15 @@ fn rules_value(rules: &RuleSet) -> Value {
                 "rule": number + 1,
                 "line": rule.position.map(|position| position.line),
                 "identity": rule.identity,
+                "spiffeId": rule.svid.as_ref().map(|svid| &svid.spiffe_id),
+                "hint": rule.svid.as_ref().map(|svid| &svid.hint).filter(|hint| !hint.is_empty()),
                 "match": rule.policy.to_string(),
             })
         })
         .collect();
     let findings: Vec<String> = rules.lint().iter().map(ToString::to_string).collect();
-    json!({ "rules": all, "warnings": rules.warnings(), "findings": findings })
+    let trust_domain = rules.workload_api().and_then(|settings| settings.trust_domain.as_ref());
+    json!({ "rules": all, "warnings": rules.warnings(), "findings": findings, "trustDomain": trust_domain })
 }
 
 fn rules_error_value(error: &RulesError) -> Value {

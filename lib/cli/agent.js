@@ -8,8 +8,8 @@ const { printJson } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Answer processes that ask who they are',
-  usage: '--rules FILE [--socket PATH] | --dev',
+  summary: 'Answer processes that ask who they are, and give them SVIDs',
+  usage: '--rules FILE [--socket PATH] [--workload-socket PATH] | --dev',
   options: {},
   raw: true,
   details: () => `Options:\n${native.agentHelp()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
@@ -26,11 +26,16 @@ const command = {
     if (typeof agent === 'string') return leave(JSON.parse(agent))
     process.on('SIGHUP', () => agent.reload())
     const dev = args.includes('--dev')
-    if (json) printJson({ ready: true, socketPath: agent.socketPath, pid: process.pid })
+    const { endpoint, trustDomain } = agent
+    if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, pid: process.pid })
     else if (dev) {
       process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
-      process.stdout.write(`${agent.exportLine}\n`)
-    } else process.stderr.write(`listening on ${agent.socketPath}\n`)
+      process.stderr.write(`# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`)
+      process.stdout.write(`${agent.exportLines}\n`)
+    } else {
+      process.stderr.write(`listening on ${agent.socketPath}\n`)
+      if (endpoint) process.stderr.write(`serving the SPIFFE Workload API of ${trustDomain} on ${endpoint}\n`)
+    }
     // The agent's thread does not keep the process alive; waiting for a signal must.
     const alive = setInterval(() => {}, 0x7fffffff)
     await ended

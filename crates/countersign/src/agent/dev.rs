@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::rule::{BeforeHash, Rule};
@@ -44,7 +45,7 @@ pub(super) fn rules(exe: Option<&Path>, trust_domain: &TrustDomain) -> RuleSet {
         idm_url: String::new(),
         config_url: String::new(),
         token: TokenSource::None,
-        svid: SpiffeId::from_segments(trust_domain, ["dev"]).ok().map(SvidRule::of),
+        svid: SpiffeId::from_segments(trust_domain, ["dev"]).ok().map(SvidRule::of).map(Arc::new),
         position: None,
     }])
 }
@@ -59,6 +60,12 @@ pub(super) fn place() -> io::Result<Place> {
         }
         return Ok(Place::in_directory(directory, None));
     }
+    let directory = private_directory()?;
+    Ok(Place::in_directory(directory.clone(), Some(directory)))
+}
+
+/// A fresh directory that only we may enter.
+pub(super) fn private_directory() -> io::Result<PathBuf> {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     loop {
         let name = format!("countersign-{}-{seed:08x}", std::process::id());
@@ -67,7 +74,7 @@ pub(super) fn place() -> io::Result<Place> {
             // Somebody may have guessed the name: never use a directory that was there before.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seed = seed.wrapping_add(1),
             Err(error) => return Err(error),
-            Ok(()) => return Ok(Place::in_directory(directory.clone(), Some(directory))),
+            Ok(()) => return Ok(directory),
         }
     }
 }

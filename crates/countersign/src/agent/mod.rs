@@ -19,7 +19,7 @@
 //!     .rules_text("[[rule]]\nidentity = \"ROOT\"\nmatch = { uid = 0 }\n")
 //!     .socket(directory.join("whoami.sock"));
 //! let agent = Agent::start(options)?;
-//! println!("{}", agent.export_line());
+//! println!("{}", agent.export_lines());
 //! agent.close();
 //! # std::fs::remove_dir(directory).ok();
 //! # Ok::<(), countersign::agent::AgentError>(())
@@ -50,7 +50,9 @@ mod server;
 mod service;
 mod stats;
 mod svid_rule;
+pub mod testing;
 mod token;
+mod workload;
 mod workload_settings;
 
 pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
@@ -66,7 +68,7 @@ pub use reload::ReloadReport;
 pub use rule::Rule;
 pub use rules::{FileState, RuleSet};
 pub use rules_error::{Position, RulesError};
-pub use stats::AgentStats;
+pub use stats::{AgentStats, WorkloadStats};
 pub use svid_rule::SvidRule;
 pub use token::{TokenError, TokenSource};
 pub use workload_settings::{

@@ -73,8 +73,25 @@ impl RulesInForce {
 
     /// Reads the rules anew. If they are broken the old ones stay in force.
     pub(super) fn reload(&self) -> Result<ReloadReport, RulesError> {
+        match self.options.rules {
+            RulesSource::File(_) => self.take(&self.options),
+            // What was given once is what it is; it may have been replaced since.
+            RulesSource::Text(_) | RulesSource::Dev { .. } => {
+                let current = self.current();
+                let warnings = current.rules.warnings().to_vec();
+                Ok(ReloadReport { rules: current.rules.rules().len(), warnings })
+            }
+        }
+    }
+
+    /// Goes by this text from now on. If it is broken the old rules stay in force.
+    pub(super) fn replace(&self, text: &str) -> Result<ReloadReport, RulesError> {
+        self.take(&self.options.clone().rules_text(text))
+    }
+
+    fn take(&self, options: &AgentOptions) -> Result<ReloadReport, RulesError> {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read(&self.options).and_then(|(edition, state)| {
+        let read = read(options).and_then(|(edition, state)| {
             edition.may_follow(&self.current()).map_err(|error| match self.file() {
                 Some(path) => error.in_file(path),
                 None => error,
@@ -103,7 +120,8 @@ impl RulesInForce {
 impl Edition {
     /// What is built on cannot be changed under what was built.
     fn may_follow(&self, last: &Edition) -> Result<(), RulesError> {
-        let fixed = |what: &str| Err(RulesError::whole(format!("{what} of [workload_api] changed: that takes a restart")));
+        let fixed =
+            |what: &str| Err(RulesError::whole(format!("{what} of [workload_api] changed: that takes a restart")));
         match (&self.workload, &last.workload) {
             (None, None) => Ok(()),
             (Some(new), Some(old)) if new.trust_domain != old.trust_domain => fixed("trust_domain"),

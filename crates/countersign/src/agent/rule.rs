@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use nix::unistd::User;
 use toml::Spanned;
@@ -23,7 +24,7 @@ pub struct Rule {
     /// Where the token comes from.
     pub token: TokenSource,
     /// What is handed out over the Workload API; without it the rule is not about that.
-    pub svid: Option<SvidRule>,
+    pub svid: Option<Arc<SvidRule>>,
     /// Where the rule begins in its file; `None` for a rule made in memory.
     pub position: Option<Position>,
     pub(super) before_hash: BeforeHash,
@@ -119,7 +120,7 @@ impl Rule {
             identity,
             policy,
             token,
-            svid,
+            svid: svid.map(Arc::new),
             position: Some(Position::of(text, span.start)),
         })
     }

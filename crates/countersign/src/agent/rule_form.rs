@@ -122,8 +122,8 @@ impl<'de> Deserialize<'de> for DurationForm {
                 parse_duration(text).map(DurationForm).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
             fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<DurationForm, E> {
-                let seconds = u64::try_from(seconds)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(seconds), &self))?;
+                let seconds =
+                    u64::try_from(seconds).map_err(|_| E::invalid_value(de::Unexpected::Signed(seconds), &self))?;
                 Ok(DurationForm(Duration::from_secs(seconds)))
             }
         }

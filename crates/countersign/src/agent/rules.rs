@@ -13,7 +13,7 @@ use super::rule_form::{FileForm, RuleForm};
 use super::rules_error::RulesError;
 use super::svid_rule::list;
 use super::token::TokenSource;
-use super::workload_settings::WorkloadSettings;
+use super::workload_settings::{DEV_TRUST_DOMAIN, WorkloadSettings};
 use crate::spiffe::TrustDomain;
 
 /// The longest rules file that is read.
@@ -105,6 +105,13 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The trust domain of the table, or else of the first SPIFFE ID, or else that of every example.
+    pub(super) fn some_trust_domain(&self) -> Option<TrustDomain> {
+        let told = self.workload_api.as_ref().and_then(|settings| settings.trust_domain.clone());
+        let first = || Some(self.rules.iter().find_map(|rule| rule.svid.as_ref())?.spiffe_id.trust_domain());
+        told.or_else(first).or_else(|| TrustDomain::parse(DEV_TRUST_DOMAIN).ok())
+    }
+
     /// Every SPIFFE ID is in this trust domain, and every foreign bundle it asks for is known.
     pub(super) fn must_live_in(&self, trust_domain: &TrustDomain) -> Result<(), RulesError> {
         let federates_with = self.workload_api.as_ref().map(|settings| &settings.federates_with);
@@ -157,7 +164,8 @@ impl NamesInRule {
         if let Some(own) = &settings.trust_domain
             && !svid.spiffe_id.member_of(own)
         {
-            let message = format!("spiffe_id: not in the trust domain {own}, and this agent is no authority of another");
+            let message =
+                format!("spiffe_id: not in the trust domain {own}, and this agent is no authority of another");
             return Err(RulesError::at(text, spiffe_id, message));
         }
         for (name, span) in svid.federates_with.iter().zip(self.federates_with) {

@@ -54,14 +54,17 @@ impl SvidRule {
                 None => Ok(None),
             };
         };
-        let id = SpiffeId::parse(spiffe_id.get_ref()).map_err(|error| at(spiffe_id.span(), format!("spiffe_id: {error}")))?;
+        let id = SpiffeId::parse(spiffe_id.get_ref())
+            .map_err(|error| at(spiffe_id.span(), format!("spiffe_id: {error}")))?;
         if id.path().is_empty() {
             let message = "spiffe_id: it names a trust domain; a workload's has a path, such as /billing";
             return Err(at(spiffe_id.span(), message.into()));
         }
         let hint = match &form.hint {
             None => String::new(),
-            Some(hint) if hint.get_ref().is_empty() => return Err(at(hint.span(), "hint is empty: leave it out".into())),
+            Some(hint) if hint.get_ref().is_empty() => {
+                return Err(at(hint.span(), "hint is empty: leave it out".into()));
+            }
             Some(hint) if hint.get_ref().len() > HINT_BYTES => {
                 return Err(at(hint.span(), format!("hint: longer than {HINT_BYTES} bytes")));
             }

@@ -92,9 +92,10 @@ impl WorkloadSettings {
         let shorter = |name: &str, value| -> Result<Option<Duration>, RulesError> {
             let ttl = lifetime(text, name, value)?;
             match (value, ttl) {
-                (Some(value), Some(ttl)) if ttl > ca_ttl.unwrap_or(DEFAULT_CA_TTL) => {
-                    Err(at(value.span(), format!("{name}: longer than ca_ttl, and nothing outlives the key that signed it")))
-                }
+                (Some(value), Some(ttl)) if ttl > ca_ttl.unwrap_or(DEFAULT_CA_TTL) => Err(at(
+                    value.span(),
+                    format!("{name}: longer than ca_ttl, and nothing outlives the key that signed it"),
+                )),
                 _ => Ok(ttl),
             }
         };
@@ -175,16 +176,21 @@ impl Federation {
                 let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
                 // SPIFFE Federation 5.1.1: https, and no user information.
                 if host.is_empty() || host.contains('@') || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                    return Err(at(url.span(), "bundle_endpoint_url: expected https://host/path, without user information"));
+                    return Err(at(
+                        url.span(),
+                        "bundle_endpoint_url: expected https://host/path, without user information",
+                    ));
                 }
-                let profile = form.bundle_endpoint_profile.as_ref().map(|profile| (profile.get_ref().as_str(), profile.span()));
+                let profile =
+                    form.bundle_endpoint_profile.as_ref().map(|profile| (profile.get_ref().as_str(), profile.span()));
                 let spiffe_id = match (profile, form.endpoint_spiffe_id) {
                     (Some(("https_web", _)), None) => None,
                     (Some(("https_web", _)), Some(id)) => {
                         return Err(at(id.span(), "endpoint_spiffe_id: the profile https_web has none"));
                     }
                     (Some(("https_spiffe", span)), id) => {
-                        let id = id.ok_or_else(|| at(span.clone(), "the profile https_spiffe needs endpoint_spiffe_id"))?;
+                        let id =
+                            id.ok_or_else(|| at(span.clone(), "the profile https_spiffe needs endpoint_spiffe_id"))?;
                         if bundle_file.is_none() {
                             return Err(at(span, "the profile https_spiffe needs a bundle_file to begin with"));
                         }

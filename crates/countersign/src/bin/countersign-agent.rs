@@ -59,9 +59,15 @@ mod daemon {
                     "# every process of uid {} is told it is DEV, whatever program it runs",
                     rustix::process::geteuid().as_raw()
                 );
+                if let Some(authority) = agent.authority() {
+                    eprintln!(
+                        "# SPIFFE: the authority of {} for this machine and nobody else; its keys are gone with this process",
+                        authority.trust_domain()
+                    );
+                }
                 let mut out = std::io::stdout();
                 // Nobody may be reading; that is no reason to stop.
-                let _ = writeln!(out, "{}", agent.export_line()).and_then(|()| out.flush());
+                let _ = writeln!(out, "{}", agent.export_lines()).and_then(|()| out.flush());
             }
             loop {
                 tokio::select! {

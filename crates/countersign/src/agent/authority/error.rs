@@ -36,6 +36,9 @@ pub enum AuthorityError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It was closed.
+    #[error("the authority is closed")]
+    Closed,
     /// A key could not be made or written.
     #[error(transparent)]
     Issue(#[from] IssueError),

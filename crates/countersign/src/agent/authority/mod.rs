@@ -36,6 +36,7 @@ pub struct Authority {
 struct Inner {
     state: State,
     store: Option<StateDir>,
+    closed: bool,
 }
 
 /// The keys that sign now, and the bundles that are published with them.
@@ -90,7 +91,7 @@ impl Authority {
     fn of(trust_domain: TrustDomain, state: State, store: Option<StateDir>) -> Result<Authority, AuthorityError> {
         let issuing = state.issuing(&trust_domain)?;
         let current = watch::Sender::new(Arc::new(issuing));
-        Ok(Authority { trust_domain, inner: Mutex::new(Inner { state, store }), current })
+        Ok(Authority { trust_domain, inner: Mutex::new(Inner { state, store, closed: false }), current })
     }
 
     /// The trust domain.
@@ -126,12 +127,22 @@ impl Authority {
         self.change(|state, trust_domain| state.rotate(rotation, trust_domain, now(), seconds(ca_ttl)))
     }
 
+    /// Lets somebody else have the state directory. The keys change no more.
+    pub fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.store = None;
+    }
+
     /// On disk first: a key that others have heard of must not be lost.
     fn change(
         &self,
         apply: impl FnOnce(&mut State, &TrustDomain) -> Result<bool, AuthorityError>,
     ) -> Result<bool, AuthorityError> {
         let mut inner = self.lock();
+        if inner.closed {
+            return Err(AuthorityError::Closed);
+        }
         let mut state = inner.state.clone();
         if !apply(&mut state, &self.trust_domain)? {
             return Ok(false);

@@ -20,8 +20,8 @@ const AUTHORITY_NAMES: [(bool, &[u8]); 2] =
 
 /// Lengths of the names in the static table (Appendix A), for the entries that borrow a name from there.
 const STATIC_NAMES: [u8; 61] = [
-    10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27, 3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4, 4,
-    6, 7, 4, 4, 8, 17, 13, 8, 19, 13, 4, 8, 12, 18, 19, 5, 7, 7, 11, 6, 10, 25, 17, 10, 4, 3, 16,
+    10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27, 3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4,
+    4, 6, 7, 4, 4, 8, 17, 13, 8, 19, 13, 4, 8, 12, 18, 19, 5, 7, 7, 11, 6, 10, 25, 17, 10, 4, 3, 16,
 ];
 
 /// The code of Appendix B is canonical: of each length, the first code and how many there are.
@@ -350,15 +350,15 @@ mod tests {
     fn broken_blocks_are_refused() {
         let fault = |block: &[u8]| Rewriter::new().rewrite(block, 1000).err();
         for block in [
-            &b"\x80"[..],             // no index
-            b"\xbe",                  // nothing in the dynamic table
-            b"\xff\xff\xff\xff\x0f",  // an index without end
-            b"\x7f\x00\x01x",         // a name that is not there
-            b"\x40",                  // no name
-            b"\x40\x05abc",           // less than announced
-            b"\x3f\xe2\x1f",          // a table larger than agreed
-            b"\x41\x81\x00",          // padding of zeros
-            b"\x41\x82\xff\xff",      // padding of more than an octet
+            &b"\x80"[..],                // no index
+            b"\xbe",                     // nothing in the dynamic table
+            b"\xff\xff\xff\xff\x0f",     // an index without end
+            b"\x7f\x00\x01x",            // a name that is not there
+            b"\x40",                     // no name
+            b"\x40\x05abc",              // less than announced
+            b"\x3f\xe2\x1f",             // a table larger than agreed
+            b"\x41\x81\x00",             // padding of zeros
+            b"\x41\x82\xff\xff",         // padding of more than an octet
             b"\x41\x84\xff\xff\xff\xff", // the end, written out
         ] {
             assert_eq!(fault(block), Some(BlockFault::Malformed), "{block:02x?}");

@@ -100,6 +100,11 @@ impl Messages {
     }
 }
 
+/// Secret bytes that are wiped when the last who holds a slice of them lets go.
+pub fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(bytes))
+}
+
 struct Wiped(Zeroizing<Vec<u8>>);
 
 impl AsRef<[u8]> for Wiped {
