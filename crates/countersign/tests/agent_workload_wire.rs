@@ -135,7 +135,9 @@ impl Client {
     fn answer(&mut self, stream: u32) -> Answer {
         let mut answer = Answer::default();
         loop {
-            let Heard::Frame(kind, flags, on, payload) = self.hear() else { panic!("the connection ended: {answer:?}") };
+            let Heard::Frame(kind, flags, on, payload) = self.hear() else {
+                panic!("the connection ended: {answer:?}")
+            };
             match kind {
                 GOAWAY => panic!("GOAWAY {:?}", payload),
                 RST_STREAM if on == stream => panic!("the stream was reset: {payload:?}"),
@@ -199,7 +201,17 @@ fn is_token(answer: &Answer) {
 fn any_authority_is_borne() {
     let scene = Scene::new();
     let agent = start(&scene);
-    let all = ["localhost", "%2Ftmp%2Fagent.sock", "/tmp/agent.sock", "tmp%2Fagent.sock", "", "unix:/x", "a b", "[::1", "\u{e4}"];
+    let all = [
+        "localhost",
+        "%2Ftmp%2Fagent.sock",
+        "/tmp/agent.sock",
+        "tmp%2Fagent.sock",
+        "",
+        "unix:/x",
+        "a b",
+        "[::1",
+        "\u{e4}",
+    ];
     for authority in all {
         is_token(&Client::connect(&agent).call(&good(FETCH, authority), &request()));
     }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Rotation};
 use super::complaint::Complaint;
 use super::dev;
+use super::event::AgentEvent;
 use super::limits::Limits;
 use super::listener::{ListenError, Listener, SocketAccess};
 use super::log;
@@ -195,6 +196,11 @@ impl Agent {
     pub fn workload_stats(&self) -> Option<WorkloadStats> {
         let shared = &self.workload.as_ref()?.shared;
         Some(shared.counters.snapshot(shared.limits.active()))
+    }
+
+    /// Has a function told of what the agent does, on the agent's own threads: it must not block.
+    pub fn observe(&self, observer: impl Fn(&AgentEvent) + Send + Sync + 'static) {
+        self.service.rules.observers.add(Box::new(observer));
     }
 
     /// Goes by these rules from now on, instead of those it was started with. If they are broken the old ones stay in

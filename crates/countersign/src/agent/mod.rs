@@ -33,6 +33,7 @@ mod complaint;
 mod connection;
 mod daemon;
 mod dev;
+mod event;
 mod explain;
 mod limits;
 mod lint;
@@ -60,6 +61,7 @@ pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation
 pub use code::Code;
 pub use daemon::{Agent, AgentError};
 pub use dev::DEV_IDENTITY;
+pub use event::AgentEvent;
 pub use explain::{Explanation, Verdict};
 pub use lint::{Finding, FindingKind};
 pub use listener::{ListenError, Listener, SocketAccess};

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
+use super::event::{AgentEvent, Observers};
 use super::options::{AgentOptions, RulesSource};
 use super::rules::{FileState, RuleSet};
 use super::rules_error::RulesError;
@@ -16,6 +17,8 @@ pub(super) struct RulesInForce {
     current: RwLock<Arc<Edition>>,
     /// Ticks when there is a new edition.
     editions: watch::Sender<u64>,
+    /// Those who are told what the agent does.
+    pub(super) observers: Observers,
     /// The state of the file when it was last tried, whether or not it was taken. Held while loading.
     tried: Mutex<Option<FileState>>,
 }
@@ -45,6 +48,7 @@ impl RulesInForce {
             options,
             current: RwLock::new(Arc::new(edition)),
             editions: watch::Sender::new(0),
+            observers: Observers::default(),
             tried: Mutex::new(state),
         })
     }
@@ -103,6 +107,7 @@ impl RulesInForce {
             Err(error) => {
                 *tried = self.file().and_then(|path| FileState::of(path).ok());
                 tracing::error!(target: log::TARGET, %error, "the new rules are not taken, the old ones stay in force");
+                self.observers.tell(|| AgentEvent::ReloadFailed { error: error.to_string() });
                 return Err(error);
             }
         };
@@ -113,6 +118,7 @@ impl RulesInForce {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edition);
         self.editions.send_modify(|editions| *editions += 1);
         tracing::info!(target: log::TARGET, rules = report.rules, "rules reloaded");
+        self.observers.tell(|| AgentEvent::Reloaded { rules: report.rules });
         Ok(report)
     }
 }

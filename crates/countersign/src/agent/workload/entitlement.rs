@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Workload;
 use super::call::Method;
 use crate::agent::attestation::is_exhaustion;
+use crate::agent::event::AgentEvent;
 use crate::agent::log;
 use crate::agent::reload::Edition;
 use crate::agent::rule::BeforeHash;
@@ -48,7 +49,7 @@ pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method
     let refusal = match found {
         Ok(Some((svids, process))) if !svids.is_empty() => return Ok(Entitlement { edition, svids, process }),
         Ok(Some((_, process))) => {
-            journal(peer, method, &process, Code::PermissionDenied, None);
+            journal(workload, peer, method, &process, Code::PermissionDenied, None);
             return Err(no_identity());
         }
         Ok(None) => Status::new(Code::DeadlineExceeded, "the executable could not be examined in time"),
@@ -59,7 +60,7 @@ pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method
         Err(_) => Status::new(Code::Internal, "the process that asks could not be examined"),
     };
     let error = refusal.message.as_str();
-    journal(peer, method, "", refusal.code, Some(error));
+    journal(workload, peer, method, "", refusal.code, Some(error));
     Err(refusal)
 }
 
@@ -108,8 +109,17 @@ fn entitled(peer: &Peer, edition: &Edition, may_hash: bool) -> Found {
 }
 
 /// One line per decision.
-pub(super) fn journal(peer: &Peer, method: Method, process: &str, code: Code, more: Option<&str>) {
+pub(super) fn journal(workload: &Workload, peer: &Peer, method: Method, process: &str, code: Code, more: Option<&str>) {
     let who = peer.credentials();
+    workload.agent.rules.observers.tell(|| match code {
+        Code::Ok => AgentEvent::Issued {
+            pid: who.pid,
+            uid: who.uid,
+            method: method.name(),
+            spiffe_id: more.unwrap_or_default().to_owned(),
+        },
+        _ => AgentEvent::Refused { pid: who.pid, uid: who.uid, method: method.name(), code: code.name() },
+    });
     tracing::info!(
         target: log::TARGET,
         pid = who.pid,

@@ -53,7 +53,7 @@ pub(super) async fn fetch(
         let token = issuing.jwt.issue(&rule.spiffe_id, &request.audience, now, now.saturating_add(ttl));
         let token = token.map_err(|error| crypto_failed(&error))?;
         workload.counters.jwt_issued();
-        journal(peer, Method::FetchJwtSvid, &who.process, Code::Ok, Some(rule.spiffe_id.as_str()));
+        journal(workload, peer, Method::FetchJwtSvid, &who.process, Code::Ok, Some(rule.spiffe_id.as_str()));
         svids.push(JwtSvid {
             spiffe_id: rule.spiffe_id.as_str().to_owned(),
             svid: token.as_str().to_owned(),
@@ -61,7 +61,7 @@ pub(super) async fn fetch(
         });
     }
     if svids.is_empty() {
-        journal(peer, Method::FetchJwtSvid, &who.process, Code::PermissionDenied, None);
+        journal(workload, peer, Method::FetchJwtSvid, &who.process, Code::PermissionDenied, None);
         return Err(no_identity());
     }
     Ok(JwtSvidResponse { svids })
@@ -83,7 +83,7 @@ pub(super) async fn validate(
     let bundles = workload.trust.borrow().bundles_for(who.federates_with());
     let verified = verify_jwt_svid(&request.svid, &bundles, &JwtVerifyOptions::new(request.audience));
     let svid = verified.map_err(|error| invalid(error.to_string()))?;
-    journal(peer, Method::ValidateJwtSvid, &who.process, Code::Ok, Some(svid.spiffe_id().as_str()));
+    journal(workload, peer, Method::ValidateJwtSvid, &who.process, Code::Ok, Some(svid.spiffe_id().as_str()));
     let unreadable = |_| invalid("the claims of the token are not a JSON object");
     let mut claims: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(svid.claims_json()).map_err(unreadable)?;

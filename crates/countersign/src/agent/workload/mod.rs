@@ -33,6 +33,7 @@ use self::federation::Federations;
 use self::trust::Trust;
 use super::authority::Authority;
 use super::complaint::Complaint;
+use super::event::AgentEvent;
 use super::limits::Limits;
 use super::log;
 use super::readiness;
@@ -250,6 +251,8 @@ async fn keep_trust(workload: Arc<Workload>) {
             _ = editions.changed() => {}
             _ = keys.changed() => {
                 workload.republish();
+                let sequence = workload.authority.current().sequence;
+                workload.agent.rules.observers.tell(|| AgentEvent::KeysChanged { sequence });
                 continue;
             }
             () = tokio::time::sleep(pace.min(workload.agent.reload_interval.max(Duration::from_millis(1)))) => {}

@@ -83,7 +83,14 @@ impl Watched for X509Svids {
                 Some(kept) => kept,
                 None => {
                     workload.counters.x509_issued();
-                    journal(peer, Method::FetchX509Svid, &entitlement.process, Code::Ok, Some(rule.spiffe_id.as_str()));
+                    journal(
+                        workload,
+                        peer,
+                        Method::FetchX509Svid,
+                        &entitlement.process,
+                        Code::Ok,
+                        Some(rule.spiffe_id.as_str()),
+                    );
                     Held::issue(rule, &trust.issuing.x509, config)?
                 }
             });

@@ -14,11 +14,15 @@
 //! # Ok::<(), countersign::agent::AgentError>(())
 //! ```
 
+mod ca;
+
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::daemon::{Agent, AgentError};
+pub use ca::{JwtFlaw, TestCa, X509Flaw};
+
 use super::options::AgentOptions;
 pub use super::workload::Method;
 pub use super::workload::faults::{CallRecord, Fault, Faults, Order, Plan};
