@@ -9,6 +9,8 @@ mod event_loop;
 mod peer;
 mod spiffe;
 #[cfg(target_os = "linux")]
+mod testing;
+#[cfg(target_os = "linux")]
 mod whoami;
 
 /// The version of this addon; the JavaScript side refuses any but its own.

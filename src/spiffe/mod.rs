@@ -11,7 +11,7 @@ mod id;
 mod judge;
 mod jwt_bundle;
 mod jwt_svid;
-mod mailbox;
+pub(crate) mod mailbox;
 mod moment;
 mod runtime;
 mod spiffe_bundle;

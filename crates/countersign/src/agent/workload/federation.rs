@@ -96,7 +96,7 @@ impl Federations {
 }
 
 /// A SPIFFE bundle document, or the X.509 authorities as PEM.
-pub(crate) fn read_bundle_file(name: &TrustDomain, path: &Path) -> Result<SpiffeBundle, String> {
+fn read_bundle_file(name: &TrustDomain, path: &Path) -> Result<SpiffeBundle, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|error| error.to_string())?;
     let found = file.metadata().map_err(|error| error.to_string())?;
@@ -113,7 +113,7 @@ pub(crate) fn read_bundle_file(name: &TrustDomain, path: &Path) -> Result<Spiffe
 }
 
 /// The same from text.
-pub fn parse_bundle(name: &TrustDomain, text: &[u8]) -> Result<SpiffeBundle, String> {
+fn parse_bundle(name: &TrustDomain, text: &[u8]) -> Result<SpiffeBundle, String> {
     if text.trim_ascii_start().starts_with(b"{") {
         return SpiffeBundle::parse(name.clone(), text).map_err(|error| error.to_string());
     }

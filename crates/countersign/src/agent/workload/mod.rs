@@ -25,7 +25,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 pub use call::Method;
-pub(crate) use federation::parse_bundle;
 
 use self::entitlement::Entitlement;
 use self::faults::Faults;
