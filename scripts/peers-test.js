@@ -140,7 +140,7 @@ async function meet (client, prepared) {
     const before = svids().length
     agent.setIdentities([ID])
     await until('restored', () => svids().length > before)
-    const methods = new Set(agent.calls.map((call) => call.method))
+    const methods = new Set(agent.calls.map((/** @type {{ method: string }} */ call) => call.method))
     process.stdout.write(`ok ${client.name}: token judged, ${svids().length} SVIDs, withdrawn and restored (${[...methods].join(', ')})\n`)
   } finally {
     child?.kill('SIGKILL')

@@ -366,7 +366,20 @@ fn rules_value(rules: &RuleSet) -> Value {
         .collect();
     let findings: Vec<String> = rules.lint().iter().map(ToString::to_string).collect();
     let trust_domain = rules.workload_api().and_then(|settings| settings.trust_domain.as_ref());
-    json!({ "rules": all, "warnings": rules.warnings(), "findings": findings, "trustDomain": trust_domain })
+    let federations = rules.workload_api().into_iter().flat_map(|settings| &settings.federates_with);
+    let federations: Vec<Value> = federations
+        .map(|(name, federation)| {
+            let url = federation.endpoint.as_ref().map(|endpoint| &endpoint.url);
+            json!({ "trustDomain": name, "bundleFile": federation.bundle_file, "url": url })
+        })
+        .collect();
+    json!({
+        "rules": all,
+        "warnings": rules.warnings(),
+        "findings": findings,
+        "trustDomain": trust_domain,
+        "federatesWith": federations,
+    })
 }
 
 fn rules_error_value(error: &RulesError) -> Value {

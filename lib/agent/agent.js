@@ -18,9 +18,27 @@ const { BundleFetcher } = require('./federation')
 const CONFIG = ['rules', 'rulesFile', 'dev', 'socketPath', 'socketMode', 'workloadApi']
 const STEPS = ['prepare', 'activate', 'forget']
 
+/** Those in use: a process that ends without closing its agents leaves none behind. @type {Set<string>} */
+const directories = new Set()
+
 /** Only we may enter it; it goes with the agent. */
 function privateDirectory () {
-  return fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
+  if (directories.size === 0) process.on('exit', leaveAll)
+  directories.add(directory)
+  return directory
+}
+
+/** @param {string | undefined} directory */
+function leave (directory) {
+  if (directory === undefined) return
+  fs.rmSync(directory, { recursive: true, force: true })
+  directories.delete(directory)
+  if (directories.size === 0) process.off('exit', leaveAll)
+}
+
+function leaveAll () {
+  for (const directory of directories) fs.rmSync(directory, { recursive: true, force: true })
 }
 
 class Agent extends EventTarget {
@@ -68,7 +86,7 @@ class Agent extends EventTarget {
     const started = native.NativeAgent.run(mailbox(), this.#key, JSON.stringify(options))
     if (typeof started === 'string') {
       unlisten(this.#key)
-      this.#leave()
+      leave(this.#directory)
       const { err } = JSON.parse(started)
       throw this.#written?.explain(err) ?? fromDetails(err)
     }
@@ -137,12 +155,8 @@ class Agent extends EventTarget {
     this.#fetcher?.close()
     await this.#native.closeSoon()
     unlisten(this.#key)
-    this.#leave()
+    leave(this.#directory)
     this.dispatchEvent(new Event('close'))
-  }
-
-  #leave () {
-    if (this.#directory) fs.rmSync(this.#directory, { recursive: true, force: true })
   }
 
   async [Symbol.asyncDispose] () { await this.close() }
@@ -153,4 +167,4 @@ async function startAgent (config) {
   return new Agent(config)
 }
 
-module.exports = { Agent, startAgent, privateDirectory }
+module.exports = { Agent, leave, privateDirectory, startAgent }

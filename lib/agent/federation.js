@@ -105,10 +105,10 @@ async function request (url, spiffeId, bundle) {
   const socket = spiffeId === null ? undefined : await connect(url, spiffeId, bundle)
   return await new Promise((resolve, reject) => {
     const call = https.request(url, {
-      agent: false,
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', connection: 'close' },
       timeout: TIMEOUT,
-      ...(socket ? { createConnection: () => socket } : {}),
+      // With an agent, even one of its own, the connection would not be asked for.
+      ...(socket ? { createConnection: () => socket } : { agent: false }),
     }, (response) => {
       /** @type {Buffer[]} */
       const pieces = []

@@ -7,7 +7,7 @@ const { setTimeout: sleep } = require('node:timers/promises')
 const { CountersignError, fromDetails, invalidArgument, shown } = require('../errors')
 const { native } = require('../load')
 const { checkOptions, checkSignal, checkTimeout } = require('../options')
-const { privateDirectory } = require('../agent/agent')
+const { leave, privateDirectory } = require('../agent/agent')
 const { rulesText } = require('../agent/config')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { SpiffeId } = require('../spiffe/id')
@@ -68,7 +68,7 @@ class TestAgent extends EventTarget {
       this.#faults = new Faults(agent)
     } catch (error) {
       if (this.#key !== undefined) unlisten(this.#key)
-      fs.rmSync(this.#directory, { recursive: true, force: true })
+      leave(this.#directory)
       throw error
     }
   }
@@ -163,7 +163,7 @@ class TestAgent extends EventTarget {
   async #end () {
     await this.#native.closeSoon()
     unlisten(/** @type {number} */ (this.#key))
-    fs.rmSync(this.#directory, { recursive: true, force: true })
+    leave(this.#directory)
     this.dispatchEvent(new Event('close'))
   }
 
