@@ -289,7 +289,7 @@ fn it_starts_again_after_any_crash() {
         child.kill().unwrap();
         output.read_to_string(&mut said).unwrap();
         child.wait().unwrap();
-        let last = said.lines().filter_map(|line| line.strip_prefix("TOLD ")?.parse::<u64>().ok()).last();
+        let last = said.lines().filter_map(|line| line.strip_prefix("TOLD ")?.parse::<u64>().ok()).next_back();
         changes += said.matches("TOLD").count();
         told = last.unwrap_or(told).max(told);
         let authority = Authority::open(td(), DEFAULT_CA_TTL, directory.path()).unwrap();

@@ -386,7 +386,8 @@ fn floods_are_cut_off() {
         let block = client.block(&good(FETCH, "x"));
         [frame_of(HEADERS, END_HEADERS, stream, &block), frame_of(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
     };
-    let floods: [(&str, &dyn Fn(&mut Client, u32) -> Vec<u8>); 7] = [
+    type Next<'a> = &'a dyn Fn(&mut Client, u32) -> Vec<u8>;
+    let floods: [(&str, Next<'_>); 7] = [
         ("pings", &|_, _| frame_of(PING, 0, 0, &[7; 8])),
         ("settings", &|_, _| frame_of(SETTINGS, 0, 0, &[])),
         ("priorities", &|_, _| frame_of(2, 0, 1, &[0, 0, 0, 0, 16])),
