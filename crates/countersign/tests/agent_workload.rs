@@ -214,7 +214,8 @@ fn a_change_of_keys_reaches_everybody_and_breaks_nobody() {
         let first = next(&mut stream).await.unwrap();
         let token = client.fetch_jwt_svids(&["shop".to_owned()], None).await.unwrap().svids.remove(0);
         let valid = async |audience: &str| client.validate_jwt_svid(audience, token.token()).await.is_ok();
-        (next(&mut roots).await.unwrap(), next(&mut keys).await.unwrap());
+        next(&mut roots).await.unwrap();
+        next(&mut keys).await.unwrap();
         for (step, count) in [(Rotation::Prepare, 2), (Rotation::Activate, 2)] {
             agent.rotate_authority(step).unwrap();
             let context = next(&mut stream).await.unwrap();
@@ -344,6 +345,7 @@ fn heir() {
     let socket = std::os::unix::net::UnixStream::connect(Path::new(&path)).unwrap();
     // It outlives us in a program that knows nothing of it.
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty()).unwrap();
+    #[allow(clippy::zombie_processes)] // it is the one that lives on
     let child = Command::new("sleep").arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     println!("\nHEIR {}", child.id());
     std::thread::sleep(Duration::from_secs(600));
