@@ -1,6 +1,7 @@
 'use strict'
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
+const { BundleFetcher } = require('../agent/federation')
 const { CountersignError, fromDetails } = require('../errors')
 const { native } = require('../load')
 const { UsageError } = require('./exit')
@@ -24,9 +25,13 @@ const command = {
     }))
     const agent = native.NativeAgent.start(args)
     if (typeof agent === 'string') return leave(JSON.parse(agent))
-    process.on('SIGHUP', () => agent.reload())
+    const fetcher = new BundleFetcher(agent, ({ type, ...detail }) => process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`))
+    // The rules may name other endpoints by now.
+    const looking = setInterval(() => fetcher.look(), 5000).unref()
+    process.on('SIGHUP', () => { agent.reload(); fetcher.look() })
     const dev = args.includes('--dev')
-    const { endpoint, trustDomain } = agent
+    const endpoint = agent.endpoint ?? undefined
+    const trustDomain = agent.trustDomain ?? undefined
     if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, pid: process.pid })
     else if (dev) {
       process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
@@ -41,6 +46,8 @@ const command = {
     await ended
     clearInterval(alive)
     process.removeAllListeners('SIGHUP')
+    clearInterval(looking)
+    fetcher.close()
     agent.close()
   },
 }

@@ -54,6 +54,14 @@ mod daemon {
             let mut terminate = signal(SignalKind::terminate())?;
             let dev = options.is_dev();
             let agent = Agent::start(options)?;
+            for (name, endpoint) in agent.bundle_endpoints() {
+                tracing::warn!(
+                    target: "countersign::agent",
+                    trust_domain = name.name(),
+                    url = endpoint.url,
+                    "bundle endpoints are fetched by the agent inside Node only; this one takes bundle_file"
+                );
+            }
             if dev {
                 eprintln!(
                     "# every process of uid {} is told it is DEV, whatever program it runs",
