@@ -78,10 +78,7 @@ impl NativeAgent {
     /// JSON. What it does is delivered under the key.
     #[napi(ts_return_type = "NativeAgent | string")]
     pub fn run(mailbox: &Mailbox, key: f64, options: String) -> Either<NativeAgent, String> {
-        let started = parse(&options).and_then(|form| form.options()).and_then(|options| {
-            Agent::start(options).map_err(|error| json!({ "err": agent_error_value(&error) }).to_string())
-        });
-        match started {
+        match started(&options, Agent::start) {
             Ok(agent) => {
                 tell(&agent, mailbox, key);
                 Either::A(NativeAgent { agent: Arc::new(agent) })
@@ -188,7 +185,7 @@ impl NativeAgent {
 /// What a program asks of an agent in its own process.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct RunForm {
+struct RunForm {
     rules: Option<String>,
     rules_file: Option<PathBuf>,
     #[serde(default)]
@@ -204,8 +201,13 @@ pub(crate) struct RunForm {
     max_workload_connections_per_uid: Option<usize>,
 }
 
-pub(crate) fn parse(options: &str) -> Result<RunForm, String> {
-    serde_json::from_str(options).map_err(|error| invalid(&format!("options: {error}")))
+/// Starts an agent as JSON options ask for. The error is JSON.
+pub(crate) fn started<T>(
+    options: &str,
+    start: impl FnOnce(AgentOptions) -> Result<T, AgentError>,
+) -> Result<T, String> {
+    let form: RunForm = serde_json::from_str(options).map_err(|error| invalid(&format!("options: {error}")))?;
+    start(form.options()?).map_err(|error| json!({ "err": agent_error_value(&error) }).to_string())
 }
 
 fn invalid(message: &str) -> String {
@@ -213,7 +215,7 @@ fn invalid(message: &str) -> String {
 }
 
 impl RunForm {
-    pub(crate) fn options(self) -> Result<AgentOptions, String> {
+    fn options(self) -> Result<AgentOptions, String> {
         let mut options = match (self.rules, self.rules_file) {
             (Some(text), _) => AgentOptions::default().rules_text(text),
             (None, Some(file)) => AgentOptions::default().rules_file(file),
@@ -392,7 +394,7 @@ fn rules_error_value(error: &RulesError) -> Value {
     })
 }
 
-pub(crate) fn agent_error_value(error: &AgentError) -> Value {
+fn agent_error_value(error: &AgentError) -> Value {
     match error {
         AgentError::Rules(error) => rules_error_value(error),
         other => json!({ "code": "ERR_AGENT", "message": other.to_string() }),

@@ -16,7 +16,7 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::agent::{Closing, agent_error_value, bundle_of, parse, replaced, rotated, stats_of, tell};
+use crate::agent::{Closing, bundle_of, replaced, rotated, started, stats_of, tell};
 use crate::spiffe::mailbox::Mailbox;
 
 /// An agent that does what it is told, wrong things included.
@@ -48,10 +48,7 @@ impl NativeTestAgent {
     /// Start one, as JSON options ask for. A string is what went wrong, as JSON.
     #[napi(ts_return_type = "NativeTestAgent | string")]
     pub fn start(mailbox: &Mailbox, key: f64, options: String) -> Either<NativeTestAgent, String> {
-        let started = parse(&options).and_then(|form| form.options()).and_then(|options| {
-            TestAgent::start_with(options).map_err(|error| json!({ "err": agent_error_value(&error) }).to_string())
-        });
-        match started {
+        match started(&options, TestAgent::start_with) {
             Ok(agent) => {
                 tell(&agent, mailbox, key);
                 Either::A(NativeTestAgent { agent: Arc::new(agent) })

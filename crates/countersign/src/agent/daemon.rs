@@ -170,7 +170,12 @@ impl Agent {
     pub fn rotate_authority(&self, rotation: Rotation) -> Result<bool, AuthorityError> {
         let Some(part) = &self.workload else { return Ok(false) };
         let config = self.service.rules.current().workload.clone();
-        part.shared.authority.rotate(rotation, config.map_or(DEFAULT_CA_TTL, |config| config.ca_ttl))
+        let changed = part.shared.authority.rotate(rotation, config.map_or(DEFAULT_CA_TTL, |config| config.ca_ttl))?;
+        if changed {
+            // Now, and not when somebody gets round to it: what is signed from here on is signed by the new keys.
+            part.shared.republish();
+        }
+        Ok(changed)
     }
 
     /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself does not go out: who

@@ -301,6 +301,15 @@ pub(super) trait Mangled {
     fn wrong_key(&mut self) {}
 }
 
+/// Gives all of them the same hint. An only one gets a twin.
+fn share_a_hint<T: Clone>(svids: &mut Vec<T>, hint: impl Fn(&mut T) -> &mut String) {
+    if let [only] = &svids[..] {
+        let twin = only.clone();
+        svids.push(twin);
+    }
+    svids.iter_mut().for_each(|svid| *hint(svid) = "duplicate".to_owned());
+}
+
 impl Mangled for X509SvidResponse {
     fn blank(&mut self, field: &str) {
         match field {
@@ -322,13 +331,7 @@ impl Mangled for X509SvidResponse {
     }
 
     fn duplicate_hints(&mut self) {
-        if let [only] = &self.svids[..] {
-            let twin = only.clone();
-            self.svids.push(twin);
-        }
-        for svid in &mut self.svids {
-            svid.hint = "duplicate".to_owned();
-        }
+        share_a_hint(&mut self.svids, |svid| &mut svid.hint);
     }
 
     fn wrong_key(&mut self) {
@@ -377,13 +380,7 @@ impl Mangled for JwtSvidResponse {
     }
 
     fn duplicate_hints(&mut self) {
-        if let [only] = &self.svids[..] {
-            let twin = only.clone();
-            self.svids.push(twin);
-        }
-        for svid in &mut self.svids {
-            svid.hint = "duplicate".to_owned();
-        }
+        share_a_hint(&mut self.svids, |svid| &mut svid.hint);
     }
 
     fn wrong_key(&mut self) {

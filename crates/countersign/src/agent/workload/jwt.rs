@@ -42,7 +42,8 @@ pub(super) async fn fetch(
     };
     let who = attest(workload, peer, Method::FetchJwtSvid).await?;
     let config = workload.config(&who)?;
-    let issuing = workload.authority.current();
+    // The keys whose bundle was published, so that nobody meets a token whose key is not known yet.
+    let issuing = Arc::clone(&workload.trust.borrow().issuing);
     let now = unix_seconds(None);
     let mut svids = Vec::new();
     for rule in &who.svids {

@@ -114,7 +114,8 @@ impl Workload {
         Some(self.trust.borrow().foreign.get(name)?.bundle.clone())
     }
 
-    fn republish(&self) {
+    /// Has everybody told of the keys and bundles of now.
+    pub(super) fn republish(&self) {
         self.trust.send_replace(Arc::new(Trust::new(self.authority.current(), self.federations.bundles())));
     }
 }
