@@ -9,7 +9,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Method as HttpMethod, Request, StatusCode};
 use prost::bytes::Bytes;
-use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -45,7 +45,14 @@ const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x1b\x07\0\0\0\0\0\0\0\0\0\0\0\
 /// Turns a client away, as well as that can be done in an instant.
 pub(super) fn dismiss(socket: &OwnedFd) {
     let _ = send(socket, NO_ROOM, SendFlags::NOSIGNAL);
-    let _ = shutdown(socket, Shutdown::Both);
+    let _ = shutdown(socket, Shutdown::Write);
+    // Closing with bytes unread would destroy what we said on its way.
+    let mut rest = [0; 4096];
+    for _ in 0..16 {
+        if recv(socket, &mut rest, RecvFlags::empty()).map_or(0, |(count, _)| count) == 0 {
+            return;
+        }
+    }
 }
 
 /// The life of a connection.
