@@ -431,6 +431,10 @@ export interface CountersignErrorDetails extends SpiffeErrorDetails {
   ERR_CLOSED: {}
   /** This system or runtime cannot do it. */
   ERR_UNSUPPORTED_PLATFORM: {}
+  /** A source that others wrote threw something, or gave something of another kind; what it threw is in `cause`. */
+  ERR_SOURCE_FAILED: {}
+  /** The own identity has expired, and no new one has come. */
+  ERR_SVID_EXPIRED: { readonly spiffeId?: string }
   /** The native addon cannot be loaded: the message says what was tried and how to fix it. Thrown by `require`. */
   ERR_NATIVE_UNAVAILABLE: {}
 }
