@@ -155,8 +155,8 @@ export interface Lifetimes {
   /** End all connections at once when the own identity is withdrawn. Default `false`. */
   closeOnWithdraw?: boolean
   /**
-   * Judge the chains of open connections again when the bundles change, and end those that nobody vouches for any more.
-   * Default `false`.
+   * Judge the chains of open connections again when the bundles change, and end those that nobody vouches for any more;
+   * `onReject` hears of them. Default `false`.
    */
   closeOnBundleRemoval?: boolean
 }

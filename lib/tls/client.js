@@ -62,7 +62,7 @@ class Client {
       webRoots: given.ca === undefined ? undefined : [given.ca].flat(),
     }
     this.#onReject = checkFunction(given.onReject, 'options.onReject')
-    this.#lifetimes = new Lifetimes(this.#source, 'serverAuth', readLifetimes(given))
+    this.#lifetimes = new Lifetimes(this.#source, 'client', readLifetimes(given), this.#onReject)
     if (this.#lifetimes.watches) this.#unsubscribe = this.#source.subscribe((event) => this.#lifetimes.sourceChanged(event))
   }
 

@@ -24,6 +24,9 @@ const MAX_KNOWN = 1024
 /** @type {Map<string, readonly Uint8Array[]>} */
 const known = new Map()
 
+/** What is said of a leaf whose issuers are missing: the second where one of them has the name of an authority. */
+const INCOMPLETE = new Set(['unknown_issuer', 'invalid_signature'])
+
 /**
  * @param {PeerCertificate} certificate the leaf, of which only the bytes count
  * @param {() => DetailedPeerCertificate} whole the leaf with its issuers
@@ -37,7 +40,7 @@ function judge (certificate, whole, context, welcome, usage) {
   const { fingerprint256 } = certificate
   const issuers = known.get(fingerprint256)
   const first = verdict(issuers ? [leaf, ...issuers] : [leaf], context, welcome, usage)
-  if (first.error?.rule !== 'unknown_issuer') return first
+  if (!first.error || !INCOMPLETE.has(/** @type {string} */ (first.error.rule))) return first
   const chain = chainOf(whole())
   const second = verdict(chain, context, welcome, usage)
   if (!second.error && fingerprint256) remember(fingerprint256, chain.slice(1))

@@ -4,6 +4,7 @@
 const { invalidArgument, shown } = require('../errors')
 const { verdict } = require('./judge')
 const { everybody } = require('../spiffe/authorize')
+const { report } = require('./rejection')
 const { checkFlag } = require('./settings')
 const { currentContext } = require('./source')
 
@@ -47,8 +48,9 @@ function readLifetimes ({ maxConnectionAge, closeOnWithdraw, closeOnBundleRemova
 
 class Lifetimes {
   #source
-  #usage
+  #side
   #limits
+  #onReject
   /** @type {Set<Connection>} */
   #connections = new Set()
   /** The bundles the connections were last judged by. @type {unknown} */
@@ -56,13 +58,15 @@ class Lifetimes {
 
   /**
    * @param {import('../../tls').TlsSource} source
-   * @param {'serverAuth' | 'clientAuth'} usage what the peers are
+   * @param {'server' | 'client'} side which one we are
    * @param {ReturnType<typeof readLifetimes>} limits
+   * @param {((rejection: import('../../tls').Rejection) => void) | undefined} onReject
    */
-  constructor (source, usage, limits) {
+  constructor (source, side, limits, onReject) {
     this.#source = source
-    this.#usage = usage
+    this.#side = side
     this.#limits = limits
+    this.#onReject = onReject
   }
 
   get size () { return this.#connections.size }
@@ -133,8 +137,10 @@ class Lifetimes {
       if (!peer || !chain) continue
       // An SVID that expired meanwhile is no sign that its authority is gone.
       const now = new Date(Math.min(Date.now(), peer.expiresAt.getTime()))
-      const { error } = verdict(chain, context, everybody, this.#usage, now)
-      if (error?.rule !== undefined && WITHOUT_TRUST.has(error.rule)) socket.destroy(error)
+      const { error } = verdict(chain, context, everybody, this.#side === 'server' ? 'clientAuth' : 'serverAuth', now)
+      if (error?.rule === undefined || !WITHOUT_TRUST.has(error.rule)) continue
+      report({ side: this.#side, error, leaf: chain[0], socket }, this.#onReject)
+      socket.destroy()
     }
     // Bundles that changed again are looked at by themselves.
     if (left.length > 0 && this.#bundles === context.bundles) setImmediate(() => this.#judgeAgain(left, context))

@@ -30,7 +30,7 @@ class SecuredServer {
   constructor (server, { source, welcome, clients, plan, limits, onReject }, admitted) {
     const guard = this.#guard = new Guard(source, welcome, { clients, onReject })
     const rotation = this.#rotation = new Rotation(server, source, plan)
-    const lifetimes = this.#lifetimes = new Lifetimes(source, 'clientAuth', limits)
+    const lifetimes = this.#lifetimes = new Lifetimes(source, 'server', limits, onReject)
     followHttp(server, lifetimes.ends)
     // What is no source, or cannot be served at all, is an error now; one that is not ready yet is not.
     const error = rotation.refresh()
