@@ -9,23 +9,26 @@ const { connector } = require('./undici-connect')
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
 
-/** Where hosts keep the dispatcher of their fetch: Node.js 26, and those before. */
-const GLOBAL_DISPATCHERS = [Symbol.for('undici.globalDispatcher.2'), Symbol.for('undici.globalDispatcher.1')]
+/** Where a fetch of undici looks for its dispatcher: from version 8 on, and before. Packages may put theirs there too. */
+const DISPATCHERS = { 1: Symbol.for('undici.globalDispatcher.1'), 2: Symbol.for('undici.globalDispatcher.2') }
+const HOSTS = Number.parseInt(process.versions.undici ?? '0') >= 8 ? DISPATCHERS[2] : DISPATCHERS[1]
 
 /** @typedef {{ close (): Promise<void>, destroy (): Promise<void> }} Dispatcher */
-/** @typedef {{ new (options: object): Dispatcher }} AgentClass */
+/** @typedef {(options: object) => Dispatcher} MakeDispatcher */
 
 /**
- * The Agent that the host's fetch is made for: one of another version of undici need not fit.
- * @returns {Promise<AgentClass>}
+ * Makes dispatchers that fit the host's fetch: one of another version of undici need not.
+ * @returns {Promise<MakeDispatcher>}
  */
-async function hostAgent () {
-  // The dispatcher is there after the first use.
-  await (await fetch('data:,')).arrayBuffer()
-  for (const symbol of GLOBAL_DISPATCHERS) {
-    const found = /** @type {any} */ (globalThis)[symbol]?.constructor
-    if (found?.name === 'Agent') return found
-  }
+async function hostDispatchers () {
+  const place = /** @type {any} */ (globalThis)
+  // The first use of fetch puts the host's own dispatcher there, unless somebody was faster.
+  if (place[HOSTS] === undefined) await (await fetch('data:,')).arrayBuffer()
+  const found = place[HOSTS]?.constructor
+  if (found?.name === 'Agent') return (options) => new found(options)
+  // Undici 8 serves older hosts too: with this in front of its own.
+  const newer = place[DISPATCHERS[2]]?.constructor
+  if (found?.name === 'Dispatcher1Wrapper' && newer?.name === 'Agent') return (options) => new found(new newer(options))
   throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', 'this runtime has no fetch of undici to give an identity to, or its global dispatcher was replaced: pass { undici }, or use createAgent')
 }
 
@@ -42,7 +45,7 @@ function createFetch (source, authorize, options = {}) {
   }
   const client = new Client(source, authorize, rest, OPTIONS)
   const connect = connector(client, connectTimeout === undefined ? {} : { connectTimeout })
-  const pool = new Pool(undici ? async () => /** @type {AgentClass} */ (undici.Agent) : hostAgent, connect, readLifetimes({ maxConnectionAge }).maxAge)
+  const pool = new Pool(undici ? async () => (/** @type {object} */ options) => new undici.Agent(options) : hostDispatchers, connect, readLifetimes({ maxConnectionAge }).maxAge)
 
   /**
    * @param {any} input
@@ -64,7 +67,7 @@ function createFetch (source, authorize, options = {}) {
 
 /** The dispatcher in use. One that is old takes no more requests, finishes those it has, and is replaced. */
 class Pool {
-  #agentClass
+  #dispatchers
   #connect
   #maxAge
   /** @type {Promise<Dispatcher> | undefined} */
@@ -73,13 +76,13 @@ class Pool {
   #closed = false
 
   /**
-   * @param {() => Promise<AgentClass>} agentClass
+   * @param {() => Promise<MakeDispatcher>} dispatchers
    * @param {ReturnType<typeof connector>} connect
    * @param {number | 'svid' | undefined} maxAge
    */
-  constructor (agentClass, connect, maxAge) {
+  constructor (dispatchers, connect, maxAge) {
     if (maxAge === 'svid') throw invalidArgument(`options.maxConnectionAge: a pool for many peers has no SVID of its own, expected milliseconds`)
-    this.#agentClass = agentClass
+    this.#dispatchers = dispatchers
     this.#connect = connect
     this.#maxAge = maxAge
   }
@@ -88,7 +91,7 @@ class Pool {
     if (this.#closed) throw new CountersignError('ERR_CLOSED', 'this fetch was closed')
     if (this.#dispatcher && Date.now() >= this.#bestBefore) this.#retire()
     if (!this.#dispatcher) {
-      this.#dispatcher = this.#agentClass().then((Agent) => new Agent({ connect: this.#connect }))
+      this.#dispatcher = this.#dispatchers().then((make) => make({ connect: this.#connect }))
       if (this.#maxAge !== undefined) this.#bestBefore = Date.now() + this.#maxAge
       // A host that cannot is asked again next time.
       this.#dispatcher.catch(() => { this.#dispatcher = undefined })

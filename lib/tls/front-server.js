@@ -44,7 +44,7 @@ function createFrontServer (target, source, authorize, options) {
       report({ side: 'server', error, leaf: chain?.[0], socket }, read.onReject)
       socket.destroy()
     })
-  })
+  }, target)
   server.once('close', () => secured.close())
   return server
 }

@@ -61,6 +61,18 @@ function setPeer (target, peer) {
 }
 
 /**
+ * Also whoever gets no more than the certificate of the socket can tell the peer by it; and it is read only once.
+ * @param {import('node:tls').TLSSocket} socket
+ * @param {Peer} peer
+ */
+function setPeerOfCertificate (socket, peer) {
+  const read = socket.getPeerCertificate
+  const certificate = socket.getPeerCertificate(false)
+  setPeer(certificate, peer)
+  socket.getPeerCertificate = /** @type {any} */ ((/** @type {boolean | undefined} */ detailed) => detailed ? read.call(socket, true) : certificate)
+}
+
+/**
  * @param {object} options
  * @param {Peer} peer
  */
@@ -101,6 +113,8 @@ const WAYS = [
   (target) => target.raw?.socket,
   (target) => target.raw?.stream?.session,
   (target) => target.raw?.stream?.session?.socket,
+  // A call of @grpc/grpc-js, on either side: of its connection it shows the certificate.
+  (target) => target.getAuthContext?.()?.sslPeerCertificate,
 ]
 
 /**
@@ -120,4 +134,4 @@ function peerOf (target) {
   return undefined
 }
 
-module.exports = { Peer, peerOf, setPeer, setPeerByOptions }
+module.exports = { Peer, peerOf, setPeer, setPeerByOptions, setPeerOfCertificate }

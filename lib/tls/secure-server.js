@@ -26,12 +26,13 @@ class SecuredServer {
    * @param {import('node:tls').Server} server
    * @param {ReturnType<typeof readServerOptions>} options
    * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
+   * @param {any} [http] the server that speaks HTTP, if it is another one
    */
-  constructor (server, { source, welcome, clients, plan, limits, onReject }, admitted) {
+  constructor (server, { source, welcome, clients, plan, limits, onReject }, admitted, http = server) {
     const guard = this.#guard = new Guard(source, welcome, { clients, onReject })
     const rotation = this.#rotation = new Rotation(server, source, plan)
     const lifetimes = this.#lifetimes = new Lifetimes(source, 'server', limits, onReject)
-    followHttp(server, lifetimes.ends)
+    if (typeof http.prependListener === 'function') followHttp(http, lifetimes.ends)
     // What is no source, or cannot be served at all, is an error now; one that is not ready yet is not.
     const error = rotation.refresh()
     if (error?.code === 'ERR_INVALID_ARGUMENT') throw error
@@ -80,8 +81,9 @@ function secureServer (server, source, authorize, options) {
  * @param {any} server
  * @param {ReturnType<typeof readServerOptions>} options
  * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
+ * @param {unknown} [http]
  */
-function secure (server, options, admitted) {
+function secure (server, options, admitted, http) {
   if (typeof server !== 'object' || server === null || typeof server.setSecureContext !== 'function') {
     throw invalidArgument(`server: expected a server of node:tls, node:https or http2.createSecureServer, got ${shown(server)}`)
   }
@@ -91,7 +93,7 @@ function secure (server, options, admitted) {
   if (server.requestCert === !asks || server.rejectUnauthorized === (options.clients !== 'required')) {
     throw invalidArgument('server: it was not made with serverOptions(source, authorize, options) and these very options')
   }
-  const made = new SecuredServer(server, options, admitted)
+  const made = new SecuredServer(server, options, admitted, http)
   secured.add(server)
   return made
 }

@@ -81,4 +81,4 @@ function settle (socket, timeout, callback) {
   socket.once('close', () => finish(new CountersignError('ERR_CONNECTION_FAILED', 'the connection was closed during the handshake')))
 }
 
-module.exports = { undiciConnect, connector }
+module.exports = { undiciConnect, connector, settle }
