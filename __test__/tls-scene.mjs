@@ -1,7 +1,7 @@
 // Workloads that talk TLS: identities minted by openssl, sources that rotate, servers and clients on the loopback.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -156,4 +156,19 @@ export function leafBetween (issuer, uri, from, to) {
   execFileSync('openssl', ['ca', '-batch', '-notext', '-config', config, '-in', request, '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', from, '-enddate', to, '-extfile', extensions, '-extensions', 'ext', '-out', out], { stdio: 'pipe' })
   const pem = readFileSync(out, 'utf8')
   return { pem, key, keyPem, file: out, keyFile, der: Buffer.alloc(0) }
+}
+
+/** What tls-smoke.cjs needs, as files: certificates with their issuers and keys. @param {string} directory */
+export function writeIdentities (directory) {
+  const write = (/** @type {string} */ name, /** @type {string} */ text) => writeFileSync(path.join(directory, `${name}.pem`), text)
+  const identity = (/** @type {string} */ name, /** @type {any} */ minted, /** @type {any[]} */ ...issuers) => write(name, [minted, ...issuers].map((one) => one.pem).join('') + minted.keyPem)
+  write('rootA', rootA.pem)
+  write('rootB', rootB.pem)
+  identity('server', serverMinted)
+  identity('client', clientMinted)
+  identity('next', leaf(rootA, 'spiffe://a.test/next'))
+  identity('below', leaf(intermediateA, 'spiffe://a.test/below'), intermediateA)
+  identity('forged', leaf(rootB, 'spiffe://a.test/client'))
+  identity('forgedServer', leaf(rootB, 'spiffe://a.test/server'))
+  identity('twice', leaf(rootA, 'spiffe://a.test/a', { subjectAltName: 'URI:spiffe://a.test/a,URI:spiffe://a.test/b' }))
 }

@@ -1,7 +1,7 @@
 'use strict'
 /** Takes a server over: its certificate, its outer wall, and the judgement of its clients. */
 
-const { invalidArgument, shown } = require('../errors')
+const { CountersignError, invalidArgument, shown } = require('../errors')
 const { Guard } = require('./guard')
 const { followHttp, holdConnection } = require('./http-connections')
 const { Lifetimes } = require('./lifetimes')
@@ -84,7 +84,8 @@ function secureServer (server, source, authorize, options) {
  * @param {unknown} [http]
  */
 function secure (server, options, admitted, http) {
-  if (typeof server !== 'object' || server === null || typeof server.setSecureContext !== 'function') {
+  if (typeof server?.setSecureContext !== 'function') {
+    if (typeof server?.listen === 'function' && process.versions.bun) throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', 'server: in Bun, a server of node:https has no TLS sockets to judge; use tls.createServer')
     throw invalidArgument(`server: expected a server of node:tls, node:https or http2.createSecureServer, got ${shown(server)}`)
   }
   if (secured.has(server)) throw invalidArgument('server: it is secured already')
