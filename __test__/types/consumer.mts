@@ -109,6 +109,8 @@ function explain (error: unknown): string {
     case 'ERR_IDENTITY_MISMATCH': return same<typeof error.field, 'pid' | 'uid' | 'gid'>(true), error.field
     case 'ERR_INVALID_SPIFFE_ID': case 'ERR_INVALID_TRUST_DOMAIN': return error.reason
     case 'ERR_INVALID_SVID': case 'ERR_INVALID_BUNDLE': case 'ERR_UNTRUSTED_SVID': case 'ERR_INVALID_TOKEN': return error.rule
+    case 'ERR_SVID_EXPIRED': return error.spiffeId ?? ''
+    case 'ERR_SOURCE_FAILED':
     case 'ERR_INVALID_ARGUMENT': case 'ERR_INVALID_JSON': case 'ERR_RESPONSE_TOO_LARGE': case 'ERR_PEER_GONE':
     case 'ERR_NOT_A_UNIX_SOCKET': case 'ERR_CLOSED': case 'ERR_UNSUPPORTED_PLATFORM': case 'ERR_NATIVE_UNAVAILABLE':
       return asError.message
