@@ -186,6 +186,30 @@ for (const version of VERSIONS) {
     assert.deepEqual(rejections.map((one) => one.rule), ['session_reused'])
   })
 
+  test(`${version}: where a client without a certificate is let in by node:tls, the guard refuses it`, async (t) => {
+    const { Guard } = require('../lib/tls/guard')
+    const { compile } = require('../lib/spiffe/authorize')
+    /** @type {any[]} */
+    const rejections = []
+    const lax = tls.createServer({ ...shown(serverMinted), ca: rootA.pem, requestCert: true, rejectUnauthorized: false, ...limits })
+    new Guard(serverSource, compile(authorize.any(), ''), { clients: 'required', onReject: (/** @type {any} */ one) => rejections.push(one) }).stand(lax, () => assert.fail('it was admitted'))
+    const port = await listening(lax)
+    t.after(() => lax.close())
+    await raw(port, limits)
+    assert.deepEqual(rejections.map((one) => one.rule), ['no_certificate'])
+  })
+
+  test(`${version}: what we would take and node:tls does not is refused, and told`, async (t) => {
+    for (const clients of ['required', 'optional']) {
+      const { port, rejections, seen, server: one } = await serve(t, serverSource, authorize.any(), { clients })
+      // The user replaces the context by one that does not know the authority of the client.
+      one.setSecureContext({ ...shown(serverMinted), ca: [rootB.pem] })
+      await raw(port, { ...shown(clientMinted), ...limits })
+      assert.deepEqual(rejections.map((one) => [one.rule, one.claimedIds]), [['tls_verification', [ID]]])
+      assert.equal(seen.requests, 0)
+    }
+  })
+
   test(`${version}: a client resumes nothing, whoever keeps the session`, async (t) => {
     let resumed = 0
     const generous = https.createServer({ ...shown(serverMinted), ...limits }, (request, response) => {
@@ -286,13 +310,27 @@ test('a name with a comma is not split into a welcome one', async (t) => {
 })
 
 test('with an authorizer for one trust domain, the bundle of another is not even in the outer wall', async (t) => {
-  const { port, rules } = await serve(t, serverSource, authorize.memberOf('a.test'))
-  let authorized
-  const socket = tls.connect({ port, host: '127.0.0.1', ca: rootA.pem, checkServerIdentity: () => undefined, ...shown(leaf(rootB, ID)) })
-  socket.on('error', () => {}).on('secureConnect', () => { authorized = socket.authorized })
-  await once(socket, 'close')
-  assert.ok(authorized !== undefined)
-  assert.deepEqual(rules(), ['unknown_issuer'])
+  // Servers of one source, which share what they can: this must not be shared.
+  const source = sourceOf(server)
+  const passed = []
+  for (const [welcome, minted, reaches, rule] of /** @type {[any, any, number, string | undefined][]} */ ([
+    [authorize.memberOf('a.test'), leaf(rootB, ID), 0, 'unknown_issuer'],
+    [authorize.oneOf(['spiffe://a.test/x', ID]), leaf(rootB, ID), 0, 'unknown_issuer'],
+    [authorize.allOf([authorize.any(), authorize.idPrefix('spiffe://a.test')]), leaf(rootB, ID), 0, 'unknown_issuer'],
+    [authorize.any(), leaf(rootB, ID), 1, 'unknown_issuer'],
+    [authorize.not(authorize.memberOf('c.test')), leaf(rootB, ID), 1, 'unknown_issuer'],
+    [authorize.anyOf([authorize.id(ID), () => false]), leaf(rootB, ID), 1, 'unknown_issuer'],
+    [authorize.memberOf('b.test'), leaf(rootB, 'spiffe://b.test/client'), 1, undefined],
+    [authorize.anyOf([authorize.id(ID), authorize.memberOf('b.test')]), leaf(rootB, 'spiffe://b.test/client'), 1, undefined],
+  ])) {
+    const { port, rules, server: one } = await serve(t, source, welcome)
+    let reached = 0
+    one.on('secureConnection', () => reached++)
+    await raw(port, shown(minted))
+    assert.deepEqual([reached, rules()[0]], [reaches, rule], String(welcome))
+    passed.push(rule)
+  }
+  assert.equal(passed.length, 8)
 })
 
 test('where one of the walls is left open, the other holds', async (t) => {
@@ -327,8 +365,42 @@ test('nobody becomes somebody else in the middle of a connection', async (t) => 
   assert.notEqual(outcome, 'renegotiated')
 })
 
-test('a peer cannot be forged', () => {
+test('a peer cannot be forged', async (t) => {
+  const { port } = await serve(t, serverSource, authorize.any())
+  const socket = tls.connect({ port, host: '127.0.0.1', ...clientOptions(clientSource, authorize.any()) })
+  const inside = createAgent(clientSource, authorize.any(), { agent: { keepAlive: false } })
+  await once(socket, 'secureConnect')
+  const real = await new Promise((resolve) => https.get({ port, host: '127.0.0.1', agent: inside }, (response) => resolve(response.resume().socket)))
+  // Everything that marks a real one, copied.
+  const marks = Object.getOwnPropertySymbols(real).filter((symbol) => peerOf({ [symbol]: real[symbol] }))
+  assert.ok(marks.length > 0)
+  for (const symbol of marks) assert.equal(peerOf({ [symbol]: { ...real[symbol], kind: 'x509', spiffeId: ID } }), undefined)
+  socket.destroy()
+
   for (const forged of [{ spiffeId: ID }, { socket: { kind: 'x509', spiffeId: ID } }, { raw: { peer: { spiffeId: ID } } }]) assert.equal(peerOf(forged), undefined)
+})
+
+test('a withdrawn identity is shown to nobody', async (t) => {
+  /** @type {string[]} */
+  const seen = []
+  // In TLS 1.2 a client has to show itself before it has judged the server.
+  const curious = tls.createServer({ ...shown(serverMinted), maxVersion: 'TLSv1.2', ca: rootA.pem, requestCert: true, rejectUnauthorized: false }, (socket) => {
+    seen.push(socket.getPeerCertificate().subjectaltname ?? 'nothing')
+    socket.on('error', () => {}).end()
+  })
+  const port = await listening(curious)
+  t.after(() => curious.close())
+  const source = sourceOf(client)
+  const options = clientOptions(source, authorize.any())
+  const visit = async () => {
+    const socket = tls.connect({ port, host: '127.0.0.1', ...options })
+    socket.on('error', () => {}).resume()
+    await new Promise((resolve) => socket.on('close', resolve))
+  }
+  await visit()
+  source.withdraw()
+  await visit()
+  assert.deepEqual(seen, [`URI:${ID}`, 'nothing'])
 })
 
 test('an own identity that expired is neither shown nor used', async (t) => {

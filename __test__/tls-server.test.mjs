@@ -160,6 +160,25 @@ test('a connection made before the withdrawal whose handshake comes after it is 
   assert.deepEqual(rules(), ['ERR_IDENTITY_WITHDRAWN'])
 })
 
+test('a connection made before the server is locked whose handshake comes after it is refused', async (t) => {
+  const { port, rejections, secured, server: https } = await serve(t, sourceOf(server), authorize.any())
+  https.once('connection', () => secured.close())
+  assert.equal(await raw(port, shown(clientMinted)), 'closed')
+  assert.deepEqual(rejections.map((one) => one.code), ['ERR_CLOSED'])
+})
+
+test('a rotation is not only looked for, where nobody tells of new connections', async (t) => {
+  const source = sourceOf(server)
+  const { port, server: one } = await serve(t, source, authorize.any())
+  one.removeListener('connection', /** @type {any} */ (one.listeners('connection')[0]))
+  const next = leaf(rootA, 'spiffe://a.test/server')
+  source.rotate(svidOf(next))
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(clientMinted) })
+  await once(socket, 'secureConnect')
+  assert.equal(socket.getPeerCertificate().raw.equals(next.der), true)
+  socket.destroy()
+})
+
 test('closing what secures a server locks it, and open connections go on', async (t) => {
   const { port, secured, server } = await serve(t, sourceOf(server_()), authorize.any())
   const agent = face.createAgent(clientSource, toServer, { agent: { maxSockets: 1 } })
