@@ -8,8 +8,10 @@
  */
 import type { Socket } from 'node:net'
 import type { SpiffeErrorDetails } from './spiffe.js'
+import type { WorkloadApiErrorDetails } from './workload-api.js'
 
 export * from './spiffe.js'
+export * from './workload-api.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Who am I
@@ -380,13 +382,13 @@ export interface SystemErrorDetails {
 }
 
 /** The details an error carries, by its code. */
-export interface CountersignErrorDetails extends SpiffeErrorDetails {
+export interface CountersignErrorDetails extends SpiffeErrorDetails, WorkloadApiErrorDetails {
   /** An argument or option that cannot mean anything, or is not known; of a judge's options, the `rule`. */
   ERR_INVALID_ARGUMENT: { readonly rule?: string }
-  /** Nothing at that path. */
-  ERR_SOCKET_NOT_FOUND: { readonly path: string }
-  /** Something is there, but no connection. */
-  ERR_CONNECTION_FAILED: SystemErrorDetails & { readonly path: string }
+  /** Nothing at that path. `endpoint` is that of a Workload API. */
+  ERR_SOCKET_NOT_FOUND: { readonly path?: string, readonly endpoint?: string }
+  /** Something is there, but no connection, or none that lasts. `endpoint` is that of a Workload API. */
+  ERR_CONNECTION_FAILED: Partial<SystemErrorDetails> & { readonly path?: string, readonly endpoint?: string }
   /** The connection broke before the answer was complete. */
   ERR_READ: SystemErrorDetails
   /** The request could not be written, and there was no answer. */
@@ -399,7 +401,7 @@ export interface CountersignErrorDetails extends SpiffeErrorDetails {
   ERR_DAEMON: { readonly daemonCode: string, readonly daemonMessage: string }
   /** The time is over: the milliseconds that were allowed. */
   ERR_TIMEOUT: { readonly timeout: number }
-  /** The answer is larger than 1 MiB. */
+  /** The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB. */
   ERR_RESPONSE_TOO_LARGE: {}
   /** The server is not who it should be, or cannot be told; the reason is in `cause`. */
   ERR_UNTRUSTED_SERVER: Partial<PeerDenial> & {
@@ -427,14 +429,12 @@ export interface CountersignErrorDetails extends SpiffeErrorDetails {
   ERR_PEER_UNREADABLE: SystemErrorDetails
   /** TCP, a pipe, a file, a listening socket. */
   ERR_NOT_A_UNIX_SOCKET: {}
-  /** Not connected yet, closed, or no such descriptor. */
-  ERR_CLOSED: {}
+  /** Not connected yet, closed, or no such descriptor; a client or source that is closed. */
+  ERR_CLOSED: { readonly state?: 'closed', readonly endpoint?: string }
   /** This system or runtime cannot do it. */
   ERR_UNSUPPORTED_PLATFORM: {}
   /** A source that others wrote threw something, or gave something of another kind; what it threw is in `cause`. */
   ERR_SOURCE_FAILED: {}
-  /** The own identity has expired, and no new one has come. */
-  ERR_SVID_EXPIRED: { readonly spiffeId?: string }
   /** The native addon cannot be loaded: the message says what was tried and how to fix it. Thrown by `require`. */
   ERR_NATIVE_UNAVAILABLE: {}
 }

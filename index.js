@@ -37,6 +37,10 @@ exports.BundleMap = undefined
 exports.verifyX509Svid = undefined
 exports.verifyJwtSvid = undefined
 exports.VerifiedX509Svid = undefined
+exports.WorkloadApiClient = undefined
+exports.X509Source = undefined
+exports.JwtSource = undefined
+exports.X509Context = undefined
 
 /**
  * @param {() => object} load a module with these names
@@ -63,3 +67,7 @@ later(() => require('./lib/spiffe/jwt-bundle'), 'JwtBundle')
 later(() => require('./lib/spiffe/spiffe-bundle'), 'SpiffeBundle')
 later(() => require('./lib/spiffe/bundle-set'), 'BundleSet', 'BundleMap')
 later(() => require('./lib/spiffe/verify'), 'verifyX509Svid', 'verifyJwtSvid', 'VerifiedX509Svid')
+later(() => require('./lib/spiffe/workload-api/client'), 'WorkloadApiClient')
+later(() => require('./lib/spiffe/source/x509'), 'X509Source')
+later(() => require('./lib/spiffe/source/jwt'), 'JwtSource')
+later(() => require('./lib/spiffe/workload-api/x509-context'), 'X509Context')

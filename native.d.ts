@@ -64,6 +64,25 @@ export declare class BundleSet {
   verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
 }
 
+/** A live stream, one for the whole process; this is one environment's hold on it. */
+export declare class Feed {
+  /**
+   * Hold a feed of an endpoint: `subject` 0 are X509-SVIDs, 1 X.509 bundles, 2 JWT bundles. What happens to it is
+   * delivered under the key, as JSON. A string is what is wrong with the endpoint.
+   */
+  static open(mailbox: Mailbox, key: number, endpoint: string, subject: number): Feed | string
+  /** Let go of it. The stream ends when nobody in the process holds it. */
+  close(): void
+  /** The revision of the snapshot: another one after every change. */
+  revision(): number
+  /** How it stands, as JSON: `{state, revision, toldAt, error, givenUp}`. */
+  snapshot(): string
+  /** The newest of what was told, while it counts. */
+  context(): X509Context | null
+  /** What it did so far, as JSON. */
+  counters(): string
+}
+
 /** The authorities for the tokens of one trust domain. */
 export declare class JwtBundle {
   /** A plain JWKS. Lazy: it is read on first use. */
@@ -90,6 +109,14 @@ export declare class JwtBundle {
   copy(): JwtBundle
   /** See `BundleSet.verifyJwt`. */
   verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
+}
+
+/** One for each environment. */
+export declare class Mailbox {
+  /** `deliver` gets whatever comes back, once for each call, and once for each event of a feed. */
+  constructor(deliver: (key: number, text: string, context?: X509Context) => void)
+  /** Take a call back: nothing is delivered for it any more. False when it is over already. */
+  cancel(key: number): boolean
 }
 
 /** A running agent. It lives on a thread of its own and is closed with the object. */
@@ -158,6 +185,28 @@ export declare class SpiffeBundle {
   verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
 }
 
+/** A client of one endpoint. Outcomes are texts; what holds SVIDs or bundles comes beside an empty text. */
+export declare class WorkloadClient {
+  /** A client; or what is wrong with the endpoint. */
+  static open(mailbox: Mailbox, endpoint: string): WorkloadClient | string
+  /** The endpoint as it is written. */
+  get endpoint(): string
+  /** The SVIDs and bundles of now. */
+  fetchX509Context(key: number, timeout: number): void
+  /** The X.509 bundles of now. */
+  fetchX509Bundles(key: number, timeout: number): void
+  /** The JWT bundles of now. */
+  fetchJwtBundles(key: number, timeout: number): void
+  /** Tokens, as JSON: `{svids: [[token, facts, hint], ...], ignored}`. The ID is one that was checked. */
+  fetchJwtSvids(key: number, timeout: number, audience: Array<string>, spiffeId?: string | undefined | null): void
+  /** A verdict on a token, as JSON: `[spiffeId, claims]`. */
+  validateJwtSvid(key: number, timeout: number, audience: string, token: string): void
+  /** WIT-SVIDs, as JSON: `[[spiffeId, token, key, hint], ...]`. */
+  fetchWitSvids(key: number, timeout: number, spiffeId?: string | undefined | null): void
+  /** WIT bundles, as JSON: `{trustDomain: jwks, ...}`. */
+  fetchWitBundles(key: number, timeout: number): void
+}
+
 /** The X.509 authorities of one trust domain. */
 export declare class X509Bundle {
   /** Concatenated DER. Lazy: the certificates are read on first use. */
@@ -188,6 +237,20 @@ export declare class X509Bundle {
   copy(): X509Bundle
   /** See `BundleSet.verifyX509`. */
   verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string
+}
+
+/** SVIDs, bundles and revocation lists of one message. */
+export declare class X509Context {
+  /** The names and hints of the SVIDs, as JSON: `[[spiffeId, hint], ...]`. */
+  labels(): string
+  /** One of the SVIDs. */
+  svid(index: number): X509Svid | null
+  /** The bundles. */
+  bundles(): BundleSet
+  /** Certificate revocation lists as DER. */
+  crls(): Buffer[]
+  /** What had to be ignored, as JSON: `[{what, reason, message}, ...]`. */
+  ignored(): string
 }
 
 /** A certificate chain and its key, kept in the core. */

@@ -445,7 +445,7 @@ export interface RequireBearerOptions {
 
 /** Judges tokens: a `JwtSource`, or anything of this shape. */
 export interface BearerVerifier {
-  validate (token: string, options: { audience: string | readonly string[], leeway?: number }): Promise<JwtSvid>
+  validate (token: string, options: { audience: string | readonly string[], leeway?: number }): JwtSvid | Promise<JwtSvid>
 }
 
 /** A handler for node:http, Express (`app.use`) and Fastify (`addHook('onRequest')`). */

@@ -6,7 +6,7 @@ import {
   serverOptions, undiciConnect,
 } from 'countersign/tls'
 import type { BearerHandler, Peer, Rejection, SecuredServer, ServerOptions, TlsSource } from 'countersign/tls'
-import { BundleSet, CountersignError, JwtSvid, SpiffeId, VerifiedX509Svid, X509Svid } from 'countersign'
+import { BundleSet, CountersignError, JwtSource, JwtSvid, SpiffeId, VerifiedX509Svid, X509Source, X509Svid } from 'countersign'
 import type { DescribedAuthorizer } from 'countersign'
 import type { X509Certificate } from 'node:crypto'
 import http from 'node:http'
@@ -21,6 +21,7 @@ function same<A, B> (_: Same<A, B>): void {}
 declare const svid: X509Svid
 const context = { revision: 1, svid, svids: [svid], bundles: new BundleSet() }
 const source: TlsSource = { context: () => context, subscribe: (listener) => () => listener({ type: 'update' }) }
+const live: TlsSource = new X509Source()
 // @ts-expect-error: no way to hear of changes
 const half: TlsSource = { context: () => context }
 const welcome = authorize.memberOf('example.org')
@@ -113,6 +114,8 @@ async function headers (): Promise<Headers> { return new Headers(await authoriza
 const handler: BearerHandler = requireBearer(new BundleSet(), { audience: ['shop'], authorize: welcome, leeway: 0, onReject: explain })
 http.createServer((request, response) => handler(request, response, () => app(request, response)))
 requireBearer({ validate: async () => jwt }, { audience: 'shop' })
+requireBearer(new JwtSource(), { audience: 'shop' })
+bearer(new JwtSource(), 'shop')
 // @ts-expect-error: an audience is not optional
 requireBearer(new BundleSet(), {})
 
@@ -127,4 +130,4 @@ async function bind (): Promise<BoundServer> {
 // @ts-expect-error: not the module
 channelCredentials({}, source, welcome)
 
-export { ask, bind, both, explain, half, headers, tell }
+export { live, ask, bind, both, explain, half, headers, tell }

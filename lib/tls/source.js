@@ -37,7 +37,9 @@ function currentContext (source) {
   const expiry = expiries.get(context) ?? look(context)
   if (expiry < Date.now()) {
     const { svid } = context
-    throw new CountersignError('ERR_SVID_EXPIRED', `the own identity ${svid.spiffeId.uri} has expired at ${svid.expiresAt.toISOString()}`, { spiffeId: svid.spiffeId.uri })
+    throw new CountersignError('ERR_SVID_EXPIRED', `the own identity ${svid.spiffeId.uri} has expired at ${svid.expiresAt.toISOString()}`, {
+      spiffeId: svid.spiffeId.uri, expiresAt: svid.expiresAt, state: /** @type {any} */ (source).state ?? 'ready',
+    })
   }
   return context
 }

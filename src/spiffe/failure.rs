@@ -1,5 +1,6 @@
 //! Errors of the core as text for JavaScript.
 
+use countersign::spiffe::workload_api::{EndpointError, WorkloadApiError};
 use countersign::spiffe::{
     BundleError, JwtVerifyError, LeafError, SpiffeIdError, TokenError, X509SvidError, X509VerifyError,
 };
@@ -11,6 +12,50 @@ fn text(code: &str, message: &dyn std::fmt::Display, details: Value) -> String {
     error["code"] = json!(code);
     error["message"] = json!(message.to_string());
     format!("!{error}")
+}
+
+pub fn endpoint(error: &EndpointError) -> String {
+    text("ERR_INVALID_ENDPOINT", error, rule(error.code(), None))
+}
+
+pub fn workload_api(error: &WorkloadApiError) -> String {
+    format!("!{}", workload_api_value(error))
+}
+
+/// The same, to be put inside of something.
+pub fn workload_api_value(error: &WorkloadApiError) -> Value {
+    use WorkloadApiError as E;
+    let invalid = |rule: &str| ("ERR_INVALID_RESPONSE", json!({ "rule": rule }));
+    let (code, mut details) = match error {
+        E::Connect { endpoint, source } => {
+            let missing = source.kind() == std::io::ErrorKind::NotFound;
+            let code = if missing { "ERR_SOCKET_NOT_FOUND" } else { "ERR_CONNECTION_FAILED" };
+            (code, json!({ "endpoint": endpoint.to_string(), "errno": source.raw_os_error() }))
+        }
+        E::Transport(_) => ("ERR_CONNECTION_FAILED", json!({})),
+        E::Timeout { after, .. } => ("ERR_TIMEOUT", json!({ "timeout": after.as_secs_f64() * 1000.0 })),
+        E::Status(status) => {
+            let code = if error.is_denial() { "ERR_NO_IDENTITY" } else { "ERR_WORKLOAD_API" };
+            let (number, name) = (status.code as u8, status.code.name());
+            (code, json!({ "grpcStatus": number, "grpcCode": name, "grpcMessage": status.message }))
+        }
+        E::TooLarge(_) => ("ERR_RESPONSE_TOO_LARGE", json!({})),
+        E::MissingField(field) => ("ERR_INVALID_RESPONSE", json!({ "rule": "missing_field", "field": field })),
+        E::NothingUsable(ignored) => {
+            let ignored = super::x509_context::ignored_value(ignored);
+            ("ERR_INVALID_RESPONSE", json!({ "rule": "nothing_usable", "ignored": ignored }))
+        }
+        E::Empty(field) => ("ERR_INVALID_RESPONSE", json!({ "rule": "empty", "field": field })),
+        E::Malformed(_) => invalid("malformed"),
+        E::Ended => invalid("ended"),
+        E::TooManySvids(_) => invalid("too_many_svids"),
+        E::Argument(_) => ("ERR_INVALID_ARGUMENT", json!({})),
+        E::Closed => ("ERR_CLOSED", json!({})),
+        _ => ("ERR_WORKLOAD_API", json!({})),
+    };
+    details["code"] = json!(code);
+    details["message"] = json!(error.to_string());
+    details
 }
 
 /// A rule by its name and, where a SPIFFE ID broke it, the reason.

@@ -9,7 +9,7 @@ use super::{failure, moment};
 
 /// A certificate chain and its key, kept in the core.
 #[napi]
-pub struct X509Svid(spiffe::X509Svid);
+pub struct X509Svid(pub(super) spiffe::X509Svid);
 
 /// What a leaf says of itself: `[spiffeId, notBefore, notAfter, serialNumber, keyAlgorithm, dnsNames]` as JSON.
 pub fn leaf_text(leaf: &LeafFacts) -> String {

@@ -32,6 +32,8 @@ pub const X509_BUNDLE_CERTIFICATES: usize = 1024;
 pub const BUNDLE_MAP_BYTES: usize = 64 * 1024 * 1024;
 /// Chains a verifier remembers as verified.
 pub const VERIFIED_CHAINS: usize = 512;
+/// Tokens a verifier remembers as verified.
+pub const VERIFIED_TOKENS: usize = 1024;
 /// Bytes of one message of the Workload API: a thousand SVIDs with their bundles fit.
 pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 /// SVIDs in one message of the Workload API.

@@ -5,6 +5,8 @@
 //! * [`X509Svid`], [`JwtSvid`] - the two documents a workload proves its name with
 //! * [`X509Bundle`], [`JwtBundle`], [`SpiffeBundle`], [`BundleSet`], [`BundleMap`] - the authorities of trust domains
 //! * [`verify_x509_svid`], [`verify_jwt_svid`] - the judges
+//! * [`workload_api`] - where a workload gets its SVIDs and bundles from
+//! * [`source`] - the same, kept fresh
 //!
 //! A judge reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
 //! are never pooled: an authority of one trust domain can never vouch for a name in another.
@@ -25,6 +27,7 @@ mod jws;
 mod jwt_authority;
 pub mod limits;
 mod pem;
+pub mod source;
 mod svid;
 mod trust_domain;
 mod verify;
@@ -46,6 +49,6 @@ pub use svid::{
 };
 pub use trust_domain::TrustDomain;
 pub use verify::{
-    JwtBundleSource, JwtVerifyError, JwtVerifyOptions, PathRule, Role, VerifiedChains, VerifiedX509Svid,
-    X509BundleSource, X509VerifyError, X509VerifyOptions, verify_jwt_svid, verify_x509_svid,
+    JwtBundleSource, JwtVerifyError, JwtVerifyOptions, PathRule, Role, VerifiedChains, VerifiedTokens,
+    VerifiedX509Svid, X509BundleSource, X509VerifyError, X509VerifyOptions, verify_jwt_svid, verify_x509_svid,
 };

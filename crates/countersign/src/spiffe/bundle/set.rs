@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{JwtBundle, SpiffeBundle, X509Bundle, next_revision};
-use crate::spiffe::{TrustDomain, VerifiedChains};
+use crate::spiffe::{TrustDomain, VerifiedChains, VerifiedTokens};
 
 /// The bundles a verifier trusts, by trust domain. Cheap to clone: a clone shares everything until one of the two is
 /// changed.
@@ -17,7 +17,13 @@ use crate::spiffe::{TrustDomain, VerifiedChains};
 pub struct BundleSet {
     inner: Arc<Inner>,
     /// Outlives changes of the set: what it remembers names the bundle it was verified with.
-    verified: Arc<VerifiedChains>,
+    verified: Arc<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    chains: VerifiedChains,
+    tokens: VerifiedTokens,
 }
 
 #[derive(Clone)]
@@ -152,7 +158,11 @@ impl BundleSet {
     }
 
     pub(crate) fn verified_chains(&self) -> &VerifiedChains {
-        &self.verified
+        &self.verified.chains
+    }
+
+    pub(crate) fn verified_tokens(&self) -> &VerifiedTokens {
+        &self.verified.tokens
     }
 }
 

@@ -14,14 +14,21 @@ pub struct JwtSvid {
 
 struct Inner {
     token: Zeroizing<String>,
-    claims: String,
-    algorithm: JwsAlgorithm,
-    key_id: Option<String>,
-    subject: SpiffeId,
-    audience: Vec<String>,
-    expiry: i64,
-    issued_at: Option<i64>,
+    facts: Arc<TokenFacts>,
     received_at: i64,
+}
+
+/// What a token says. It can be kept without keeping the token.
+#[derive(Debug)]
+pub(crate) struct TokenFacts {
+    pub claims: String,
+    pub algorithm: JwsAlgorithm,
+    pub key_id: Option<String>,
+    pub subject: SpiffeId,
+    pub audience: Vec<String>,
+    pub expiry: i64,
+    pub not_before: Option<i64>,
+    pub issued_at: Option<i64>,
 }
 
 impl JwtSvid {
@@ -41,18 +48,13 @@ impl JwtSvid {
 
     /// The SVID a token makes. Whether anything it says is proven is for the caller to know.
     pub(crate) fn of(parsed: Token<'_>, token: &str) -> Self {
-        let inner = Inner {
-            token: Zeroizing::new(token.to_owned()),
-            claims: parsed.claims,
-            algorithm: parsed.algorithm,
-            key_id: parsed.key_id,
-            subject: parsed.subject,
-            audience: parsed.audience,
-            expiry: parsed.expiry,
-            issued_at: parsed.issued_at,
-            received_at: clock::unix_seconds(None),
-        };
-        Self { inner: Arc::new(inner), hint: None }
+        Self::from_facts(Arc::new(parsed.into_facts()), token)
+    }
+
+    /// The same for a token that was read before.
+    pub(crate) fn from_facts(facts: Arc<TokenFacts>, token: &str) -> Self {
+        let received_at = clock::unix_seconds(None);
+        Self { inner: Arc::new(Inner { token: Zeroizing::new(token.to_owned()), facts, received_at }), hint: None }
     }
 
     /// The same SVID with the label an operator gave it (Workload API 6.2.1).
@@ -73,39 +75,39 @@ impl JwtSvid {
 
     /// The name of the workload: the `sub` claim.
     pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.inner.subject
+        &self.inner.facts.subject
     }
 
     /// Whom the token is meant for.
     pub fn audience(&self) -> &[String] {
-        &self.inner.audience
+        &self.inner.facts.audience
     }
 
     /// When it expires.
     pub fn expires_at(&self) -> SystemTime {
-        clock::system_time(self.inner.expiry)
+        clock::system_time(self.inner.facts.expiry)
     }
 
     /// When it expires, in seconds since 1970.
     pub fn expiry(&self) -> i64 {
-        self.inner.expiry
+        self.inner.facts.expiry
     }
 
     /// When it was issued, in seconds since 1970. The standard does not ask for it.
     pub fn issued_at(&self) -> Option<i64> {
-        self.inner.issued_at
+        self.inner.facts.issued_at
     }
 
     /// Whether the expiry has come. No leeway.
     pub fn is_expired(&self, now: Option<SystemTime>) -> bool {
-        clock::unix_seconds(now) >= self.inner.expiry
+        clock::unix_seconds(now) >= self.inner.facts.expiry
     }
 
     /// When half of the lifetime is over, in seconds since 1970: the moment a live source should hold a fresh one. A token
     /// that does not say when it was issued is as old as this value.
     pub fn rotation_due(&self) -> i64 {
-        let Inner { expiry, issued_at, received_at, .. } = *self.inner;
-        let start = issued_at.unwrap_or(received_at).min(expiry);
+        let TokenFacts { expiry, issued_at, .. } = *self.inner.facts;
+        let start = issued_at.unwrap_or(self.inner.received_at).min(expiry);
         start + (expiry - start) / 2
     }
 
@@ -116,17 +118,17 @@ impl JwtSvid {
 
     /// All claims, as the JSON object in the token.
     pub fn claims_json(&self) -> &str {
-        &self.inner.claims
+        &self.inner.facts.claims
     }
 
     /// The algorithm it is signed with.
     pub fn algorithm(&self) -> JwsAlgorithm {
-        self.inner.algorithm
+        self.inner.facts.algorithm
     }
 
     /// The ID of the key it claims to be signed with.
     pub fn key_id(&self) -> Option<&str> {
-        self.inner.key_id.as_deref()
+        self.inner.facts.key_id.as_deref()
     }
 }
 
@@ -142,9 +144,9 @@ impl Eq for JwtSvid {}
 impl fmt::Debug for JwtSvid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtSvid")
-            .field("spiffe_id", &self.inner.subject.as_str())
-            .field("audience", &self.inner.audience)
-            .field("expiry", &self.inner.expiry)
+            .field("spiffe_id", &self.inner.facts.subject.as_str())
+            .field("audience", &self.inner.facts.audience)
+            .field("expiry", &self.inner.facts.expiry)
             .field("hint", &self.hint())
             .finish_non_exhaustive()
     }

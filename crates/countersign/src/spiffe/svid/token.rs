@@ -6,6 +6,7 @@ use serde::{
 };
 use serde_json::Value;
 
+use super::jwt::TokenFacts;
 use crate::spiffe::{
     JwsAlgorithm, SpiffeId, SpiffeIdError,
     clock::LAST_MOMENT,
@@ -109,15 +110,9 @@ pub(crate) enum HeaderRules {
 /// A token taken apart, every rule kept that needs neither clock nor key.
 pub(crate) struct Token<'a> {
     pub jws: CompactJws<'a>,
-    /// The claims as they stand in the payload.
-    pub claims: String,
-    pub algorithm: JwsAlgorithm,
-    pub key_id: Option<String>,
-    pub subject: SpiffeId,
-    pub audience: Vec<String>,
-    pub expiry: i64,
-    pub not_before: Option<i64>,
-    pub issued_at: Option<i64>,
+    /// It bears headers beyond `alg`, `kid` and `typ`.
+    pub extra_headers: bool,
+    pub facts: TokenFacts,
 }
 
 impl<'a> Token<'a> {
@@ -143,7 +138,7 @@ impl<'a> Token<'a> {
         }
         let payload = String::from_utf8(std::mem::take(&mut jws.payload)).map_err(|_| TokenError::MalformedClaims)?;
         let claims: Claims = json::object(&payload).map_err(|_| TokenError::MalformedClaims)?;
-        Ok(Self {
+        let facts = TokenFacts {
             algorithm,
             key_id: header.key_id,
             subject: subject(claims.sub)?,
@@ -158,8 +153,12 @@ impl<'a> Token<'a> {
             },
             issued_at: claims.iat.and_then(|iat| numeric_date(&iat, f64::floor)),
             claims: payload,
-            jws,
-        })
+        };
+        Ok(Self { jws, extra_headers: header.extra, facts })
+    }
+
+    pub fn into_facts(self) -> TokenFacts {
+        self.facts
     }
 }
 

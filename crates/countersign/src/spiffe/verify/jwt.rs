@@ -1,20 +1,31 @@
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::verified_tokens::{Verdict, VerifiedTokens, token_key};
 use crate::spiffe::{
     BundleError, BundleSet, JwtAuthority, JwtBundle, JwtSvid, SpiffeBundle, TokenError, TrustDomain, clock,
     limits::{AUDIENCES, LEEWAY_SECONDS},
-    svid::{HeaderRules, Token},
+    svid::{HeaderRules, Token, TokenFacts},
 };
 
 /// Where a verifier finds the authorities for the tokens of a trust domain.
 pub trait JwtBundleSource: Send + Sync {
     /// The authorities of exactly this trust domain.
     fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle>;
+
+    /// Where verdicts are remembered, if they are.
+    fn verified_tokens(&self) -> Option<&VerifiedTokens> {
+        None
+    }
 }
 
 impl JwtBundleSource for BundleSet {
     fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle> {
         self.jwt_bundle(trust_domain).cloned()
+    }
+
+    fn verified_tokens(&self) -> Option<&VerifiedTokens> {
+        Some(self.verified_tokens())
     }
 }
 
@@ -142,7 +153,8 @@ impl JwtVerifyError {
 }
 
 /// Judges a token: its form, whom it is meant for, its time, and its signature by an authority of its subject's own
-/// trust domain (JWT-SVID 4). Nothing but a signature that was checked makes an SVID.
+/// trust domain (JWT-SVID 4). Nothing but a signature that was checked makes an SVID; with a [`BundleSet`], one that was
+/// checked by the same bundle before counts, and everything else is judged anew.
 pub fn verify_jwt_svid(
     token: &str,
     bundles: &dyn JwtBundleSource,
@@ -157,38 +169,60 @@ pub fn verify_jwt_svid(
     if options.leeway > Duration::from_secs(LEEWAY_SECONDS) {
         return Err(JwtVerifyError::LeewayTooLong);
     }
+    let memory = bundles.verified_tokens().map(|memory| (memory, token_key(token)));
+    if let Some((memory, key)) = &memory
+        && let Some(Verdict { facts, bundle_revision, extra_headers }) = memory.get(key)
+        && (options.allow_extra_headers || !extra_headers)
+        && (!options.require_kid || facts.key_id.is_some())
+        && bundles.jwt_bundle(&facts.subject.trust_domain()).is_some_and(|one| one.revision() == bundle_revision)
+    {
+        judge_claims(&facts, options)?;
+        return Ok(JwtSvid::from_facts(facts, token));
+    }
+
     let rules = if options.allow_extra_headers { HeaderRules::ExtraAllowed } else { HeaderRules::Strict };
     let parsed = Token::parse(token, rules)?;
-    let meant = |name: &String| !name.is_empty() && parsed.audience.contains(name);
+    judge_claims(&parsed.facts, options)?;
+    let trust_domain = parsed.facts.subject.trust_domain();
+    let bundle = bundles.jwt_bundle(&trust_domain).ok_or_else(|| JwtVerifyError::NoBundle(trust_domain.clone()))?;
+    if let Err(error) = bundle.check() {
+        return Err(JwtVerifyError::MalformedBundle { trust_domain, error });
+    }
+    let authority = authority(&bundle, &parsed.facts, options.require_kid)?;
+    if !authority.verify(parsed.facts.algorithm, parsed.jws.signed, &parsed.jws.signature) {
+        return Err(JwtVerifyError::InvalidSignature);
+    }
+    let (bundle_revision, extra_headers) = (bundle.revision(), parsed.extra_headers);
+    let facts = Arc::new(parsed.into_facts());
+    if let Some((memory, key)) = memory {
+        memory.put(key, Verdict { facts: Arc::clone(&facts), bundle_revision, extra_headers });
+    }
+    Ok(JwtSvid::from_facts(facts, token))
+}
+
+/// Whom the token is meant for, and when.
+fn judge_claims(token: &TokenFacts, options: &JwtVerifyOptions) -> Result<(), JwtVerifyError> {
+    let meant = |name: &String| !name.is_empty() && token.audience.contains(name);
     if !options.audience.iter().any(meant) {
         return Err(JwtVerifyError::AudienceMismatch);
     }
     let now = clock::unix_seconds(options.now);
     let leeway = options.leeway.as_secs() as i64;
     // RFC 7519 4.1.4: the present must be before the expiry. 4.1.5: and not before nbf.
-    if now >= parsed.expiry + leeway {
+    if now >= token.expiry + leeway {
         return Err(JwtVerifyError::Expired);
     }
-    if parsed.not_before.is_some_and(|not_before| now.saturating_add(leeway) < not_before) {
+    if token.not_before.is_some_and(|not_before| now.saturating_add(leeway) < not_before) {
         return Err(JwtVerifyError::NotYetValid);
     }
-    let trust_domain = parsed.subject.trust_domain();
-    let bundle = bundles.jwt_bundle(&trust_domain).ok_or_else(|| JwtVerifyError::NoBundle(trust_domain.clone()))?;
-    if let Err(error) = bundle.check() {
-        return Err(JwtVerifyError::MalformedBundle { trust_domain, error });
-    }
-    let authority = authority(&bundle, &parsed, options.require_kid)?;
-    if !authority.verify(parsed.algorithm, parsed.jws.signed, &parsed.jws.signature) {
-        return Err(JwtVerifyError::InvalidSignature);
-    }
-    Ok(JwtSvid::of(parsed, token))
+    Ok(())
 }
 
 /// The key the token names. Without a name, the only key that could have made the signature: with several, a verifier
 /// that tries them all would make the key ID meaningless.
 fn authority<'b>(
     bundle: &'b JwtBundle,
-    token: &Token<'_>,
+    token: &TokenFacts,
     require_kid: bool,
 ) -> Result<&'b JwtAuthority, JwtVerifyError> {
     let Some(key_id) = &token.key_id else {

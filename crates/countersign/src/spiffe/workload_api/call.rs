@@ -1,4 +1,3 @@
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use prost::bytes::Bytes;
 
 use super::channel::{Channel, Lease};
 use super::error::WorkloadApiError;
-use super::framing::{Messages, frame};
+use super::framing::Messages;
 use super::proto::SECURITY_HEADER;
 use super::status::{Code, Status};
 
@@ -20,26 +19,26 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("countersign/", env!
 /// A call that was answered: the stream of its responses.
 ///
 /// Dropping it resets the stream, which is how a client says that it wants no more.
-pub(super) struct Call<R> {
+pub(super) struct Call {
     body: RecvStream,
     messages: Messages,
     /// What came behind the last message.
     rest: Bytes,
-    /// The server has said how it ended, and that is told once.
-    ended: bool,
+    /// Nothing more comes: the server has said how it ended, or what came made no sense.
+    over: bool,
     _holding: Arc<()>,
-    response: PhantomData<fn() -> R>,
 }
 
-impl<R: Message + Default> Call<R> {
+impl Call {
     /// Asks. Returns when the head of the response is there. `timeout` only tells the server how long we shall wait.
+    ///
+    /// `framed` is the request in its frame. What is not about one kind of message is here only once in the program.
     pub async fn open(
         channel: &Channel,
         method: &'static str,
-        request: &impl Message,
+        framed: Bytes,
         timeout: Option<Duration>,
-    ) -> Result<Call<R>, WorkloadApiError> {
-        let framed = frame(request);
+    ) -> Result<Call, WorkloadApiError> {
         loop {
             let lease = channel.lease().await?;
             let (used_before, holding) = (lease.used_before, Arc::clone(&lease.holding));
@@ -61,61 +60,73 @@ impl<R: Message + Default> Call<R> {
         method: &'static str,
         framed: Bytes,
         timeout: Option<Duration>,
-    ) -> Result<Call<R>, WorkloadApiError> {
+    ) -> Result<Call, WorkloadApiError> {
         let Lease { mut sender, holding, .. } = lease;
         let (response, mut body) = sender.send_request(head(method, timeout), false)?;
         body.send_data(framed, true)?;
         let (head, body) = response.await?.into_parts();
         let response = Response::from_parts(head, ());
-        let mut call = Call {
-            body,
-            messages: Messages::default(),
-            rest: Bytes::new(),
-            ended: false,
-            _holding: holding,
-            response: PhantomData,
-        };
+        let mut call = Call { body, messages: Messages::default(), rest: Bytes::new(), over: false, _holding: holding };
         match refusal(&response) {
             None => Ok(call),
             Some(Ok(())) => {
-                call.ended = true;
+                call.over = true;
                 Ok(call)
             }
             Some(Err(status)) => Err(WorkloadApiError::Status(status)),
         }
     }
 
-    /// The next response; `None` when the server ended the stream in good order.
-    pub async fn next(&mut self) -> Result<Option<R>, WorkloadApiError> {
-        loop {
-            if let Some(message) = self.messages.take(&mut self.rest)? {
-                return Ok(Some(R::decode(message)?));
-            }
-            if self.ended {
-                return Ok(None);
+    /// The next response; `None` when the server ended the stream in good order. After an error, [`Call::is_over`] says
+    /// whether more can come.
+    pub async fn next<R: Message + Default>(&mut self) -> Result<Option<R>, WorkloadApiError> {
+        Ok(self.message().await?.map(R::decode).transpose()?)
+    }
+
+    async fn message(&mut self) -> Result<Option<Bytes>, WorkloadApiError> {
+        while !self.over {
+            match self.messages.take(&mut self.rest) {
+                Ok(Some(message)) => return Ok(Some(message)),
+                Ok(None) => {}
+                Err(fault) => {
+                    self.over = true;
+                    return Err(fault.into());
+                }
             }
             match self.body.data().await {
-                Some(piece) => {
-                    self.rest = piece?;
+                Some(Ok(piece)) => {
+                    self.rest = piece;
                     // What was taken over may be sent again.
                     let _ = self.body.flow_control().release_capacity(self.rest.len());
                 }
-                None => self.end().await?,
+                Some(Err(error)) => {
+                    self.over = true;
+                    return Err(error.into());
+                }
+                None => {
+                    self.over = true;
+                    self.end().await?;
+                }
             }
         }
+        Ok(None)
+    }
+
+    /// Whether nothing more can come.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The only response of a call that has one.
-    pub async fn only(mut self) -> Result<R, WorkloadApiError> {
-        let response = self.next().await?.ok_or(WorkloadApiError::Ended)?;
-        match self.next().await? {
-            None => Ok(response),
+    pub async fn only<R: Message + Default>(mut self) -> Result<R, WorkloadApiError> {
+        let response = self.message().await?.ok_or(WorkloadApiError::Ended)?;
+        match self.message().await? {
+            None => Ok(R::decode(response)?),
             Some(_) => Err(WorkloadApiError::Malformed("there are several where one is due".to_owned())),
         }
     }
 
     async fn end(&mut self) -> Result<(), WorkloadApiError> {
-        self.ended = true;
         let trailers = self.body.trailers().await?;
         match trailers.as_ref().and_then(Status::from_headers) {
             Some(Status { code: Code::Ok, .. }) if self.messages.is_amidst() => {

@@ -1,10 +1,14 @@
 use std::future::Future;
+use std::marker::PhantomData;
 use std::time::Duration;
+
+use prost::bytes::Bytes;
 
 use super::call::Call;
 use super::channel::Channel;
 use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
+use super::framing::frame;
 use super::jwt_svids::{JwtSvids, Validated};
 use super::proto::{
     Empty, JwtSvidRequest, JwtSvidResponse, ValidateJwtSvidRequest, ValidateJwtSvidResponse, WitSvidRequest, method,
@@ -58,27 +62,27 @@ impl WorkloadApiClient {
 
     /// The SVIDs and bundles of now.
     pub async fn fetch_x509_context(&self) -> Result<X509Context, WorkloadApiError> {
-        self.first(&Empty {}).await
+        self.first(frame(&Empty {})).await
     }
 
     /// The X.509 bundles of now.
     pub async fn fetch_x509_bundles(&self) -> Result<X509Bundles, WorkloadApiError> {
-        self.first(&Empty {}).await
+        self.first(frame(&Empty {})).await
     }
 
     /// The JWT bundles of now.
     pub async fn fetch_jwt_bundles(&self) -> Result<JwtBundles, WorkloadApiError> {
-        self.first(&Empty {}).await
+        self.first(frame(&Empty {})).await
     }
 
     /// The WIT-SVIDs of now (incubating), of one identity or of all.
     pub async fn fetch_wit_svids(&self, spiffe_id: Option<&SpiffeId>) -> Result<WitSvids, WorkloadApiError> {
-        self.first(&WitSvidRequest { spiffe_id: written(spiffe_id) }).await
+        self.first(frame(&WitSvidRequest { spiffe_id: written(spiffe_id) })).await
     }
 
     /// The WIT bundles of now (incubating).
     pub async fn fetch_wit_bundles(&self) -> Result<WitBundles, WorkloadApiError> {
-        self.first(&Empty {}).await
+        self.first(frame(&Empty {})).await
     }
 
     /// Tokens for an audience, of one identity or of all.
@@ -97,9 +101,8 @@ impl WorkloadApiClient {
         }
         let request = JwtSvidRequest { audience: audience.to_vec(), spiffe_id: written(spiffe_id) };
         self.in_time(async {
-            let call: Call<JwtSvidResponse> =
-                Call::open(&self.channel, method::FETCH_JWT_SVID, &request, self.timeout).await?;
-            JwtSvids::read(&call.only().await?, audience)
+            let call = Call::open(&self.channel, method::FETCH_JWT_SVID, frame(&request), self.timeout).await?;
+            JwtSvids::read(&call.only::<JwtSvidResponse>().await?, audience)
         })
         .await
     }
@@ -108,21 +111,21 @@ impl WorkloadApiClient {
     pub async fn validate_jwt_svid(&self, audience: &str, token: &str) -> Result<Validated, WorkloadApiError> {
         let request = ValidateJwtSvidRequest { audience: audience.to_owned(), svid: token.to_owned() };
         self.in_time(async {
-            let call: Call<ValidateJwtSvidResponse> =
-                Call::open(&self.channel, method::VALIDATE_JWT_SVID, &request, self.timeout).await?;
-            Validated::read(&call.only().await?)
+            let call = Call::open(&self.channel, method::VALIDATE_JWT_SVID, frame(&request), self.timeout).await?;
+            Validated::read(&call.only::<ValidateJwtSvidResponse>().await?)
         })
         .await
     }
 
     /// Whatever it tells, from now on.
     pub async fn watch<S: Subject>(&self) -> Result<Responses<S>, WorkloadApiError> {
-        Ok(Responses { call: Call::open(&self.channel, S::METHOD, &Empty {}, None).await? })
+        let call = Call::open(&self.channel, S::METHOD, frame(&Empty {}), None).await?;
+        Ok(Responses { call, subject: PhantomData })
     }
 
-    async fn first<S: Subject>(&self, request: &impl prost::Message) -> Result<S, WorkloadApiError> {
+    async fn first<S: Subject>(&self, framed: Bytes) -> Result<S, WorkloadApiError> {
         self.in_time(async {
-            let mut call: Call<S::Response> = Call::open(&self.channel, S::METHOD, request, self.timeout).await?;
+            let mut call = Call::open(&self.channel, S::METHOD, framed, self.timeout).await?;
             let response = call.next().await?.ok_or(WorkloadApiError::Ended)?;
             S::read(response, None)
         })
@@ -146,13 +149,18 @@ fn written(spiffe_id: Option<&SpiffeId>) -> String {
 
 /// A stream of the Workload API. It ends with its connection; a live source opens it anew.
 pub struct Responses<S: Subject> {
-    call: Call<S::Response>,
+    call: Call,
+    subject: PhantomData<fn() -> S>,
 }
 
 impl<S: Subject> Responses<S> {
     /// The next message, read in the light of the one before.
     pub async fn next(&mut self, previous: Option<&S>) -> Result<S, WorkloadApiError> {
-        let response = self.call.next().await?.ok_or(WorkloadApiError::Ended)?;
-        S::read(response, previous)
+        S::read(self.call.next().await?.ok_or(WorkloadApiError::Ended)?, previous)
+    }
+
+    /// Whether nothing more can come after an error: else that was about one message only.
+    pub fn is_over(&self) -> bool {
+        self.call.is_over()
     }
 }

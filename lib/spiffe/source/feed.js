@@ -1,0 +1,158 @@
+'use strict'
+/** This thread's view of a live stream. All sources of an endpoint look through the same one. */
+
+const { fromDetails } = require('../../errors')
+const { publish } = require('../../diagnostics')
+const { native } = require('../../load')
+const { answer } = require('../kept')
+const { listen, mailbox, unlisten } = require('../workload-api/calls')
+
+const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
+
+/** @typedef {keyof typeof SUBJECTS} Subject */
+/** @typedef {'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 'closed'} State */
+/** @typedef {{ type: string, [detail: string]: any }} Event */
+
+/** @type {Map<string, Feed>} */
+const feeds = new Map()
+
+class Feed {
+  #native
+  #key
+  #name
+  #users = 1
+  /** @type {Set<(event: Event) => void>} */
+  #listeners = new Set()
+  #revision = -1
+  /** @type {{ state: State, toldAt: number | null, givenUp: boolean }} */
+  #snapshot = { state: 'connecting', toldAt: null, givenUp: false }
+  /** @type {import('../../../native').X509Context | undefined} */
+  #told
+  /** What it did, once it is over. @type {Readonly<Record<string, number>> | undefined} */
+  #counted
+
+  /**
+   * @param {string} endpoint
+   * @param {Subject} subject
+   * @param {string} name
+   */
+  constructor (endpoint, subject, name) {
+    this.endpoint = endpoint
+    this.subject = subject
+    this.#name = name
+    this.#key = listen((text) => this.#happened(JSON.parse(text)))
+    try {
+      this.#native = answer(native.Feed.open(mailbox(), this.#key, endpoint, SUBJECTS[subject]), Feed)
+    } catch (error) {
+      unlisten(this.#key)
+      throw error
+    }
+  }
+
+  /**
+   * The view of an endpoint's stream. Whoever takes it gives it back by `release`.
+   * @param {string} endpoint
+   * @param {Subject} subject
+   */
+  static take (endpoint, subject) {
+    const name = `${subject} ${endpoint}`
+    const known = feeds.get(name)
+    // One that has given up is of no use to somebody new.
+    if (known && !known.givenUp) {
+      known.#users++
+      return known
+    }
+    const feed = new Feed(endpoint, subject, name)
+    feeds.set(name, feed)
+    return feed
+  }
+
+  release () {
+    if (--this.#users > 0) return
+    this.#counted = this.counters
+    unlisten(this.#key)
+    if (feeds.get(this.#name) === this) feeds.delete(this.#name)
+    this.#told = undefined
+    // What the collector would do some day.
+    this.#native.close()
+  }
+
+  /** A number that is another one after every change; reading it is all it costs to know that nothing changed. */
+  revision () {
+    const revision = this.#native.revision()
+    if (revision !== this.#revision) this.#look()
+    return this.#revision
+  }
+
+  #look () {
+    // Text and context are read one after the other: they belong together when nothing happened in between.
+    for (;;) {
+      const snapshot = JSON.parse(this.#native.snapshot())
+      const told = this.#native.context() ?? undefined
+      if (this.#native.revision() !== snapshot.revision) continue
+      this.#snapshot = snapshot
+      this.#told = told
+      this.#revision = snapshot.revision
+      return
+    }
+  }
+
+  /** @returns {State} */
+  get state () {
+    this.revision()
+    return this.#snapshot.state
+  }
+
+  /** Nothing will change any more. */
+  get givenUp () {
+    this.revision()
+    return this.#snapshot.givenUp
+  }
+
+  /** What was told last, while it counts. */
+  get told () {
+    this.revision()
+    return this.#told
+  }
+
+  /** What went wrong since something was last told. */
+  get lastError () {
+    const { error } = JSON.parse(this.#native.snapshot())
+    return error === null ? undefined : fromDetails(error)
+  }
+
+  /** When something was last told, changed or not. */
+  get toldAt () {
+    const { toldAt } = JSON.parse(this.#native.snapshot())
+    return toldAt === null ? undefined : new Date(toldAt)
+  }
+
+  /** @returns {Readonly<Record<string, number>>} */
+  get counters () { return this.#counted ?? Object.freeze(JSON.parse(this.#native.counters())) }
+
+  /**
+   * @param {(event: Event) => void} listener
+   * @returns {() => void} the way out
+   */
+  subscribe (listener) {
+    // A function that subscribes twice is told twice.
+    const own = (/** @type {Event} */ event) => listener(event)
+    this.#listeners.add(own)
+    return () => { this.#listeners.delete(own) }
+  }
+
+  /** @param {any} said */
+  #happened ({ type, error, expiresAt, ...rest }) {
+    /** @type {Event} */
+    const event = Object.freeze({
+      type,
+      ...rest,
+      ...(error ? { error: fromDetails(error) } : {}),
+      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+    })
+    publish(`source.${event.type}`, () => ({ endpoint: this.endpoint, subject: this.subject, ...event }))
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+}
+
+module.exports = { Feed }

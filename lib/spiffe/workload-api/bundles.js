@@ -1,0 +1,44 @@
+'use strict'
+/** Bundles as a Workload API told them: everybody who asked sees the same ones, so nobody may change them. */
+
+const { invalidArgument } = require('../../errors')
+const { BundleSet } = require('../bundle-set')
+
+class WorkloadBundles extends BundleSet {
+  #told
+
+  /** @param {import('../../../native').X509Context} told */
+  constructor (told) {
+    super(told.bundles())
+    this.#told = told
+  }
+
+  /** @returns {readonly Buffer[]} */
+  get crls () { return Object.freeze(this.#told.crls()) }
+
+  /** @returns {readonly { what: string, reason: string, message: string }[]} */
+  get ignored () { return ignoredBy(this.#told) }
+
+  /** @override @returns {never} */
+  add () { throw unchangeable() }
+
+  /** @override @returns {never} */
+  remove () { throw unchangeable() }
+
+  /** @override @returns {never} */
+  removeX509 () { throw unchangeable() }
+
+  /** @override @returns {never} */
+  removeJwt () { throw unchangeable() }
+}
+
+function unchangeable () {
+  return invalidArgument('these bundles are what the Workload API said, and shared: change a clone() of them')
+}
+
+/** @param {import('../../../native').X509Context} told */
+function ignoredBy (told) {
+  return /** @type {readonly { what: string, reason: string, message: string }[]} */ (Object.freeze(JSON.parse(told.ignored()).map(Object.freeze)))
+}
+
+module.exports = { WorkloadBundles, ignoredBy }

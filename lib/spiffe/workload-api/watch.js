@@ -1,0 +1,35 @@
+'use strict'
+/** The streams of the Workload API as they come: reconnected when they break, ended by what the API refuses. */
+
+const { invalidArgument } = require('../../errors')
+const { checkOptions, checkSignal } = require('../../options')
+const { Feed } = require('../source/feed')
+const { updates } = require('../source/updates')
+
+/**
+ * @template T
+ * @param {string} endpoint
+ * @param {import('../source/feed').Subject} subject
+ * @param {unknown} options
+ * @param {(told: import('../../../native').X509Context, revision: number) => T} make
+ * @returns {AsyncIterableIterator<T>}
+ */
+function watch (endpoint, subject, options, make) {
+  const { signal, ref = false } = checkOptions(options, ['signal', 'ref'], 'options')
+  checkSignal(signal, 'options.signal')
+  if (typeof ref !== 'boolean') throw invalidArgument('options.ref: expected a boolean')
+  signal?.throwIfAborted()
+  const feed = Feed.take(endpoint, subject)
+  return updates({
+    read (seen) {
+      const revision = feed.revision()
+      if (feed.state === 'noIdentity' || feed.state === 'withdrawn' || feed.givenUp) throw feed.lastError
+      const { told } = feed
+      return told === undefined || revision === seen ? undefined : { revision, value: make(told, revision) }
+    },
+    subscribe: (listener) => feed.subscribe(listener),
+    end: () => feed.release(),
+  }, { signal, ref })
+}
+
+module.exports = { watch }
