@@ -33,5 +33,5 @@ async function main () {
 
 main().catch((error) => {
   console.log(`${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exit(1)
 })

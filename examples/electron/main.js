@@ -38,5 +38,5 @@ async function main () {
 
 main().catch((error) => {
   console.log(`main: ${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exit(1)
 })

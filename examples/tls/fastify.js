@@ -40,5 +40,5 @@ async function main () {
 
 main().catch((error) => {
   console.log(`${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exit(1)
 })

@@ -20,17 +20,17 @@ async function main () {
 
   const server = new grpc.Server()
   server.addService(Greeter.service, {
-    greet: (call, callback) => callback(null, `hello ${peerOf(call).spiffeId}`),
+    greet: (call, callback) => callback(null, `hello ${call.request}, said ${peerOf(call).spiffeId}`),
   })
   // In place of server.bindAsync. The authorizer may ask a database.
   const bound = await bindServer(grpc, server, '127.0.0.1:0', source, async (id) => id.equals(spiffeId))
 
   const client = new Greeter(`localhost:${bound.port}`, channelCredentials(grpc, source, authorize.id(spiffeId)))
-  const answer = await new Promise((resolve, reject) => client.greet('', (error, answer) => error ? reject(error) : resolve(answer)))
+  const answer = await new Promise((resolve, reject) => client.greet('world', (error, answer) => error ? reject(error) : resolve(answer)))
   console.log(`client: ${answer}`)
 
   const wary = new Greeter(`localhost:${bound.port}`, channelCredentials(grpc, source, authorize.id('spiffe://example.org/somebody-else')))
-  await new Promise((resolve) => wary.greet('', (error) => {
+  await new Promise((resolve) => wary.greet('world', (error) => {
     console.log(`client: ${error.details}`)
     resolve()
   }))
@@ -43,5 +43,5 @@ async function main () {
 
 main().catch((error) => {
   console.log(`${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exit(1)
 })

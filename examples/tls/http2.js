@@ -34,5 +34,5 @@ async function main () {
 
 main().catch((error) => {
   console.log(`${error.code}: ${error.message}`)
-  process.exitCode = 1
+  process.exit(1)
 })
