@@ -225,6 +225,10 @@ test('a certificate of the Web PKI for clients that know the server by its name'
     const answer = await new Promise((resolve, reject) => https.get({ port, host: 'localhost', agent: false, ...face.clientOptions(clientSource, null, { servers: 'web', ca: web.cert }) }, (response) => response.on('data', resolve)).on('error', reject))
     assert.equal(String(answer), 'spiffe://a.test/client')
     await assert.rejects(ask(port, clientSource, null, { servers: 'web' }), { code: /SELF_SIGNED/ })
+    const agent = face.createAgent(clientSource, null, { servers: 'web', ca: web.cert, agent: { keepAlive: false } })
+    const over = (/** @type {Record<string, any>} */ options) => new Promise((resolve) => https.get({ port, host: 'localhost', agent, ...options }, (response) => response.on('data', (data) => resolve(String(data)))).on('error', (error) => resolve(/** @type {any} */ (error).code)))
+    assert.equal(await over({}), 'spiffe://a.test/client')
+    assert.equal(await over({ host: '127.0.0.1', checkServerIdentity: () => undefined, rejectUnauthorized: false }), 'ERR_TLS_CERT_ALTNAME_INVALID')
   }
 })
 
@@ -234,6 +238,30 @@ test('an authority that is not self-signed is an anchor', async (t) => {
   const { port, rules } = await serve(t, sourceOf(below, partial), authorize.any())
   assert.equal(await ask(port, sourceOf(below, partial), authorize.any()), 'spiffe://a.test/below')
   assert.deepEqual(rules(), [])
+})
+
+test('settings of TLS are kept when the context rotates', async (t) => {
+  const options = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' }
+  const source = sourceOf(server)
+  const { port } = await serve(t, source, authorize.any(), options)
+  for (let round = 0; round < 2; round++) {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(clientMinted) })
+    await once(socket, 'secureConnect')
+    assert.deepEqual([socket.getProtocol(), socket.getCipher().name], ['TLSv1.2', options.ciphers])
+    socket.destroy()
+    source.rotate(svidOf(leaf(rootA, 'spiffe://a.test/server')))
+  }
+})
+
+test('a rotated identity that cannot be served is a warning, and what was served goes on', async (t) => {
+  const source = sourceOf(server)
+  let certificate = /** @type {any} */ (shown(leaf(rootA, 'spiffe://a.test/web')))
+  const { port } = await serve(t, source, authorize.any(), { certificate: () => certificate })
+  certificate = { ...certificate, key: clientMinted.keyPem }
+  const warned = once(process, 'warning')
+  source.rotate(svidOf(leaf(rootA, 'spiffe://a.test/server')))
+  assert.match((await warned)[0].message, /a rotated identity cannot be served: .*key values mismatch/i)
+  assert.equal(await raw(port, shown(clientMinted)), 'spiffe://a.test/client')
 })
 
 test('what cannot be meant is an error at once', async (t) => {
@@ -247,6 +275,10 @@ test('what cannot be meant is an error at once', async (t) => {
   wrong(() => serverOptions(serverSource, authorize.any(), { clients: 'some' }), /options\.clients/)
   wrong(() => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.1' }), /options\.minVersion/)
   wrong(() => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }), /options\.maxVersion/)
+  for (const options of [{ ciphers: 'NONSENSE' }, { sigalgs: 'NONSENSE' }, { ecdhCurve: 'NONSENSE' }, { ciphers: 7 }]) {
+    wrong(() => serverOptions(serverSource, authorize.any(), /** @type {any} */ (options)), /^options/)
+    wrong(() => face.clientOptions(clientSource, authorize.any(), /** @type {any} */ (options)), /^options/)
+  }
   wrong(() => serverOptions(serverSource, authorize.any(), { maxConnectionAge: 0 }), /options\.maxConnectionAge/)
   wrong(() => serverOptions(serverSource, authorize.any(), { closeOnWithdraw: 'yes' }), /options\.closeOnWithdraw/)
   wrong(() => serverOptions(serverSource, authorize.any(), { onReject: 'log' }), /options\.onReject/)

@@ -10,8 +10,6 @@ const { createFrontServer } = require('../tls/front-server')
 const { peerOf, setPeerOfCertificate } = require('../tls/peer')
 const { checkModule } = require('./module')
 
-const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
-
 /** How long calls may go on when the server is closed. */
 const GRACE = 10_000
 
@@ -44,8 +42,9 @@ class BoundServer {
     await closed
     this.#injector.destroy()
   }
+
+  async [Symbol.asyncDispose] () { await this.close() }
 }
-Object.defineProperty(BoundServer.prototype, asyncDispose, { value: BoundServer.prototype.close })
 
 /**
  * @param {unknown} grpc

@@ -31,12 +31,12 @@ class Client {
   #onReject
   #lifetimes
   #unsubscribe = () => {}
-  /** The revision that was usable last. @type {import('../../tls').TlsSourceContext | undefined} */
-  #last
-  /** @type {WeakMap<object, tls.SecureContext>} */
-  #sealed = new WeakMap()
-  /** What holds the roots of no revision. */
-  #nobody = {}
+  /** Those that were there last: of a withdrawn identity, nothing else is kept. @type {import('../../index').BundleSet | undefined} */
+  #bundles
+  /** What a connection gets that must not come about. @type {{ bundles: unknown, context: tls.SecureContext } | undefined} */
+  #sealed
+  /** Why the newest revision cannot be shown. @type {unknown} */
+  #unusable
 
   /**
    * @param {unknown} source
@@ -54,6 +54,7 @@ class Client {
     this.#welcome = this.#web ? everybody : compile(authorize, 'authorize')
     /** @type {import('./secure-contexts').Plan} */
     this.#plan = {
+      side: 'client',
       settings: readSettings(given),
       domains: this.#web ? undefined : domainsOf(this.#welcome),
       shows,
@@ -103,10 +104,13 @@ class Client {
   #native () {
     let made
     try {
-      const context = this.#last = currentContext(this.#source)
+      const context = currentContext(this.#source)
+      this.#bundles = context.bundles
       made = secureContext(this.#plan, context)
-    } catch {
+      this.#unusable = undefined
+    } catch (error) {
       // Not from here: a library that reconnects by itself would end the process. The handshake fails, and says why.
+      this.#unusable = error
       made = this.#sealedContext()
     }
     const native = /** @type {any} */ (made).context
@@ -115,10 +119,9 @@ class Client {
   }
 
   #sealedContext () {
-    const key = this.#last ?? this.#nobody
-    let made = this.#sealed.get(key)
-    if (!made) this.#sealed.set(key, made = tls.createSecureContext(sealedOptions(this.#plan, this.#last)))
-    return made
+    const bundles = this.#bundles
+    if (!this.#sealed || this.#sealed.bundles !== bundles) this.#sealed = { bundles, context: tls.createSecureContext(sealedOptions(this.#plan, bundles)) }
+    return this.#sealed.context
   }
 
   /**
@@ -130,7 +133,9 @@ class Client {
   judge (certificate, socket) {
     let error
     try {
-      const found = verdict(chainOf(certificate), currentContext(this.#source), this.#welcome, 'serverAuth')
+      const context = currentContext(this.#source)
+      if (this.#unusable !== undefined) throw this.#unusable
+      const found = verdict(chainOf(certificate), context, this.#welcome, 'serverAuth')
       if (!found.error) return { peer: new Peer('x509', found.svid), chain: found.chain }
       error = found.error
     } catch (thrown) {
@@ -152,7 +157,7 @@ class Client {
     let outcome = {}
     /** @type {TLSSocket} */
     let socket
-    const { session, pfx, cert, key, ca, ...rest } = wanted
+    const { session, pfx, cert, key, ca, checkServerIdentity, ...rest } = wanted
     /** @type {ConnectionOptions} */
     const all = { ...rest, ...options }
     if (!this.#web) {
@@ -187,7 +192,12 @@ class Client {
    */
   #beforeNode (socket) {
     const code = /** @type {any} */ (socket)._handle?.verifyError?.()?.code
-    if (code === undefined || this.#web) return
+    if (code === undefined) return
+    if (this.#web) {
+      // The server is fine; it is we who have nothing to show.
+      if (this.#unusable) socket.prependOnceListener('error', (refused) => { refused.cause ??= this.#unusable })
+      return
+    }
     const certificate = socket.getPeerCertificate(true)
     if (!certificate?.raw) return
     const { error, chain } = this.judge(certificate, socket)

@@ -6,7 +6,6 @@ const { Client } = require('./client')
 const { readLifetimes } = require('./lifetimes')
 const { connector } = require('./undici-connect')
 
-const asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
 
 /** Where a fetch of undici looks for its dispatcher: from version 8 on, and before. Packages may put theirs there too. */
@@ -61,7 +60,7 @@ function createFetch (source, authorize, options = {}) {
     client.close()
     await pool.close()
   }
-  Object.defineProperty(spiffeFetch, asyncDispose, { value: spiffeFetch.close })
+  Object.defineProperty(spiffeFetch, Symbol.asyncDispose, { value: spiffeFetch.close })
   return /** @type {import('../../tls').SpiffeFetch} */ (/** @type {unknown} */ (spiffeFetch))
 }
 

@@ -15,6 +15,8 @@ class Rotation {
   #closed = false
   /** The revision that is being served; `null` when nothing is. @type {import('../../tls').TlsSourceContext | null | undefined} */
   #served
+  /** The revision that could not be served. @type {import('../../tls').TlsSourceContext | null | undefined} */
+  #failed
   /** Whether this runtime lets servers share a context. */
   #shares = false
 
@@ -47,7 +49,7 @@ class Rotation {
 
   /** @param {import('../../tls').TlsSourceContext | null} context */
   #serve (context) {
-    if (context === this.#served) return
+    if (context === this.#served || (context !== null && context === this.#failed)) return
     const first = this.#served === undefined
     try {
       if (first || !this.#shares) this.#replace(context)
@@ -56,6 +58,7 @@ class Rotation {
     } catch (error) {
       // Whoever is being set up hears of it. Later, what was served goes on: judged by the guard, it can only get stricter.
       if (first) throw error
+      this.#failed = context
       process.emitWarning(`a rotated identity cannot be served: ${reason(error)}`, 'CountersignWarning')
     }
   }

@@ -15,6 +15,7 @@ const { SECURE_OPTIONS } = require('./settings')
 /**
  * What a secure context is for.
  * @typedef {object} Plan
+ * @property {'server' | 'client'} side
  * @property {Readonly<import('../../tls').TlsSettings>} settings
  * @property {ReadonlySet<string> | undefined} domains the trust domains whose authorities count; `undefined`: all
  * @property {boolean} shows whether it shows a certificate
@@ -35,10 +36,10 @@ let plans = 0
 function keyOf (plan) {
   let key = keys.get(plan)
   if (key === undefined) {
-    const { settings, domains, shows, certificate, trusts, webRoots } = plan
+    const { side, settings, domains, shows, certificate, trusts, webRoots } = plan
     // What holds something of the caller's own is shared with nobody.
     const own = certificate || webRoots ? ++plans : 0
-    key = JSON.stringify([settings, domains ? [...domains].sort() : null, shows, trusts, own])
+    key = JSON.stringify([side, settings, domains ? [...domains].sort() : null, shows, trusts, own])
     keys.set(plan, key)
   }
   return key
@@ -101,11 +102,11 @@ function shownBy (certificate) {
  * What lets nobody in and shows nothing: for a source without a usable identity. A client keeps the roots it had, so that
  * the handshake gets far enough for the reason to be told.
  * @param {Plan} plan
- * @param {TlsSourceContext} [last]
+ * @param {TlsSourceContext['bundles']} [bundles] those it had
  */
-function sealedOptions (plan, last) {
-  const trusts = last && plan.trusts === 'spiffe' ? plan.trusts : 'nobody'
-  return contextOptions({ ...plan, shows: false, certificate: undefined, trusts }, /** @type {TlsSourceContext} */ (last))
+function sealedOptions (plan, bundles) {
+  const trusts = bundles && plan.trusts === 'spiffe' ? plan.trusts : 'nobody'
+  return contextOptions({ ...plan, shows: false, certificate: undefined, trusts }, /** @type {any} */ ({ bundles }))
 }
 
 /**

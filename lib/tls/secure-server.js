@@ -11,9 +11,6 @@ const { readServerOptions } = require('./server-options')
 /** @type {WeakSet<object>} */
 const secured = new WeakSet()
 
-/** Symbol.dispose is there from Node.js 20 on; older hosts and some others lack it. */
-const dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose')
-
 /** What keeps a server secured. */
 class SecuredServer {
   #guard
@@ -64,7 +61,7 @@ class SecuredServer {
     this.#rotation.close()
   }
 
-  [dispose] () { this.close() }
+  [Symbol.dispose] () { this.close() }
 }
 
 /**
@@ -99,4 +96,4 @@ function secure (server, options, admitted, http) {
   return made
 }
 
-module.exports = { secureServer, secure, dispose }
+module.exports = { secureServer, secure }

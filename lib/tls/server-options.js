@@ -29,7 +29,7 @@ function readServerOptions (source, authorize, options) {
   const welcome = clients === 'none' ? everybody : compile(authorize, 'authorize')
   const settings = readSettings(given)
   /** @type {import('./secure-contexts').Plan} */
-  const plan = { settings, domains: clients === 'none' ? undefined : domainsOf(welcome), shows: true, certificate, trusts: clients === 'none' ? 'nobody' : 'spiffe' }
+  const plan = { side: 'server', settings, domains: clients === 'none' ? undefined : domainsOf(welcome), shows: true, certificate, trusts: clients === 'none' ? 'nobody' : 'spiffe' }
   return {
     source: checkSource(source),
     welcome,

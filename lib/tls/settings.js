@@ -2,7 +2,7 @@
 /** What the caller may say about TLS itself. Everything else is decided: a knob that weakens a check does not exist. */
 
 const { constants } = require('node:crypto')
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, reason, shown } = require('../errors')
 
 /** Versions that SPIFFE peers speak. */
 const VERSIONS = ['TLSv1.2', 'TLSv1.3']
@@ -32,6 +32,13 @@ function readSettings (options) {
     settings[name] = value
   }
   if (settings.minVersion === 'TLSv1.3' && settings.maxVersion === 'TLSv1.2') throw invalidArgument('options.maxVersion: it is below options.minVersion')
+  if (TEXTS.some((name) => name in settings)) {
+    try {
+      require('node:tls').createSecureContext(settings)
+    } catch (cause) {
+      throw invalidArgument(`options: OpenSSL does not take ${TEXTS.filter((name) => name in settings).join(', ')}: ${reason(cause)}`, { cause })
+    }
+  }
   return Object.freeze(settings)
 }
 
