@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import https from 'node:https'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -111,7 +111,12 @@ function example (file, ...args) {
   let text = ''
   child.stdout.on('data', (chunk) => { text += chunk })
   child.stderr.on('data', (chunk) => { text += chunk })
-  return { child, ended: once(child, 'close').then(() => text), until: async (/** @type {string} */ line) => { while (!text.includes(line)) await sleep(5) } }
+  return { child, ended: once(child, 'close').then(() => text), until: async (/** @type {string} */ line) => {
+    while (!text.includes(line)) {
+      assert.equal(child.exitCode, null, `it ended without ${line}: ${text}`)
+      await sleep(5)
+    }
+  } }
 }
 
 test('example: https and fetch', async () => {
@@ -125,8 +130,10 @@ test('example: http2', async () => {
   assert.equal(await example('tls/http2.js').ended, 'client: hello spiffe://example.org/billing\nclient: the server is spiffe://example.org/billing\nclient: the session has ended\n')
 })
 
-test('example: the main process of an Electron application, and its daemon', async () => {
-  const socket = path.join(tmpdir(), `countersign-electron-${process.pid}.sock`)
+test('example: the main process of an Electron application, and its daemon', async (t) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'countersign-electron-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const socket = path.join(directory, 'acmed.sock')
   const daemon = example('electron/daemon.js', socket)
   await daemon.until('listening')
   try {
