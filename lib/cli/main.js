@@ -21,6 +21,7 @@ const COMMANDS = {
   agent: () => require('./agent'),
   check: () => require('./check'),
   peer: () => require('./peer'),
+  bundle: () => require('./bundle'),
 }
 
 /** Options every command has. */
