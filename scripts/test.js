@@ -11,10 +11,13 @@ const { setUp, say, root } = require('./setup')
 /** A test that hangs is a test that fails. */
 const TEST_TIMEOUT = '--test-timeout=300000'
 
-/** Named one by one: Node 20 takes no pattern, Node 22 no directory. */
-function testFiles () {
-  const directory = path.join(root, '__test__')
-  return fs.readdirSync(directory).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join('__test__', name))
+/**
+ * Named one by one: Node 20 takes no pattern, Node 22 no directory.
+ * @param {string} [below] a directory in __test__
+ */
+function testFiles (below = '') {
+  const directory = path.join('__test__', below)
+  return fs.readdirSync(path.join(root, directory)).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join(directory, name))
 }
 
 /**
