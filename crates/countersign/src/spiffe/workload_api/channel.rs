@@ -100,46 +100,16 @@ impl Channel {
     }
 
     async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
+        let stage = "making the connection";
         let failed =
             |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
-        match &self.0.endpoint {
-            #[cfg(unix)]
-            Endpoint::Unix(path) => {
-                let socket = unix_stream(path).await.map_err(failed)?;
-                self.shake_hands(socket).await
-            }
-            Endpoint::Tcp(address) => {
-                let socket = tokio::net::TcpStream::connect(address).await.map_err(failed)?;
-                socket.set_nodelay(true).map_err(failed)?;
-                self.shake_hands(socket).await
-            }
-            #[cfg(windows)]
-            Endpoint::Pipe(name) => {
-                let pipe = tokio::net::windows::named_pipe::ClientOptions::new().open(format!(r"\\.\pipe\{name}"));
-                self.shake_hands(pipe.map_err(failed)?).await
-            }
-            #[cfg(not(unix))]
-            Endpoint::Unix(_) => {
-                Err(failed(io::Error::new(io::ErrorKind::Unsupported, "Unix sockets are not supported here")))
-            }
-            #[cfg(not(windows))]
-            Endpoint::Pipe(_) => {
-                Err(failed(io::Error::new(io::ErrorKind::Unsupported, "named pipes exist on Windows only")))
-            }
-        }
-    }
-
-    async fn shake_hands<S>(&self, socket: S) -> Result<SendRequest<Bytes>, WorkloadApiError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+        let socket = dial(&self.0.endpoint).await.map_err(failed)?;
         let shaking = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(1 << 18)
             .enable_push(false)
             .handshake(socket);
-        let stage = "making the connection";
         let (sender, connection) = tokio::time::timeout(HANDSHAKE, shaking)
             .await
             .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
@@ -163,6 +133,32 @@ async fn end_when_idle(channel: Weak<Inner>) {
             *connected = None;
             return;
         }
+    }
+}
+
+/// A stream of bytes, whatever it goes through: HTTP/2 is then in the program once, and not for each of them.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+async fn dial(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
+    match endpoint {
+        #[cfg(unix)]
+        Endpoint::Unix(path) => Ok(Box::new(unix_stream(path).await?)),
+        Endpoint::Tcp(address) => {
+            let socket = tokio::net::TcpStream::connect(address).await?;
+            socket.set_nodelay(true)?;
+            Ok(Box::new(socket))
+        }
+        #[cfg(windows)]
+        Endpoint::Pipe(name) => {
+            let options = tokio::net::windows::named_pipe::ClientOptions::new();
+            Ok(Box::new(options.open(format!(r"\\.\pipe\{name}"))?))
+        }
+        #[cfg(not(unix))]
+        Endpoint::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "Unix sockets are not supported here")),
+        #[cfg(not(windows))]
+        Endpoint::Pipe(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "named pipes exist on Windows only")),
     }
 }
 

@@ -65,17 +65,20 @@ impl Assembly {
         self.told.push(trust_domain.clone());
     }
 
-    /// Takes a map of bundles. An empty one is the same as none: its trust domain is not trusted (Workload API 4.1).
+    /// Takes a map of bundles. An empty one is the same as none: its trust domain is not trusted (Workload API 4.1). None
+    /// takes the place of a bundle of the workload's own trust domains.
     pub fn put_all(
         &mut self,
         map: &BTreeMap<String, Bytes>,
         field: &str,
+        own: &[TrustDomain],
         mut put: impl FnMut(&mut Assembly, &TrustDomain, &Bytes) -> Result<(), IgnoredReason>,
     ) {
         for (key, bytes) in map {
             let placed = match TrustDomain::parse(key) {
                 Err(error) => Err(IgnoredReason::Label(error)),
                 Ok(_) if bytes.is_empty() => Err(IgnoredReason::EmptyBundle),
+                Ok(trust_domain) if own.contains(&trust_domain) => Err(IgnoredReason::OwnTrustDomain),
                 // Two spellings of one name.
                 Ok(trust_domain) if self.has(&trust_domain) => Err(IgnoredReason::OtherBundle),
                 Ok(trust_domain) => put(self, &trust_domain, bytes),
@@ -113,7 +116,7 @@ impl Subject for X509Bundles {
             return Err(WorkloadApiError::Empty("bundles"));
         }
         let mut assembly = Assembly::after(previous.map(|previous| &previous.bundles));
-        assembly.put_all(&response.bundles, "bundles", |assembly, name, der| assembly.put_x509(name, der));
+        assembly.put_all(&response.bundles, "bundles", &[], |assembly, name, der| assembly.put_x509(name, der));
         let (bundles, ignored) = assembly.finish();
         Ok(X509Bundles { bundles, crls: response.crl, ignored })
     }
@@ -137,7 +140,7 @@ impl Subject for JwtBundles {
             return Err(WorkloadApiError::Empty("bundles"));
         }
         let mut assembly = Assembly::after(previous.map(|previous| &previous.bundles));
-        assembly.put_all(&response.bundles, "bundles", |assembly, name, jwks| {
+        assembly.put_all(&response.bundles, "bundles", &[], |assembly, name, jwks| {
             assembly.put_jwt(name, jwks);
             Ok(())
         });

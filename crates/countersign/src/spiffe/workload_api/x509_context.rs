@@ -62,8 +62,8 @@ impl Subject for X509Context {
                 assembly.retract(trust_domain);
             }
         }
-        assembly.put_all(&response.federated_bundles, "federated_bundles", |assembly, name, der| {
-            if own.contains(name) { Err(IgnoredReason::OwnTrustDomain) } else { assembly.put_x509(name, der) }
+        assembly.put_all(&response.federated_bundles, "federated_bundles", &own, |assembly, name, der| {
+            assembly.put_x509(name, der)
         });
         let (bundles, ignored) = assembly.finish();
         Ok(X509Context { svids, bundles, crls: response.crl, ignored })
