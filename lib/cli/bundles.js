@@ -28,7 +28,8 @@ const command = {
     const { pem = false, jwks = false, write } = values
     const jwt = values.jwt === true || jwks
     if (positionals.length > 1) throw new UsageError('expected one trust domain')
-    if (Number(pem) + Number(jwks) + Number(write !== undefined) + Number(json && write === undefined) > 1) throw new UsageError('--pem, --jwks, --write and --json exclude each other, but for --write with --json')
+    if (Number(pem) + Number(jwks) + Number(write !== undefined) > 1) throw new UsageError('--pem, --jwks and --write exclude each other')
+    if (json && (pem || jwks)) throw new UsageError('--pem and --jwks print nothing else: not with --json')
     if (pem && jwt) throw new UsageError('--pem has certificates; tokens have --jwks')
     const client = new WorkloadApiClient(workload(values))
     const told = await (jwt ? client.fetchJwtBundles() : client.fetchX509Bundles())

@@ -19,7 +19,7 @@ class FileSet {
   #current
 
   /**
-   * @param {string} directory made if need be
+   * @param {string} directory made if need be, if its parent is there
    * @param {string} name tells it from other sets in the same directory
    */
   constructor (directory, name) {
@@ -32,7 +32,7 @@ class FileSet {
 
   /** @param {Files} files what there is from now on; others of this set are removed */
   publish (files) {
-    fs.mkdirSync(this.#directory, { recursive: true })
+    if (!fs.existsSync(this.#directory)) fs.mkdirSync(this.#directory)
     const fresh = this.#newDirectory()
     try {
       for (const [name, { text, mode }] of Object.entries(files)) write(path.join(fresh, name), text, mode)
