@@ -75,7 +75,7 @@ function whatWasMeant (raw) {
   const behind = bare.replace(/^\/*/, '')
   const guesses = [text, `${scheme?.toLowerCase()}:${rest}`]
   if (scheme === undefined && /^[\d.]+:\d+$/.test(bare)) guesses.push(`tcp://${bare}`)
-  if (scheme === undefined || /^(unix|file|http\+unix)$/i.test(scheme)) {
+  if (behind !== '' && (scheme === undefined || /^(unix|file|http\+unix)$/i.test(scheme))) {
     guesses.push(`unix:${bare}`, `unix:/${behind}`, `unix:${path.resolve(behind)}`)
   }
   if (/^(tcp|https?|ipv[46]|dns)$/i.test(scheme ?? '')) guesses.push(...[behind, behind.replace(/^localhost\b/i, '127.0.0.1')].map((host) => `tcp://${host.replace(/^.*@/, '').replace(/\/.*$/, '')}`))

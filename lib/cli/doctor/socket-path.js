@@ -42,8 +42,8 @@ function examineSocketPath (report, endpoint, us) {
   const found = fs.statSync(at)
   const mode = octal(found.mode)
   if (!found.isSocket()) {
-    const kind = found.isDirectory() ? 'a directory' : found.isFile() ? 'a plain file' : 'no socket'
-    report.fail('socket', EXIT.NO_DAEMON, `${shownPath(wanted, at)} is ${kind}, not a socket`, { ...facts, problem: 'not_a_socket', advice: found.isDirectory() ? sockets(at) : [] })
+    const kind = found.isDirectory() ? 'a directory, not a socket' : found.isFile() ? 'a plain file, not a socket' : 'no socket'
+    report.fail('socket', EXIT.NO_DAEMON, `${shownPath(wanted, at)} is ${kind}`, { ...facts, problem: 'not_a_socket', advice: found.isDirectory() ? sockets(at) : [] })
     return false
   }
   const owner = { socket: at, mode, uid: found.uid, gid: found.gid }
