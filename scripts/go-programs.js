@@ -126,8 +126,10 @@ function build (programs) {
     const why = `${programs.label}: ${signal ? `go was ended by ${signal}` : telling(stderr)}`
     throw NETWORK.test(stderr) ? new Unavailable(`${why} (the Go module proxy must be in reach)`) : new Error(why)
   }
+  const whole = path.join(work, 'whole')
+  if (!complete(whole, programs)) throw new Error(`${programs.label}: go built something else than ${programs.binaries.join(' and ')}`)
   fs.rmSync(target, { recursive: true, force: true })
-  fs.renameSync(path.join(work, 'whole'), target)
+  fs.renameSync(whole, target)
   fs.rmSync(work, { recursive: true, force: true })
 }
 

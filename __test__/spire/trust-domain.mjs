@@ -168,11 +168,17 @@ export class TrustDomain {
    * @param {{ wait?: boolean }} [options]
    */
   async updateEntry (id, changes = {}, { wait = true } = {}) {
-    const wanted = { .../** @type {Wanted} */ (this.entries.get(id)), ...changes }
-    const since = this.agent.lines.length
-    await this.serverJson(['entry', 'update', '-data', '-'], JSON.stringify({ entries: [this.#written(wanted)] }))
+    const before = this.entries.get(id)
+    if (before === undefined) throw new Error(`there is no entry ${id}`)
+    const wanted = { ...before, ...changes }
+    const since = { server: this.server.lines.length, agent: this.agent.lines.length }
+    const { results: [{ entry: { revision_number: revision } }] } = await this.serverJson(['entry', 'update', '-data', '-'], JSON.stringify({ entries: [this.#written(wanted)] }))
     this.entries.set(id, wanted)
-    if (wait && this.agent.running) await this.#agentSays('SVID updated', id, since)
+    if (!wait || !this.agent.running) return
+    // An SVID that is renewed just now for its age may be of the entry as it was.
+    const signed = await this.server.says(`the server of ${this.name} signs for ${id} as it is now`,
+      (line) => line.msg === 'Signed X509 SVID' && line.entry_id === id && line.revision_number >= Number(revision), { since: since.server })
+    await this.#agentSays('SVID updated', id, since.agent, Date.parse(signed.time))
   }
 
   /** @param {string} id @param {{ wait?: boolean }} [options] */
@@ -183,9 +189,10 @@ export class TrustDomain {
     if (wait && this.agent.running) await this.#agentSays('Entry removed', id, since)
   }
 
-  /** @param {string} message @param {string} id @param {number} since */
-  #agentSays (message, id, since) {
-    return this.agent.says(`the agent of ${this.name} says "${message}" of ${id}`, (line) => line.msg === message && line.entry === id, { since })
+  /** @param {string} message @param {string} id @param {number} since @param {number} [notBefore] */
+  #agentSays (message, id, since, notBefore = 0) {
+    return this.agent.says(`the agent of ${this.name} says "${message}" of ${id}`,
+      (line) => line.msg === message && line.entry === id && Date.parse(line.time) >= notBefore, { since })
   }
 
   /**

@@ -30,8 +30,14 @@ func authorizer(who string) (tlsconfig.Authorizer, error) {
 	return tlsconfig.AuthorizeID(id), nil
 }
 
-func newSource(ctx context.Context, socket string) (*workloadapi.X509Source, error) {
-	return workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(address(socket)))
+// party is one side of a connection: who it is, and who it speaks with.
+func party(ctx context.Context, socket, who string) (*workloadapi.X509Source, tlsconfig.Authorizer, error) {
+	authorize, err := authorizer(who)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := workloadapi.NewX509Source(ctx, workloadapi.WithClientOptions(address(socket)))
+	return source, authorize, err
 }
 
 // event is one line of the server, and the only one of the client.
@@ -62,11 +68,7 @@ func tlsServerCommand(flags *flag.FlagSet) func(context.Context, string) error {
 	who := flags.String("authorize", "", "")
 	listen := flags.String("listen", "127.0.0.1:0", "")
 	return func(ctx context.Context, socket string) error {
-		authorize, err := authorizer(*who)
-		if err != nil {
-			return err
-		}
-		source, err := newSource(ctx, socket)
+		source, authorize, err := party(ctx, socket, *who)
 		if err != nil {
 			return err
 		}
@@ -119,11 +121,7 @@ func tlsClientCommand(flags *flag.FlagSet) func(context.Context, string) error {
 	to := flags.String("connect", "", "")
 	line := flags.String("line", "hello", "")
 	return func(ctx context.Context, socket string) error {
-		authorize, err := authorizer(*who)
-		if err != nil {
-			return err
-		}
-		source, err := newSource(ctx, socket)
+		source, authorize, err := party(ctx, socket, *who)
 		if err != nil {
 			return err
 		}

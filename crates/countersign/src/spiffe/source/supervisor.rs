@@ -47,15 +47,15 @@ async fn follow<S: Subject>(client: &WorkloadApiClient, feed: &Shared<S>, told: 
     count(&feed.counters.connects, 1);
     feed.listeners.tell(&Event::Connected);
     loop {
-        let previous = feed.snapshot().value;
-        match responses.next(previous.as_deref()).await {
+        let memory = feed.snapshot().value.map(|value| value.memory());
+        match responses.next(memory.as_ref()).await {
             Ok(value) => {
                 *told = true;
                 feed.tell(value);
             }
             Err(error) if responses.is_over() => return error,
             // Nothing to fall back on: perhaps a new stream begins with something better.
-            Err(error) if previous.is_none() => return error,
+            Err(error) if memory.is_none() => return error,
             Err(error) => {
                 let error = Arc::new(error);
                 feed.fail(&error);

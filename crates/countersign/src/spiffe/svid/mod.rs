@@ -17,5 +17,6 @@ pub use signing::SigningError;
 pub(crate) use signing::SigningFacts;
 pub use token::TokenError;
 pub(crate) use token::{HeaderRules, Token};
+pub(crate) use x509::Shape;
 pub use x509::X509Svid;
 pub use x509_error::X509SvidError;

@@ -63,7 +63,8 @@ impl Call {
     ) -> Result<Call, WorkloadApiError> {
         let Lease { mut sender, holding, .. } = lease;
         let (response, mut body) = sender.send_request(head(method, timeout), false)?;
-        body.send_data(framed, true)?;
+        // A server may have answered before it heard the question; then the answer is what counts.
+        let _ = body.send_data(framed, true);
         let (head, body) = response.await?.into_parts();
         let response = Response::from_parts(head, ());
         let mut call = Call { body, messages: Messages::default(), rest: Bytes::new(), over: false, _holding: holding };

@@ -1,6 +1,10 @@
+use std::cell::Cell;
 use std::fmt;
+use std::future::Future;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 
 use h2::client::SendRequest;
@@ -10,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
+use super::x509_context::X509Memory;
 
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
@@ -29,10 +34,13 @@ struct Inner {
     endpoint: Endpoint,
     /// Held while connecting, so that whoever comes meanwhile waits for that connection and makes none of their own.
     connected: Mutex<Option<Connected>>,
+    /// Of the SVIDs that were fetched last: whoever fetches the same ones again need not judge them from scratch.
+    memory: StdMutex<Option<X509Memory>>,
 }
 
 struct Connected {
     sender: SendRequest<Bytes>,
+    driver: Arc<Driver>,
     /// One more owner for each open stream.
     uses: Arc<()>,
     last_used: Instant,
@@ -60,7 +68,7 @@ impl WeakChannel {
 impl Channel {
     /// Nothing is connected yet.
     pub fn new(endpoint: Endpoint) -> Channel {
-        Channel(Arc::new(Inner { endpoint, connected: Mutex::new(None) }))
+        Channel(Arc::new(Inner { endpoint, connected: Mutex::new(None), memory: StdMutex::new(None) }))
     }
 
     /// Where it leads.
@@ -76,19 +84,28 @@ impl Channel {
     /// A handle to open a stream with, on the connection that is there or on a new one.
     pub(super) async fn lease(&self) -> Result<Lease, WorkloadApiError> {
         let mut connected = self.0.connected.lock().await;
-        if let Some(Connected { sender, uses, .. }) = connected.take()
+        if let Some(Connected { sender, driver, uses, .. }) = connected.take()
             && let Ok(sender) = sender.ready().await
         {
             let lease = Lease { sender: sender.clone(), used_before: true, holding: Arc::clone(&uses) };
-            *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+            *connected = Some(Connected { sender, driver, uses, last_used: Instant::now() });
             return Ok(lease);
         }
-        let sender = self.connect().await?.ready().await?;
+        let (sender, driver) = self.connect().await?;
+        let sender = sender.ready().await?;
         let uses = Arc::new(());
         let lease = Lease { sender: sender.clone(), used_before: false, holding: Arc::clone(&uses) };
-        *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+        *connected = Some(Connected { sender, driver, uses, last_used: Instant::now() });
         tokio::spawn(end_when_idle(Arc::downgrade(&self.0)));
         Ok(lease)
+    }
+
+    pub(super) fn memory(&self) -> Option<X509Memory> {
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn remember(&self, memory: X509Memory) {
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
     }
 
     /// Opens nothing more on the connection a lease came from.
@@ -99,7 +116,21 @@ impl Channel {
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
+    /// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and
+    /// whoever drives the connection need not wake up for it.
+    pub fn hurry<T>(&self, begin: impl FnOnce() -> T) -> T {
+        QUIET.set(true);
+        let begun = begin();
+        QUIET.set(false);
+        if let Ok(connected) = self.0.connected.try_lock()
+            && let Some(connected) = &*connected
+        {
+            connected.driver.drive_now();
+        }
+        begun
+    }
+
+    async fn connect(&self) -> Result<(SendRequest<Bytes>, Arc<Driver>), WorkloadApiError> {
         let stage = "making the connection";
         let failed =
             |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
@@ -113,12 +144,80 @@ impl Channel {
         let (sender, connection) = tokio::time::timeout(HANDSHAKE, shaking)
             .await
             .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
-        tokio::spawn(async move {
-            // It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn
-            // of an error from their streams.
-            let _ = connection.await;
-        });
-        Ok(sender)
+        let driver = Arc::new(Driver { connection: StdMutex::new(Some(connection)), waker: StdMutex::new(None) });
+        let driven = Arc::clone(&driver);
+        tokio::spawn(std::future::poll_fn(move |context| driven.drive(context)));
+        Ok((sender, driver))
+    }
+}
+
+thread_local! {
+    /// This thread is about to drive the connection itself: nobody need be woken for that.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What moves the frames of a connection: a task, and now and then somebody who is in a hurry.
+struct Driver {
+    /// `None`: it is over.
+    connection: StdMutex<Option<h2::client::Connection<Box<dyn Stream>>>>,
+    /// The task's. Whoever drives in its place has it woken by what comes later.
+    waker: StdMutex<Option<Arc<TaskWaker>>>,
+}
+
+struct TaskWaker(Waker);
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !QUIET.get() {
+            self.0.wake_by_ref();
+        }
+    }
+}
+
+impl Driver {
+    fn drive(&self, context: &mut Context<'_>) -> Poll<()> {
+        let waker = {
+            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*waker {
+                Some(known) if known.0.will_wake(context.waker()) => Arc::clone(known),
+                _ => Arc::clone(waker.insert(Arc::new(TaskWaker(context.waker().clone())))),
+            }
+        };
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        self.advance(&mut connection, &mut Context::from_waker(&waker.into()))
+    }
+
+    fn drive_now(&self) {
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A task that has not begun yet will find everything.
+        let Some(waker) = waker else { return };
+        match self.connection.try_lock() {
+            Ok(mut connection) => {
+                let context = Waker::from(Arc::clone(&waker));
+                if self.advance(&mut connection, &mut Context::from_waker(&context)).is_ready() {
+                    waker.wake();
+                }
+            }
+            // The task is at it, and may have looked already at what was left for it just now.
+            Err(_) => waker.wake(),
+        }
+    }
+
+    /// It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn of an
+    /// error from their streams.
+    fn advance(
+        &self,
+        connection: &mut Option<h2::client::Connection<Box<dyn Stream>>>,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(driven) = connection else { return Poll::Ready(()) };
+        ready!(Pin::new(driven).poll(context)).ok();
+        *connection = None;
+        Poll::Ready(())
     }
 }
 

@@ -29,4 +29,4 @@ pub use status::{Code, Status};
 pub use subject::Subject;
 pub use trust_bundles::{JwtBundles, X509Bundles};
 pub use wit_svids::{WitBundles, WitSvid, WitSvids};
-pub use x509_context::X509Context;
+pub use x509_context::{X509Context, X509Memory};
