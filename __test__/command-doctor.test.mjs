@@ -1,5 +1,6 @@
 // countersign doctor: every way in which a setup can be wrong, made so, and what it says about it.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import net from 'node:net'
@@ -251,6 +252,29 @@ describe('as another user', needsRoot, () => {
   })
 })
 
+describe('in namespaces of our own', { skip: spawnSync('unshare', ['-Ur', '-pf', '--mount-proc', 'true']).status !== 0 && 'SKIPPED: namespaces: they cannot be made here' }, () => {
+  const doctor = [process.execPath, path.join(import.meta.dirname, '..', 'bin', 'countersign.js')]
+
+  test('users: ids as they are outside, where the agent is', async () => {
+    const { endpoint, socket } = await stub((call) => call.end(7, 'no identity issued'))
+    fs.chmodSync(socket, 0o777)
+    const { status, the } = await findings(endpoint, { command: ['unshare', '--map-user=1234', '--map-group=77', ...doctor] })
+    assert.equal(status, 4)
+    const [uid, gid] = [process.getuid?.(), process.getgid?.()]
+    assert.deepEqual([the('process').ownUserNamespace, the('process').uid, the('process').gid], [true, uid, gid])
+    assert.deepEqual(the('x509').selectors.slice(0, 2), [`unix:uid:${uid}`, `unix:gid:${gid}`])
+    assert.match(the('x509').advice?.join('\n') ?? '', /in a user namespace: the ids above are those outside of it/)
+  })
+
+  test('processes: nobody can be told who listens outside', async () => {
+    const { endpoint } = await stub(healthy(home))
+    const { status, the } = await findings(endpoint, { command: ['unshare', ...(root ? [] : ['-Ur']), '-pf', '--mount-proc', ...doctor] })
+    assert.equal(status, 0)
+    assert.deepEqual([the('process').ownPidNamespace, the('process').pid, the('listener').status, the('listener').pid], [true, 1, 'note', undefined])
+    assert.match(the('listener').message, /^uid \d+, gid \d+; its pid cannot be seen from here$/)
+  })
+})
+
 describe('whoever listens', () => {
   test('nobody: the socket is left over', async () => {
     const socket = at('stale.sock')
@@ -260,6 +284,22 @@ describe('whoever listens', () => {
     assert.deepEqual([status, failed, the('connect').code], [3, ['connect'], 'ECONNREFUSED'])
     assert.match(the('connect').message, /nobody listens there/)
     assert.equal((await findings('tcp://127.0.0.1:1')).the('connect').code, 'ECONNREFUSED')
+  })
+
+  test('somebody who does not take connections any more', async () => {
+    const socket = at('stopped.sock')
+    const stopped = watch(['-e', 'require("net").createServer().listen({ path: process.argv[1], backlog: 1 }, () => { console.log("up"); process.kill(process.pid, "SIGSTOP") })', socket], { command: [process.execPath] })
+    leave.push(() => stopped.end('SIGKILL'))
+    await stopped.until(() => stopped.said.stdout.includes('up'), 'the server')
+    for (let full = false; !full;) {
+      full = await new Promise((resolve) => {
+        const client = net.connect(socket, () => resolve(false)).on('error', () => resolve(true))
+        leave.push(() => client.destroy())
+      })
+    }
+    const { status, the } = await findings(`unix:${socket}`)
+    assert.deepEqual([status, the('connect').code], [3, 'EAGAIN'])
+    assert.match(the('connect').message, /its queue is full/)
   })
 
   test('somebody else', async () => {

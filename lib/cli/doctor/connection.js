@@ -95,14 +95,16 @@ function examineListener (report, endpoint, socket) {
     report.add('listener', 'note', 'over a network nobody can tell who listens, and the agent can hardly tell who we are')
     return
   }
+  const elsewhere = ['a listener in another PID namespace is normal when one of us runs in a container']
   try {
     const { pid, uid, gid, process: name, exe, exeDoubt } = getPeerProcess(socket)
+    if (pid === undefined) return report.add('listener', 'note', `uid ${uid}, gid ${gid}; its pid cannot be seen from here`, { uid, gid, advice: elsewhere })
     const runs = exe ?? (exeDoubt?.path && `${exeDoubt.path} (in doubt: ${exeDoubt.reason})`)
     report.add('listener', 'ok', `pid ${pid}, uid ${uid}, gid ${gid}${name === undefined ? '' : `, ${name}`}${runs === undefined ? '' : `, runs ${runs}`}`, { pid, uid, gid, process: name, exe })
   } catch (error) {
     const { uid, gid } = credentials(socket)
     report.add('listener', 'note', `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ${/** @type {Error} */ (error).message}`, {
-      uid, gid, advice: ['a listener in another PID namespace is normal when one of us runs in a container'],
+      uid, gid, advice: elsewhere,
     })
   }
 }

@@ -3,6 +3,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
+const { reason } = require('../../errors')
 const { EXIT } = require('../exit')
 const { isSocket, socketPathOf } = require('./endpoint')
 const { shownId } = require('./process')
@@ -26,6 +27,21 @@ function examineSocketPath (report, endpoint, us) {
   // A named pipe or an address: there is nothing to see before one connects.
   if (!endpoint.startsWith('unix:')) return true
   const wanted = socketPathOf(endpoint)
+  try {
+    return examine(report, wanted, us)
+  } catch (error) {
+    // What was there is gone before it could be looked at, or cannot be looked at.
+    report.fail('socket', EXIT.NO_DAEMON, `the way to ${wanted} cannot be followed: ${reason(error)}`, { path: wanted })
+    return false
+  }
+}
+
+/**
+ * @param {Report} report
+ * @param {string} wanted
+ * @param {import('./process').Us} us
+ */
+function examine (report, wanted, us) {
   const way = walk(wanted)
   const { at, steps, problem } = way
   const facts = { path: wanted, steps }
