@@ -53,9 +53,11 @@ const DETAILS = ['field', 'expected', 'actual', 'daemonCode', 'path', 'line', 'c
  * An error as JSON.
  * @param {any} error
  * @param {string} [code] for one that has none
+ * @returns {Record<string, unknown>}
  */
 function errorValue (error, code = 'ERR_UNKNOWN') {
-  return { code: error.code ?? code, message: error.message, ...Object.fromEntries(DETAILS.map((name) => [name, error[name]])) }
+  const cause = error.cause?.code === undefined ? undefined : errorValue(error.cause)
+  return { code: error.code ?? code, message: error.message, ...Object.fromEntries(DETAILS.map((name) => [name, error[name]])), cause }
 }
 
 /**

@@ -174,8 +174,16 @@ function follow (source, chosen, files, timeout, print) {
     process.on('SIGINT', interrupted)
     process.on('SIGTERM', terminated)
     // Whatever came before anybody was told of it; and when nothing comes.
-    ready.then(update).catch((error) => finish(() => reject(error)))
+    ready.then(update).catch((error) => finish(() => reject(refusal(error))))
   })
+}
+
+/**
+ * What ended a source says more than that it is over. Which of the two is heard first is a matter of luck.
+ * @param {any} error
+ */
+function refusal (error) {
+  return error.code === 'ERR_CLOSED' && error.cause ? error.cause : error
 }
 
 /** @param {Record<string, any>} line */
