@@ -119,7 +119,7 @@ export declare class Mailbox {
   cancel(key: number): boolean
 }
 
-/** A running agent. It lives on a thread of its own and is closed with the object. */
+/** A running agent. It lives on threads of its own and is closed with the object. */
 export declare class NativeAgent {
   /**
    * Start an agent as a command line asks for. A string is JSON: `{help}`, `{version}`, `{usage: message}` or
@@ -134,6 +134,18 @@ export declare class NativeAgent {
   reload(): string
   /** Answer what is being answered, remove the socket, end. */
   close(): void
+}
+
+/** The keys of an OIDC provider. */
+export declare class OidcKeys {
+  /** A JWKS. */
+  static parse(json: Uint8Array): OidcKeys | string
+  /** The key IDs, in order. */
+  keyIds(): Array<string>
+  /** The keys that were left out, as JSON: `[[index, reason], ...]`. */
+  skipped(): string
+  /** The claims of a token, or an error. */
+  verify(token: string, issuer: string, audience: Array<string>, algorithms: Array<string>, leeway: number, now?: number | undefined | null): string
 }
 
 /** Policies, checked once and kept. */
@@ -307,14 +319,11 @@ export declare function identityStart(path: string, request: string, timeout: nu
  */
 export declare function identitySync(path: string, request: string, timeout: number, build: (...values: unknown[]) => unknown, guard?: ((fd: number) => unknown) | undefined): unknown
 
+/** The label of an issuer, or an error. */
+export declare function issuerLabel(label: string): string
+
 /** Read a token without looking at its signature or at the clock. `fromWorkloadApi` bears further headers. */
 export declare function jwtSvidParse(token: string, fromWorkloadApi: boolean): string
-
-/**
- * Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
- * error, or what does not fit (many groups, a security label).
- */
-export declare function peerCredentials(socket: number): boolean
 
 /** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
 export declare function peerCredentialsFull(socket: number): string
@@ -322,8 +331,20 @@ export declare function peerCredentialsFull(socket: number): string
 /** The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too. */
 export declare function peerProcess(socket: number, sha256: boolean): string
 
-/** The memory `peerCredentials` writes to. */
-export declare function peerScratch(): ArrayBuffer | null
+/**
+ * Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
+ * `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+ */
+export declare function peerScratch(): [ArrayBuffer, (socket: number) => boolean] | null
+
+/**
+ * The JSON of a principal as it is written, a new line, and its integers beyond 2^53: `[[path, digits], ...]`, or
+ * nothing when there are none.
+ */
+export declare function principal(text: string, strict: boolean): string
+
+/** The name of a trust domain by the rules of principals, or an error. */
+export declare function principalTrustDomain(text: string): string
 
 /** The canonical form of a SPIFFE ID. */
 export declare function spiffeId(text: string): string
@@ -343,5 +364,17 @@ export declare function splitChain(chain: Uint8Array, pem: boolean): Buffer[] | 
 /** The bare name of a trust domain, from the name, its own ID, or any ID in it. */
 export declare function trustDomain(text: string): string
 
+/** A UUID in its canonical form; nothing when the text is none. */
+export declare function uuid(text: string): string | null
+
 /** The version of this addon; the JavaScript side refuses any but its own. */
 export declare function version(): string
+
+/** The ID of a workload, or an error. */
+export declare function workloadId(text: string, strict: boolean): string
+
+/** The ID of a service of a tenant, or an error. */
+export declare function workloadIdOf(trustDomain: string, service: string, tenantSlug: string): string
+
+/** What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error. */
+export declare function x509Leaf(der: Uint8Array): string

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::peer::peer_error_value;
 
-/// A running agent. It lives on a thread of its own and is closed with the object.
+/// A running agent. It lives on threads of its own and is closed with the object.
 #[napi]
 pub struct NativeAgent {
     agent: Agent,

@@ -118,9 +118,17 @@ async function sources (stub) {
   console.log('\nlive sources')
   line('source.svid() in microseconds', report.svid / 1000, 1, `${round(report.svid, 0)} ns; context() ${round(report.context, 0)} ns`, 'us')
   line('a cached token in microseconds', report.jwt / 1000, 1, `${round(report.jwt, 0)} ns, awaited`, 'us')
-  line('RSS of the package, one source, one connection', report.one, 6, '', 'MiB')
-  line('the same with 500 sources', report.five, 12, '', 'MiB')
   line('from the push to the update, p99', report.rotation.p99, 20, `median ${round(report.rotation.median)}, worst ${round(report.rotation.worst)} of 500`, 'ms')
+}
+
+/** What sources add to a service. @param {string} endpoint */
+function memory (endpoint) {
+  const once = (/** @type {number} */ sources) => Number(execFileSync(process.execPath, ['--expose-gc', path.join(__dirname, 'memory.cjs'), endpoint, String(sources)], { encoding: 'utf8' }))
+  const rounds = Array.from({ length: 7 }, () => [0, 1, 500].map(once))
+  const [none, one, many] = [0, 1, 2].map((index) => median(rounds.map((values) => values[index])))
+  console.log('\nmemory of a small http service')
+  line('RSS added by the package, one source, one connection', one - none, 6, `${round(none, 1)} -> ${round(one, 1)}`, 'MiB')
+  line('the same with 500 sources', many - none, 12, `${round(many, 1)}`, 'MiB')
 }
 
 /** @param {string} program @param {{ count: number, directory: string }[]} sizes */
@@ -133,7 +141,7 @@ async function large (program, sizes) {
     const times = []
     for (let index = 0; index < 15; index++) {
       // Another endpoint in name: what is remembered of the last message must not help.
-      const client = new WorkloadApiClient({ endpoint: index % 2 === 0 ? stub.endpoint : `unix:/${stub.endpoint.slice(5)}` })
+      const client = new WorkloadApiClient({ endpoint: index % 2 === 0 ? stub.endpoint : stub.endpoint.replace('unix:', 'unix:///..') })
       const start = process.hrtime.bigint()
       await client.fetchX509Context()
       times.push(Number(process.hrtime.bigint() - start) / 1e3)
@@ -172,6 +180,7 @@ async function main () {
     race(programs, stub.endpoint)
     cold(stub.endpoint)
     await sources(stub)
+    memory(stub.endpoint)
     stub.stop()
     await large(programs.stub, sizes)
     if (process.argv.includes('--spire')) await spire()

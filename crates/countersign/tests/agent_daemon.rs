@@ -121,6 +121,38 @@ fn running_out_of_descriptors_is_survived() {
 }
 
 #[test]
+fn a_queue_of_clients_is_answered_by_more_than_one_thread() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for (asked, threads) in [("1", 1), ("2", 2.min(cores)), ("64", cores.min(64))] {
+        let scene = Scene::new();
+        let daemon = start(&scene, &own_rule("A"), &["--threads", asked]);
+        let pid = daemon.child.id();
+        // How often each of the threads that answer has gone to rest.
+        let rests = || -> Vec<u64> {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|task| task.unwrap());
+            let answering = tasks.filter(|task| *task.file_name() != *pid.to_string());
+            let status = answering.map(|task| fs::read_to_string(task.path().join("status")).unwrap());
+            let line = |status: String| {
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+            };
+            status.filter_map(line).collect()
+        };
+        eventually("all threads are there", || rests().len() == threads);
+        let before = rests();
+        eventually("each thread was called, and went back to rest", || {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| (0..50).for_each(|_| assert_eq!(scene.ask(b"{}")["status"], "ok")));
+                }
+            });
+            rests().iter().zip(&before).all(|(now, before)| *now > before + 1)
+        });
+        assert_eq!(rests().len(), threads);
+        assert_eq!(daemon.stop(), Some(0));
+    }
+}
+
+#[test]
 fn a_socket_of_the_service_manager_is_used_and_left_alone() {
     let scene = Scene::new();
     let rules = scene.write("rules.toml", &own_rule("ACTIVATED"));

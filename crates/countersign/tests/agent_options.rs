@@ -38,6 +38,8 @@ fn every_option_is_understood() {
         "7",
         "--grace-ms",
         "0",
+        "--threads",
+        "3",
         "--max-connections",
         "10",
         "--max-connections-per-uid",
@@ -50,7 +52,7 @@ fn every_option_is_understood() {
     assert_eq!(given.socket, Some("/s=x".into()));
     assert_eq!(given.socket_mode, 0o660);
     assert_eq!((given.socket_owner, given.socket_group), (Some(0), Some(7)));
-    assert_eq!(given.grace, Duration::ZERO);
+    assert_eq!((given.grace, given.threads), (Duration::ZERO, 3));
     assert_eq!((given.max_connections, given.max_connections_per_uid), (10, 5));
     assert_eq!((given.log_format, &*given.log_level), (LogFormat::Json, "debug"));
     assert!(options(&["--dev"]).is_dev());
@@ -75,6 +77,8 @@ fn what_is_not_understood_is_named() {
         (&["--socket-owner", "no-such-user"], "no-such-user"),
         (&["--socket-group", "no-such-group"], "no-such-group"),
         (&["--grace-ms", "-1"], "a number from 0"),
+        (&["--threads", "0"], "a number from 1"),
+        (&["--threads", "1000"], "to 64"),
         (&["--max-connections", "0"], "a number from 1"),
         (&["--log-format", "xml"], "text or json"),
         (&["--log-level", "loud"], "expected off"),

@@ -125,6 +125,16 @@ pub const ARGUMENTS: &[Argument] = &[
         }),
     },
     Argument {
+        name: "--threads",
+        value: Some("N"),
+        default: Some("2"),
+        help: "threads that answer, at most one a core; all but the first rest until clients queue up",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.threads = number(value, 1, 64)?;
+            Ok(())
+        }),
+    },
+    Argument {
         name: "--max-connections",
         value: Some("N"),
         default: Some("1024"),

@@ -51,7 +51,7 @@ pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patie
     let answer = match rule {
         Some(rule) => identify(peer, rule, edition, said, &process),
         None => {
-            let uid = peer.credentials().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+            let uid = peer.ids().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
             Answer::refusal(Code::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
         }
     };
@@ -64,7 +64,7 @@ pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patie
 /// The answer for a peer that could not be looked at.
 fn failure(peer: &Peer, error: &PeerError) -> Answer {
     let answer = unseen(error);
-    let who = peer.credentials();
+    let who = peer.ids();
     info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), %error, "refused");
     answer
 }
@@ -124,7 +124,7 @@ fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &s
         }
     };
     let said = said.unwrap_or_default();
-    let who = peer.credentials();
+    let who = peer.ids();
     let identity = Identity {
         identity: rule.identity.clone(),
         idm_url: rule.idm_url.clone(),
@@ -159,7 +159,7 @@ fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<
         Exe::Doubtful(path, doubt) => Some(format!("{} ({doubt:?})", path.display())),
         Exe::Unknown(_) => None,
     });
-    let who = peer.credentials();
+    let who = peer.ids();
     info!(
         target: log::TARGET,
         pid = who.pid,

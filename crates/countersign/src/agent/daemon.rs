@@ -1,21 +1,24 @@
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use super::complaint::Complaint;
+use super::crew::Crew;
 use super::dev;
 use super::limits::Limits;
 use super::listener::{ListenError, Listener, SocketAccess};
 use super::log;
 use super::options::AgentOptions;
-use super::readiness::watch;
+use super::readiness::watched;
 use super::reload::{ReloadReport, RulesInForce};
 use super::rules_error::RulesError;
-use super::server::{Service, serve};
+use super::server::{Service, assist, serve};
 use super::service::{self, Change};
 use super::stats::{AgentStats, Counters};
 use crate::whoami::DEFAULT_SOCKET_PATH;
@@ -39,12 +42,12 @@ pub enum AgentError {
     },
 }
 
-/// A running agent, on a thread of its own. Dropping it closes it.
+/// A running agent, on threads of its own. Dropping it closes it.
 pub struct Agent {
     service: Arc<Service>,
     socket_path: PathBuf,
     service_manager: bool,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Agent {
@@ -52,6 +55,9 @@ impl Agent {
     pub fn start(options: AgentOptions) -> Result<Agent, AgentError> {
         let rules = RulesInForce::open(options.rules.clone())?;
         let (listener, socket, temporary) = open_socket(&options)?;
+        let os = |what| move |source| AgentError::Os { what, source };
+        let mut hold = Hold { listener, temporary };
+        let runtime = event_loop().map_err(os("starting an event loop"))?;
         let service = Arc::new(Service {
             rules,
             limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
@@ -60,45 +66,34 @@ impl Agent {
             grace: options.grace,
             connection_timeout: options.connection_timeout,
             reload_interval: options.reload_interval,
-            stop: Notify::new(),
+            known: Arc::default(),
+            crew: Crew::default(),
+            hashing: runtime.handle().clone(),
+            stop: watch::Sender::new(false),
         });
-        let socket_path = listener.path().to_path_buf();
-        let mut hold = Hold { listener, temporary };
-        let (started, waiting) = mpsc::channel();
-        let thread = {
-            let service = Arc::clone(&service);
-            std::thread::Builder::new().name("countersign-agent".into()).spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_io()
-                    .enable_time()
-                    .max_blocking_threads(2)
-                    .thread_name("countersign-hash")
-                    .build();
-                let runtime = match runtime {
-                    Ok(runtime) => runtime,
-                    Err(error) => return drop(started.send(Err(error))),
-                };
-                runtime.block_on(async {
-                    match watch(socket) {
-                        Ok(listener) => {
-                            let _ = started.send(Ok(()));
-                            serve(service, listener, || hold.withdraw()).await;
-                        }
-                        Err(error) => drop(started.send(Err(error))),
-                    }
-                });
-                // A hash that is being computed is of no use to anybody now.
-                runtime.shutdown_timeout(Duration::from_millis(10));
-            })
+        let agent = Agent {
+            service: Arc::clone(&service),
+            socket_path: hold.listener.path().to_path_buf(),
+            service_manager: options.service_manager,
+            threads: Mutex::default(),
         };
-        let os = |what| move |source| AgentError::Os { what, source };
-        let thread = thread.map_err(os("starting a thread"))?;
-        let agent =
-            Agent { service, socket_path, service_manager: options.service_manager, thread: Mutex::new(Some(thread)) };
-        match waiting.recv() {
-            Ok(begun) => begun.map_err(os("starting an event loop"))?,
-            Err(_) => return Err(os("starting an event loop")(io::Error::other("the thread ended"))),
+        let socket = Arc::new(socket);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 1..options.threads.min(cores) {
+            let (service, socket) = (Arc::clone(&service), Arc::clone(&socket));
+            let runtime = event_loop().map_err(os("starting an event loop"))?;
+            agent.spawn(move || runtime.block_on(assist(service, socket))).map_err(os("starting a thread"))?;
         }
+        let listener = {
+            let _its_loop = runtime.enter();
+            watched(socket).map_err(os("watching the socket"))?
+        };
+        let first = move || {
+            runtime.block_on(serve(service, listener, || hold.withdraw()));
+            // A hash that is being computed is of no use to anybody now.
+            runtime.shutdown_timeout(Duration::from_millis(10));
+        };
+        agent.spawn(first).map_err(os("starting a thread"))?;
         tracing::info!(
             target: log::TARGET,
             socket = %agent.socket_path.display(),
@@ -107,6 +102,12 @@ impl Agent {
         );
         agent.tell(Change::Ready);
         Ok(agent)
+    }
+
+    fn spawn(&self, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name("countersign-agent".into()).spawn(work)?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
     }
 
     /// The path clients connect to.
@@ -134,13 +135,17 @@ impl Agent {
     }
 
     /// Stops answering: removes the socket, answers who has come already (for at most a second), and ends the
-    /// thread. Closing twice is closing once.
+    /// threads. Closing twice is closing once.
     pub fn close(&self) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = thread.take() else { return };
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.is_empty() {
+            return;
+        }
         self.tell(Change::Stopping);
-        self.service.stop.notify_one();
-        let _ = running.join();
+        self.service.stop.send_replace(true);
+        for running in threads.drain(..) {
+            let _ = running.join();
+        }
         tracing::info!(target: log::TARGET, socket = %self.socket_path.display(), "closed");
     }
 
@@ -179,6 +184,15 @@ impl Drop for Hold {
             let _ = std::fs::remove_dir(directory);
         }
     }
+}
+
+fn event_loop() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(2)
+        .thread_name("countersign-hash")
+        .build()
 }
 
 type OpenSocket = (Listener, std::os::unix::net::UnixListener, Option<PathBuf>);

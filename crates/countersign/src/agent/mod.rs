@@ -3,7 +3,7 @@
 //! One connection is one question. The kernel says who asks, the first rule that fits that process says what it is
 //! told, and what the client claims about itself decides nothing.
 //!
-//! * [`Agent`] - a running daemon, on a thread of its own; [`AgentStats`] and [`Code`] say what it answered
+//! * [`Agent`] - a running daemon, on threads of its own; [`AgentStats`] and [`Code`] say what it answered
 //! * [`AgentOptions`], [`ParsedArgs`] - how it is to run: one definition for the library and every command line
 //! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
 //! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
@@ -29,6 +29,7 @@ mod attestation;
 mod code;
 mod complaint;
 mod connection;
+mod crew;
 mod daemon;
 mod dev;
 mod explain;

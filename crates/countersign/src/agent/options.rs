@@ -35,6 +35,8 @@ pub struct AgentOptions {
     pub grace: Duration,
     /// How long a connection may take in all.
     pub connection_timeout: Duration,
+    /// Threads that answer; all but the first rest until clients queue up. No more are started than there are cores.
+    pub threads: usize,
     /// Connections kept waiting at once, in all. Those answered at once do not count.
     pub max_connections: usize,
     /// Connections kept waiting at once for one user.
@@ -85,6 +87,7 @@ impl Default for AgentOptions {
             socket_group: None,
             grace: Duration::from_millis(25),
             connection_timeout: Duration::from_secs(5),
+            threads: 2,
             max_connections: 1024,
             max_connections_per_uid: 256,
             reload_interval: Duration::from_secs(1),
@@ -134,6 +137,12 @@ impl AgentOptions {
     /// How long a connection may take in all.
     pub fn connection_timeout(mut self, timeout: Duration) -> AgentOptions {
         self.connection_timeout = timeout;
+        self
+    }
+
+    /// How many threads answer, at most.
+    pub fn threads(mut self, threads: usize) -> AgentOptions {
+        self.threads = threads;
         self
     }
 

@@ -15,20 +15,20 @@
 //! never repeat a token or a key.
 
 mod authorizer;
-mod bundle;
+pub(crate) mod bundle;
 mod chain;
-mod clock;
+pub(crate) mod clock;
 mod der;
 mod id;
 mod id_error;
-mod json;
+pub(crate) mod json;
 mod jwk;
-mod jws;
+pub(crate) mod jws;
 mod jwt_authority;
 pub mod limits;
 mod pem;
 pub mod source;
-mod svid;
+pub(crate) mod svid;
 mod trust_domain;
 mod verify;
 pub mod workload_api;

@@ -35,6 +35,11 @@ pub struct LeafFacts {
 }
 
 impl LeafFacts {
+    /// Reads a leaf. Who issued it is not looked at: whether anything it says is proven is for the caller to know.
+    pub fn parse(der: &[u8]) -> Result<Self, LeafError> {
+        Certificate::parse(der).map_err(|_| LeafError::Malformed)?.judge_leaf()
+    }
+
     /// The serial number in lower-case hexadecimal.
     pub fn serial_number_hex(&self) -> String {
         let number = match &*self.serial_number {

@@ -16,7 +16,7 @@ pub use private_key::PrivateKey;
 pub use signing::SigningError;
 pub(crate) use signing::SigningFacts;
 pub use token::TokenError;
-pub(crate) use token::{HeaderRules, Token};
+pub(crate) use token::{Header, HeaderRules, Token, audience};
 pub(crate) use x509::Shape;
 pub use x509::X509Svid;
 pub use x509_error::X509SvidError;
