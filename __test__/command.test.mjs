@@ -62,7 +62,7 @@ describe('countersign', () => {
     assert.match(run(['--help']).stdout, /whoami .*\n.*agent/)
     assert.equal(run([]).status, 2)
     assert.equal(run(['--version']).stdout.trim(), JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version)
-    for (const command of ['whoami', 'agent', 'check', 'peer', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles', 'doctor']) {
+    for (const command of ['whoami', 'agent', 'check', 'peer', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles', 'bundle', 'doctor']) {
       const { status, stdout } = run([...command.split(' '), '--help'])
       assert.equal(status, 0)
       assert.match(stdout, new RegExp(`countersign ${command} `))
@@ -218,12 +218,17 @@ test('agent --dev vouches for this user and this node, without root', { skip: ui
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
   const found = /^export WHOAMI_SOCKET='?([^'\n]+)'?$/m.exec(line)
   assert.ok(found, line)
-  const env = { PATH: process.env.PATH, WHOAMI_SOCKET: found[1] }
+  const endpoint = /^export SPIFFE_ENDPOINT_SOCKET='?([^'\n]+)'?$/m.exec(line)
+  assert.ok(endpoint, line)
+  const env = { PATH: process.env.PATH, WHOAMI_SOCKET: found[1], SPIFFE_ENDPOINT_SOCKET: endpoint[1] }
   const mine = spawnSync('setpriv', [...asUser, 'whoami', '--json'], { encoding: 'utf8', env })
   assert.equal(JSON.parse(mine.stdout).identity, 'DEV', mine.stdout + mine.stderr)
+  const bundle = spawnSync('setpriv', [...asUser, 'bundle', 'show', '--json'], { encoding: 'utf8', env })
+  assert.equal(JSON.parse(bundle.stdout).trustDomain, 'example.org', bundle.stdout + bundle.stderr)
   assert.equal(fs.statSync(path.dirname(found[1])).mode & 0o777, 0o700)
   const other = spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'whoami'], { encoding: 'utf8', env })
   assert.equal(other.status, 3, 'another user does not even get to the socket')
+  assert.equal(spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'bundle', 'show'], { encoding: 'utf8', env }).status, 3)
   child.kill('SIGTERM')
   assert.equal((await once(child, 'exit'))[0], 0)
   assert.equal(fs.existsSync(found[1]), false)
@@ -236,5 +241,7 @@ test('npm start does what it says', () => {
   assert.match(stdout, /E_NO_MATCH/)
   assert.match(stdout, /ERR_UNTRUSTED_SERVER/)
   assert.match(stdout, /0 bytes of it/)
+  assert.match(stdout, /spiffe:\/\/example\.org\/dev/)
+  assert.match(stdout, /the token is good: spiffe:\/\/example\.org\/dev/)
   assert.doesNotMatch(stdout + stderr, /not-a-real-token/)
 })

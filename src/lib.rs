@@ -11,6 +11,8 @@ mod peer;
 mod principal;
 mod spiffe;
 #[cfg(target_os = "linux")]
+mod testing;
+#[cfg(target_os = "linux")]
 mod whoami;
 
 /// The version of this addon; the JavaScript side refuses any but its own.

@@ -28,6 +28,7 @@ const COMMANDS = {
   x509: () => require('./x509'),
   jwt: () => require('./jwt'),
   bundles: () => require('./bundles'),
+  bundle: () => require('./bundle'),
   doctor: () => require('./doctor'),
 }
 

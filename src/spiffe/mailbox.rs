@@ -26,7 +26,7 @@ type Deliver = ThreadsafeFunction<Letter, (), Letter, Status, false, true>;
 /// One for each environment.
 #[napi]
 pub struct Mailbox {
-    pub(super) post: Arc<Post>,
+    pub(crate) post: Arc<Post>,
 }
 
 pub struct Post {

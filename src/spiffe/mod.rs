@@ -11,7 +11,7 @@ mod id;
 mod judge;
 pub(crate) mod jwt_bundle;
 mod jwt_svid;
-mod mailbox;
+pub(crate) mod mailbox;
 pub(crate) mod moment;
 mod runtime;
 mod spiffe_bundle;

@@ -8,7 +8,7 @@
 //! * [`spiffe`]    - SPIFFE IDs, SVIDs, bundles, and the judge of all three
 //! * [`peer`]      - who is at the other end of a local socket: credentials, process, policy; one file per OS
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "spiffe"))]
 pub mod agent;
 pub mod peer;
 #[cfg(feature = "spiffe")]

@@ -149,13 +149,13 @@ fn accept_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u
 }
 
 #[cfg(target_os = "linux")]
-fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
     use rustix::net::{SocketFlags, accept_with};
     accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::accept(listener)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;

@@ -186,6 +186,15 @@ impl Peer {
         }
     }
 
+    /// A descriptor that becomes readable when the process ends.
+    pub fn death(&self) -> Result<OwnedFd, PeerError> {
+        let pidfd = self.pidfd()?;
+        if !alive(pidfd)? {
+            return Err(PeerError::Gone);
+        }
+        rustix::io::fcntl_dupfd_cloexec(pidfd, 0).map_err(|error| os("dup", error))
+    }
+
     pub(super) fn name(&self) -> Result<Option<String>, PeerError> {
         self.look(ProcDir::comm)
     }

@@ -7,6 +7,7 @@
 //! * [`verify_x509_svid`], [`verify_jwt_svid`] - the judges
 //! * [`workload_api`] - where a workload gets its SVIDs and bundles from
 //! * [`source`] - the same, kept fresh
+//! * [`issue`] - for an authority: the keys, and the documents they sign
 //!
 //! A judge reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
 //! are never pooled: an authority of one trust domain can never vouch for a name in another.
@@ -21,6 +22,7 @@ pub(crate) mod clock;
 mod der;
 mod id;
 mod id_error;
+pub mod issue;
 pub(crate) mod json;
 mod jwk;
 pub(crate) mod jws;
