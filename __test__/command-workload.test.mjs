@@ -179,18 +179,21 @@ describe('files', () => {
         }
         setImmediate(look)
       }
+      console.log('up')
       look()`, at], { stdio: ['ignore', 'pipe', 'inherit'] })
     let said = ''
     reader.stdout.on('data', (piece) => { said += piece })
-    for (let round = 1; round <= 200; round++) {
+    await watching.until(() => said.includes('up'), 'the reader')
+    // As long as it takes both of them to get somewhere: they may have one processor for all.
+    const seen = () => watching.said.stdout.split('\n').length - 1
+    for (let round = 1; seen() < 40; round++) {
       stub.push('FetchX509SVID', version(round))
-      if (round % 4 === 0) await sleep(10)
+      await sleep(round % 4 === 0 ? 10 : 0)
     }
-    await watching.until(() => watching.said.stdout.includes(serial(versions[200 % 8])), 'the last one')
     reader.kill()
     await new Promise((resolve) => reader.on('close', resolve))
     assert.deepEqual(await watching.end(), { status: 0, signal: null })
-    const { looks, torn, pairs } = JSON.parse(said)
+    const { looks, torn, pairs } = JSON.parse(said.slice('up\n'.length))
     t.diagnostic(`${looks} looks, ${pairs} different pairs, ${watching.said.stdout.split('\n').length - 1} updates`)
     assert.equal(torn, 0)
     assert.ok(pairs > 2)

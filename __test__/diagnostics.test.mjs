@@ -114,6 +114,17 @@ test('an SVID that is not renewed: overdue, and expired', async () => {
   checkShapes(heard)
 })
 
+test('nothing is missed of a stream that was just begun', async () => {
+  const stub = await stubFor(says(first))
+  for (let round = 1; round <= 40; round++) {
+    const { heard, until } = listen(stub.endpoint)
+    const source = new X509Source({ endpoint: stub.endpoint })
+    await until('update')
+    source.close()
+    assert.deepEqual(heard.slice(0, 2).map(({ name }) => name), ['connect', 'update'])
+  }
+})
+
 test('the first rotation is told also to a source that came later', async () => {
   const stub = await stubFor(says(first))
   const { until, heard } = listen(stub.endpoint)
