@@ -367,6 +367,9 @@ export declare function attach(settle: (key: number, ...outcome: unknown[]) => v
 /** Read a rules file and say what is in it, as JSON text: `{ok: {rules, warnings, findings}}` or `{err: {...}}`. */
 export declare function checkRules(file: string): string
 
+/** The URIs a certificate names, proven by nobody. */
+export declare function claimedUris(der: Uint8Array): Array<string>
+
 /** Which rule of the file a running process would get, as JSON text: `{ok: {verdicts, winner}}` or `{err: {...}}`. */
 export declare function explainRules(file: string, pid: number): string
 

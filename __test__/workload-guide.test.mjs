@@ -24,7 +24,7 @@ after(() => stub.kill())
 const scripts = (file) => [...readFileSync(`${root}/${file}`, 'utf8').matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text)
 const ours = [
   ...scripts('docs/workload-api.md').map((script, index) => /** @type {const} */ ([`docs/workload-api.md ${index + 1}`, script])),
-  ...scripts('README.md').filter((script) => /X509Source|WorkloadApiClient/.test(script)).map((script, index) => /** @type {const} */ ([`README.md ${index + 1}`, script])),
+  ...scripts('README.md').filter((script) => script.includes('JwtSource.open()')).map((script, index) => /** @type {const} */ ([`README.md ${index + 1}`, script])),
 ]
 
 /** OpenTelemetry is not ours to bring along: only what is called of it is here. */

@@ -137,7 +137,8 @@ async function attempt (report, check, ask, us) {
   } catch (error) {
     const { message, advice, exitCode } = meaningOf(error)
     const { code, grpcCode, grpcMessage, rule, ignored } = /** @type {any} */ (error)
-    const denied = code === 'ERR_NO_IDENTITY' && advice.length === 0 ? registration(us) : {}
+    const listener = report.findings.find((finding) => finding.check === 'listener')?.process
+    const denied = code === 'ERR_NO_IDENTITY' && advice.length === 0 ? registration(us, listener) : {}
     report.fail(check, exitCode, message, { code, grpcCode, grpcMessage, rule, ignored, advice, ...denied })
     return undefined
   }
@@ -146,8 +147,9 @@ async function attempt (report, check, ask, us) {
 /**
  * What it takes to be known.
  * @param {import('./process').Us} us
+ * @param {unknown} listener what the process that listens is called, if that is known
  */
-function registration (us) {
+function registration (us, listener) {
   const { always, byPath } = selectors(us)
   const command = `spire-server entry create -parentID spiffe://TRUST_DOMAIN/AGENT -spiffeID spiffe://TRUST_DOMAIN/WORKLOAD -selector ${always[0]}`
   return {
@@ -160,6 +162,7 @@ function registration (us) {
       'an entry whose parent is this agent, and whose selectors are all among them, makes it known:',
       `  ${command}`,
       '(spire-server agent list tells the SPIFFE ID of the agent.) A new entry takes some seconds to arrive.',
+      ...(listener === 'spire-agent' ? [] : ['an agent of countersign has rules with a spiffe_id instead: countersign check RULES --as-pid PID tells which match a process']),
       ...(us.ownPids || us.container !== undefined ? ['this process is in a container: the agent must see its processes (hostPID), and entries may have to be by k8s: or docker: selectors'] : []),
       ...(us.ownUsers ? ['this process is in a user namespace: the ids above are those outside of it'] : []),
     ],
