@@ -39,6 +39,16 @@ fn a_conformant_svid() {
 }
 
 #[test]
+fn the_serial_number_is_written_as_others_write_it() {
+    // In DER a byte in front keeps a number from being negative. It is no part of the number.
+    for (bytes, text) in [(&[0x9a, 0xbc][..], "9abc"), (&[0x1a, 0x00], "1a00"), (&[0x00], "00")] {
+        let mut params = leaf_params(ID);
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(bytes));
+        assert_eq!(svid(&Ca::root("root").issue(params)).unwrap().serial_number(), text);
+    }
+}
+
+#[test]
 fn rotation_is_due_at_half_of_the_lifetime() {
     let svid = svid(&Ca::root("root").issue(leaf_params(ID))).unwrap();
     assert!(!svid.needs_rotation(at(NOW - 1)));

@@ -19,7 +19,7 @@ use crate::spiffe::{
 pub struct LeafFacts {
     /// The one URI SAN.
     pub spiffe_id: SpiffeId,
-    /// The serial number, big-endian.
+    /// The serial number, big-endian, as DER has it: with a zero in front where the first bit is set.
     pub serial_number: Box<[u8]>,
     /// First second of validity, since 1970.
     pub not_before: i64,
@@ -45,7 +45,11 @@ impl LeafFacts {
 
     /// The serial number in lower-case hexadecimal.
     pub fn serial_number_hex(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.serial_number)
+        let number = match &*self.serial_number {
+            [0, number @ ..] if !number.is_empty() => number,
+            number => number,
+        };
+        data_encoding::HEXLOWER.encode(number)
     }
 }
 
