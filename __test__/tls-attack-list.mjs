@@ -1,5 +1,7 @@
 // What an attacker shows in place of a good certificate, and the rule each breaks. Nobody is told apart by the authorizer:
 // every name is welcome.
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { newKey } from './spiffe-scene.mjs'
 import { CA, intermediateA, leaf, leafBetween, mint, rootA, rootB, shown } from './tls-scene.mjs'
 
@@ -58,3 +60,9 @@ export const WRONG_ROLE = /** @type {Record<'server' | 'client', Attack>} */ ({
   server: ['a certificate for servers', shown(leaf(rootA, ID, { extendedKeyUsage: 'serverAuth' })), 'extended_key_usage'],
   client: ['a certificate for clients', shown(leaf(rootA, ID, { extendedKeyUsage: 'clientAuth' })), 'extended_key_usage'],
 })
+
+/** All of them, for tls-attacks.cjs, which knows no openssl. @param {string} directory */
+export function writeAttacks (directory) {
+  const all = [...ATTACKS.map((attack) => ({ attack, side: 'both' })), ...Object.entries(WRONG_ROLE).map(([side, attack]) => ({ attack, side }))]
+  writeFileSync(path.join(directory, 'attacks.json'), JSON.stringify(all.map(({ attack: [what, { key, cert }, rule], side }) => ({ what, side, key, cert, rule }))))
+}
