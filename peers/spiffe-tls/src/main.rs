@@ -1,10 +1,9 @@
 //! `spiffe-tls server ENDPOINT WHO` sends every line back. `spiffe-tls client ENDPOINT WHO ADDRESS LINE ROUNDS PAUSE` says
 //! a line over a connection of its own each round, and over the first one as well; ROUNDS apart by PAUSE milliseconds. WHO
 //! may be at the other end: `any`, a trust domain (`spiffe://example.org`), or an ID. Both print an object a line, as the
-//! programs in `peers/go` do, and end with their standard input.
+//! programs in `peers/go` do.
 
 use std::error::Error;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,10 +20,6 @@ type Failure = Box<dyn Error>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    });
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
