@@ -31,19 +31,40 @@ export const pkcs8 = (key) => String(key.export({ format: 'pem', type: 'pkcs8' }
 
 /**
  * @typedef {{ pem: string, der: Buffer, key: KeyObject, keyPem: string, file: string, keyFile: string }} Minted
- * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number }} wish
+ * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?: Date }} wish valid
+ * for so many days, or (given an issuer) from and to these moments
  * @returns {Minted}
  */
-export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30 }) {
+export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30, from, to }) {
   const serial = ++count
   const keyPem = pkcs8(key)
   const keyFile = file(`${serial}.key`, keyPem)
   const config = file(`${serial}.cnf`, `[req]\ndistinguished_name=dn\nx509_extensions=ext\nstring_mask=utf8only\n[dn]\n[ext]\n${extensions.join('\n')}\n`)
   const out = path.join(directory, `${serial}.pem`)
+  if (issuer && from && to) {
+    dated(serial, { issuer, keyFile, config, subject, from, to, out })
+    const pem = readFileSync(out, 'utf8')
+    return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
+  }
   const by = issuer ? ['-CA', issuer.file, '-CAkey', issuer.keyFile] : []
   execFileSync('openssl', ['req', '-x509', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-days', String(days), '-set_serial', String(4096 + serial), '-out', out, ...by], { stdio: 'pipe' })
   const pem = readFileSync(out, 'utf8')
   return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
+}
+
+/**
+ * Only the subcommand for whole authorities takes dates in every version of OpenSSL.
+ * @param {number} serial
+ * @param {{ issuer: Minted, keyFile: string, config: string, subject: string, from: Date, to: Date, out: string }} wish
+ */
+function dated (serial, { issuer, keyFile, config, subject, from, to, out }) {
+  const request = path.join(directory, `${serial}.csr`)
+  execFileSync('openssl', ['req', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-out', request], { stdio: 'pipe' })
+  const database = file(`${serial}.index`, '')
+  const serialFile = file(`${serial}.serial`, `0${(8192 + serial).toString(16)}\n`.slice(-5))
+  const at = (/** @type {Date} */ date) => `${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`
+  const authority = file(`${serial}.ca.cnf`, `${readFileSync(config, 'utf8')}[ca]\ndefault_ca=c\n[c]\ndatabase=${database}\nserial=${serialFile}\nnew_certs_dir=${directory}\ndefault_md=sha256\npolicy=any\n[any]\norganizationName=optional\n`)
+  execFileSync('openssl', ['ca', '-batch', '-notext', '-config', authority, '-extensions', 'ext', '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', at(from), '-enddate', at(to), '-in', request, '-out', out], { stdio: 'pipe' })
 }
 
 /** @param {string} pem */

@@ -8,16 +8,19 @@ use prost::bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
 
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
+use super::stage::Stage;
+use crate::spiffe::limits::HEADER_BYTES;
 
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
 /// A bundle of a thousand trust domains should not have to wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Who says nothing this long after the connection was made does not speak HTTP/2.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A network that says neither yes nor no is given up on long before the operating system would.
+const DIAL: Duration = Duration::from_secs(10);
 
 /// A connection to one endpoint, made when first needed, and made anew when it broke. Cheap to clone: clones share it.
 ///
@@ -34,7 +37,7 @@ struct Inner {
 struct Connected {
     sender: SendRequest<Bytes>,
     /// One more owner for each open stream.
-    uses: Arc<()>,
+    connection: Arc<Connection>,
     last_used: Instant,
 }
 
@@ -44,7 +47,7 @@ pub(super) struct Lease {
     /// The connection was there already. Such a one may turn out to be dead, and then another attempt is worth it.
     pub(super) used_before: bool,
     /// To be kept as long as the stream.
-    pub(super) holding: Arc<()>,
+    pub(super) connection: Arc<Connection>,
 }
 
 /// A channel that does not count: when nobody else has it any more, it is gone.
@@ -76,60 +79,63 @@ impl Channel {
     /// A handle to open a stream with, on the connection that is there or on a new one.
     pub(super) async fn lease(&self) -> Result<Lease, WorkloadApiError> {
         let mut connected = self.0.connected.lock().await;
-        if let Some(Connected { sender, uses, .. }) = connected.take()
+        if let Some(Connected { sender, connection, .. }) = connected.take()
             && let Ok(sender) = sender.ready().await
         {
-            let lease = Lease { sender: sender.clone(), used_before: true, holding: Arc::clone(&uses) };
-            *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+            let lease = Lease { sender: sender.clone(), used_before: true, connection: Arc::clone(&connection) };
+            *connected = Some(Connected { sender, connection, last_used: Instant::now() });
             return Ok(lease);
         }
-        let sender = self.connect().await?.ready().await?;
-        let uses = Arc::new(());
-        let lease = Lease { sender: sender.clone(), used_before: false, holding: Arc::clone(&uses) };
-        *connected = Some(Connected { sender, uses, last_used: Instant::now() });
-        tokio::spawn(end_when_idle(Arc::downgrade(&self.0)));
+        let (sender, connection) = self.connect().await?;
+        let sender = sender.ready().await?;
+        let connection = Arc::new(connection);
+        let lease = Lease { sender: sender.clone(), used_before: false, connection: Arc::clone(&connection) };
+        tokio::spawn(end_when_idle(Arc::downgrade(&self.0), Arc::downgrade(&connection)));
+        *connected = Some(Connected { sender, connection, last_used: Instant::now() });
         Ok(lease)
     }
 
-    /// Opens nothing more on the connection a lease came from.
-    pub(super) async fn forget(&self, lease: &Arc<()>) {
+    /// Opens nothing more on this connection.
+    pub(super) async fn forget(&self, connection: &Arc<Connection>) {
         let mut connected = self.0.connected.lock().await;
-        if connected.as_ref().is_some_and(|connected| Arc::ptr_eq(&connected.uses, lease)) {
+        if connected.as_ref().is_some_and(|connected| Arc::ptr_eq(&connected.connection, connection)) {
             *connected = None;
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
-        let stage = "making the connection";
+    async fn connect(&self) -> Result<(SendRequest<Bytes>, Connection), WorkloadApiError> {
         let failed =
             |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
-        let socket = dial(&self.0.endpoint).await.map_err(failed)?;
-        let shaking = h2::client::Builder::new()
+        let socket = tokio::time::timeout(DIAL, dial(&self.0.endpoint))
+            .await
+            .map_err(|_| WorkloadApiError::Timeout { after: DIAL, stage: Stage::CONNECTING })?
+            .map_err(failed)?;
+        // It waits for no word of the server: whoever stays silent is found out by the call that waits.
+        let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(1 << 18)
+            .max_header_list_size(HEADER_BYTES)
             .enable_push(false)
-            .handshake(socket);
-        let (sender, connection) = tokio::time::timeout(HANDSHAKE, shaking)
-            .await
-            .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
-        tokio::spawn(async move {
-            // It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn
-            // of an error from their streams.
-            let _ = connection.await;
-        });
-        Ok(sender)
+            .handshake(socket)
+            .await?;
+        Ok((sender, Connection::drive(connection)))
     }
 }
 
 /// Lets go of a connection without streams that nobody has used for a while.
-async fn end_when_idle(channel: Weak<Inner>) {
+async fn end_when_idle(channel: Weak<Inner>, watched: Weak<Connection>) {
     loop {
         tokio::time::sleep(IDLE / 2).await;
         let Some(channel) = channel.upgrade() else { return };
         let mut connected = channel.connected.lock().await;
-        let Some(Connected { uses, last_used, .. }) = &*connected else { return };
-        if Arc::strong_count(uses) == 1 && last_used.elapsed() >= IDLE {
+        // Another one took its place, and has a watch of its own.
+        let Some(Connected { connection, last_used, .. }) =
+            connected.as_ref().filter(|now| std::ptr::eq(Arc::as_ptr(&now.connection), watched.as_ptr()))
+        else {
+            return;
+        };
+        if Arc::strong_count(connection) == 1 && last_used.elapsed() >= IDLE {
             *connected = None;
             return;
         }
@@ -148,6 +154,8 @@ async fn dial(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
         Endpoint::Tcp(address) => {
             let socket = tokio::net::TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            #[cfg(unix)]
+            keep_alive(&socket)?;
             Ok(Box::new(socket))
         }
         #[cfg(windows)]
@@ -175,6 +183,20 @@ async fn unix_stream(path: &std::path::Path) -> io::Result<tokio::net::UnixStrea
             connected => return connected,
         }
     }
+}
+
+/// A host that vanished, or a router that forgot the connection, says nothing, and a stream may have nothing to say for
+/// hours: only asking tells one from the other.
+#[cfg(unix)]
+fn keep_alive(socket: &tokio::net::TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(60))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(15))?;
+    sockopt::set_tcp_keepcnt(socket, 4)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(socket, 120_000)?;
+    Ok(())
 }
 
 impl fmt::Debug for Channel {

@@ -9,11 +9,13 @@
 mod call;
 mod channel;
 mod client;
+mod connection;
 mod endpoint;
 mod error;
 pub mod framing;
 mod jwt_svids;
 pub mod proto;
+mod stage;
 mod status;
 mod subject;
 mod trust_bundles;
