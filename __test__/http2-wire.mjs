@@ -114,6 +114,12 @@ export class Connection {
 
   destroy () { this.#socket.destroy() }
 
+  /** From now on it neither reads nor answers, as a process that was stopped. */
+  pause () {
+    this.#socket.removeAllListeners('data')
+    this.#socket.pause()
+  }
+
   get destroyed () { return this.#socket.destroyed }
 
   /** What it sent of a kind. @param {number} type @param {number} [stream] */

@@ -105,9 +105,10 @@ export function framed (message) {
 
 /**
  * @param {(call: Call) => void} answer
- * @param {{ socket?: string }} [options]
+ * @param {{ socket?: string, http2?: import('node:http2').ServerOptions, remember?: boolean }} [options] remember: keep all
+ * calls to look at
  */
-export async function startStub (answer, { socket = path.join(directory, `${++count}.sock`) } = {}) {
+export async function startStub (answer, { socket = path.join(directory, `${++count}.sock`), http2 = {}, remember = true } = {}) {
   let answering = answer
   /** @type {Set<Call>} */
   const open = new Set()
@@ -116,7 +117,7 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
   /** @type {Set<import('node:http2').ServerHttp2Session>} */
   const sessions = new Set()
   let connections = 0
-  const server = createServer()
+  const server = createServer(http2)
   server.on('session', (session) => {
     connections++
     sessions.add(session)
@@ -160,7 +161,7 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
           stream.close(2)
         },
       }
-      calls.push(call)
+      if (remember) calls.push(call)
       open.add(call)
       stream.on('close', () => open.delete(call))
       answering(call)
@@ -181,6 +182,12 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
     push (method, message) { for (const call of open) if (call.method === method) call.send(message) },
     /** @param {string} method @param {number} code @param {string} [message] */
     end (method, code, message) { for (const call of [...open]) if (call.method === method) call.end(code, message) },
+    /** Makes room at its path for another one, and breaks its connections when told to. */
+    async replace () {
+      rmSync(socket, { force: true })
+      server.close()
+      return { leave () { for (const session of sessions) session.destroy() } }
+    },
     /** As a process that is killed does. */
     async kill () {
       for (const session of sessions) session.destroy()

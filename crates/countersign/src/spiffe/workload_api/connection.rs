@@ -1,23 +1,24 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use h2::{Ping, PingPong};
 use prost::bytes::Bytes;
-use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-/// A call that waited this long in vain asks whether anybody is still there.
+/// When calls have waited this long, one after the other, and none was answered, somebody asks who is still there.
 const DOUBT: Duration = Duration::from_secs(5);
 /// How long such a question may stay without an answer.
 const PONG: Duration = Duration::from_secs(5);
 /// No question again for so long after one that was answered: servers of gRPC take more for an attack (gRPC A8).
-const TRUST: Duration = Duration::from_secs(300);
+const TRUST: Duration = Duration::from_secs(60);
 
 /// A connection that was made, shared by all of its streams.
 pub(super) struct Connection {
     driver: AbortHandle,
+    /// Since when calls have been waiting, and none was answered.
+    unanswered: Mutex<Option<Instant>>,
     /// Not there while somebody is asking, and when it cannot be asked.
     probe: Mutex<Option<Probe>>,
 }
@@ -39,7 +40,7 @@ impl Connection {
             // of an error from their streams.
             let _ = connection.await;
         });
-        Connection { driver: driver.abort_handle(), probe: Mutex::new(probe) }
+        Connection { driver: driver.abort_handle(), unanswered: Mutex::new(None), probe: Mutex::new(probe) }
     }
 
     /// Asks whether the server is still there, and ends the connection for everybody when it is not: streams that have
@@ -47,7 +48,7 @@ impl Connection {
     fn doubt(self: &Arc<Connection>) {
         // Calls end inside of the runtime; at its own end nobody is interested any more.
         let Ok(runtime) = Handle::try_current() else { return };
-        let mut place = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = locked(&self.probe);
         if place.as_ref().is_none_or(|probe| probe.answered.is_some_and(|answered| answered.elapsed() < TRUST)) {
             return;
         }
@@ -57,7 +58,8 @@ impl Connection {
             match tokio::time::timeout(PONG, probe.pings.ping(Ping::opaque())).await {
                 Ok(Ok(_)) => {
                     probe.answered = Some(Instant::now());
-                    *connection.probe.lock().unwrap_or_else(PoisonError::into_inner) = Some(probe);
+                    *locked(&connection.probe) = Some(probe);
+                    *locked(&connection.unanswered) = None;
                 }
                 _ => connection.driver.abort(),
             }
@@ -68,25 +70,31 @@ impl Connection {
 /// A call that waits for its answer. To be dropped when it waits no more, whatever the reason.
 pub(super) struct Waiting {
     connection: Arc<Connection>,
-    since: Instant,
     answered: bool,
 }
 
 impl Waiting {
     pub fn on(connection: &Arc<Connection>) -> Waiting {
-        Waiting { connection: Arc::clone(connection), since: Instant::now(), answered: false }
+        locked(&connection.unanswered).get_or_insert_with(Instant::now);
+        Waiting { connection: Arc::clone(connection), answered: false }
     }
 
     /// Something came.
     pub fn answered(mut self) {
         self.answered = true;
+        *locked(&self.connection.unanswered) = None;
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.answered && self.since.elapsed() >= DOUBT {
+        // Whoever has little patience may never wait long enough for itself: what all of them waited counts.
+        if !self.answered && locked(&self.connection.unanswered).is_some_and(|since| since.elapsed() >= DOUBT) {
             self.connection.doubt();
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
