@@ -1,12 +1,13 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use h2::client::SendRequest;
 use prost::bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::endpoint::Endpoint;
@@ -202,5 +203,90 @@ fn keep_alive(socket: &tokio::net::TcpStream) -> io::Result<()> {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Channel({})", self.0.endpoint)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use tokio::net::UnixListener;
+    use tokio::runtime::Handle;
+
+    /// A channel to a server that speaks HTTP/2 and answers nothing.
+    fn channel(directory: &tempfile::TempDir) -> Channel {
+        let path = directory.path().join("agent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let Ok(mut connection) = h2::server::handshake(socket).await else { return };
+                    while let Some(Ok(_)) = connection.accept().await {}
+                });
+            }
+        });
+        Channel::new(Endpoint::parse(&format!("unix:{}", path.display())).unwrap())
+    }
+
+    fn tasks() -> usize {
+        Handle::current().metrics().num_alive_tasks()
+    }
+
+    /// Lets time go by without waiting for it.
+    async fn pass(time: Duration) {
+        // What is on its way in real sockets comes first.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::pause();
+        tokio::time::sleep(time).await;
+        tokio::time::resume();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_replaced_leave_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        for _ in 0..100 {
+            let lease = channel.lease().await.unwrap();
+            channel.forget(&lease.connection).await;
+        }
+        let lease = channel.lease().await.unwrap();
+        assert!(!lease.used_before);
+        pass(IDLE * 2).await;
+        // The listener; and of the one that is left, both its ends and the watch over it.
+        assert_eq!(tasks(), 4);
+        assert!(channel.lease().await.unwrap().used_before, "it is in use, and so it stays");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        drop(channel.lease().await.unwrap());
+        pass(IDLE / 2).await;
+        assert!(channel.lease().await.unwrap().used_before, "not at once");
+        pass(IDLE * 2).await;
+        assert_eq!(tasks(), 1, "the listener is left");
+        assert!(!channel.lease().await.unwrap().used_before);
+    }
+
+    #[tokio::test]
+    async fn all_who_come_while_it_is_being_made_share_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        let leases: Vec<_> = (0..50)
+            .map(|_| {
+                tokio::spawn({
+                    let channel = channel.clone();
+                    async move { channel.lease().await.unwrap() }
+                })
+            })
+            .collect();
+        let mut made = 0;
+        for lease in leases {
+            made += usize::from(!lease.await.unwrap().used_before);
+        }
+        assert_eq!(made, 1);
     }
 }
