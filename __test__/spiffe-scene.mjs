@@ -31,11 +31,11 @@ export const pkcs8 = (key) => String(key.export({ format: 'pem', type: 'pkcs8' }
 
 /**
  * @typedef {{ pem: string, der: Buffer, key: KeyObject, keyPem: string, file: string, keyFile: string }} Minted
- * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?: Date }} wish valid
+ * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?: Date, number?: string }} wish valid
  * for so many days, or (given an issuer) from and to these moments
  * @returns {Minted}
  */
-export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30, from, to }) {
+export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30, from, to, number }) {
   const serial = ++count
   const keyPem = pkcs8(key)
   const keyFile = file(`${serial}.key`, keyPem)
@@ -47,7 +47,7 @@ export function mint ({ issuer, key = newKey(), subject = '/O=example', extensio
     return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
   }
   const by = issuer ? ['-CA', issuer.file, '-CAkey', issuer.keyFile] : []
-  execFileSync('openssl', ['req', '-x509', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-days', String(days), '-set_serial', String(4096 + serial), '-out', out, ...by], { stdio: 'pipe' })
+  execFileSync('openssl', ['req', '-x509', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-days', String(days), '-set_serial', number ?? String(4096 + serial), '-out', out, ...by], { stdio: 'pipe' })
   const pem = readFileSync(out, 'utf8')
   return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
 }

@@ -35,9 +35,14 @@ pub struct LeafFacts {
 }
 
 impl LeafFacts {
-    /// The serial number in lower-case hexadecimal.
+    /// The serial number in lower-case hexadecimal, as everybody else writes it: without the zero that DER puts in front
+    /// of a number whose first bit is set.
     pub fn serial_number_hex(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.serial_number)
+        let digits = match &*self.serial_number {
+            [0, rest @ ..] if !rest.is_empty() => rest,
+            all => all,
+        };
+        data_encoding::HEXLOWER.encode(digits)
     }
 }
 
