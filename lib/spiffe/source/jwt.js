@@ -100,7 +100,7 @@ class JwtSource extends Live {
     const plain = typeof audience === 'string' && audience !== '' && spiffeId === undefined && hint === undefined
     const key = plain ? audience : keyOf(audience, spiffeId, hint)
     const known = this.#cache.now(key)
-    if (known !== undefined && !known.needsRotation()) {
+    if (known !== undefined) {
       signal?.throwIfAborted()
       return known
     }
