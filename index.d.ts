@@ -7,6 +7,7 @@
  * passed on untouched.
  */
 import type { Socket } from 'node:net'
+import type { PrincipalErrorDetails } from './principal.js'
 import type { SpiffeErrorDetails } from './spiffe.js'
 import type { WorkloadApiErrorDetails } from './workload-api.js'
 
@@ -382,7 +383,7 @@ export interface SystemErrorDetails {
 }
 
 /** The details an error carries, by its code. */
-export interface CountersignErrorDetails extends SpiffeErrorDetails, WorkloadApiErrorDetails {
+export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeErrorDetails, WorkloadApiErrorDetails {
   /** An argument or option that cannot mean anything, or is not known; of a judge's options, the `rule`. */
   ERR_INVALID_ARGUMENT: { readonly rule?: string }
   /** Nothing at that path. `endpoint` is that of a Workload API. */
@@ -433,6 +434,8 @@ export interface CountersignErrorDetails extends SpiffeErrorDetails, WorkloadApi
   ERR_CLOSED: { readonly state?: 'closed', readonly endpoint?: string }
   /** This system or runtime cannot do it. */
   ERR_UNSUPPORTED_PLATFORM: {}
+  /** A source that others wrote threw something, or gave something of another kind; what it threw is in `cause`. */
+  ERR_SOURCE_FAILED: {}
   /** The native addon cannot be loaded: the message says what was tried and how to fix it. Thrown by `require`. */
   ERR_NATIVE_UNAVAILABLE: {}
 }

@@ -1,29 +1,20 @@
 'use strict'
+// A program pays for what it uses: every file costs a third of a millisecond at its start, so each room is loaded by the
+// first look at one of its names. Only the addon is loaded here, so that it is missed at once.
+require('./lib/load')
+
 // One assignment a name: that is how an ES module importing this one learns the names.
-const { CountersignError } = require('./lib/errors')
-const { Identity, Runner } = require('./lib/identity')
-const { IdentityClient, getIdentity, getIdentitySync, DEFAULT_SOCKET_PATH } = require('./lib/whoami')
-
-/**
- * Loaded when first used: every file costs a process that never needs it a third of a millisecond at its start.
- * @type {typeof import('./lib/peer') | undefined}
- */
-let loaded
-const peer = () => { return loaded ??= require('./lib/peer') }
-
-exports.getIdentity = getIdentity
-exports.getIdentitySync = getIdentitySync
-exports.IdentityClient = IdentityClient
-exports.Identity = Identity
-exports.Runner = Runner
-exports.getPeerCredentials = /** @type {typeof import('./lib/peer').getPeerCredentials} */ (target) => (loaded ?? peer()).getPeerCredentials(target)
-exports.getPeerProcess = /** @type {typeof import('./lib/peer').getPeerProcess} */ (target, options) => peer().getPeerProcess(target, options)
-exports.authorizePeer = /** @type {typeof import('./lib/peer').authorizePeer} */ (target, policy) => peer().authorizePeer(target, policy)
-exports.connectVerified = /** @type {typeof import('./lib/peer').connectVerified} */ (path, policy, options) => peer().connectVerified(path, policy, options)
-exports.CountersignError = CountersignError
-exports.DEFAULT_SOCKET_PATH = DEFAULT_SOCKET_PATH
-
-// SPIFFE, loaded by the first look at a name: a program that only asks who it is need not pay for it.
+exports.getIdentity = undefined
+exports.getIdentitySync = undefined
+exports.IdentityClient = undefined
+exports.Identity = undefined
+exports.Runner = undefined
+exports.DEFAULT_SOCKET_PATH = undefined
+exports.getPeerCredentials = undefined
+exports.getPeerProcess = undefined
+exports.authorizePeer = undefined
+exports.connectVerified = undefined
+exports.CountersignError = undefined
 exports.SpiffeId = undefined
 exports.TrustDomain = undefined
 exports.authorize = undefined
@@ -57,6 +48,10 @@ function later (load, ...names) {
     Object.defineProperty(exports, name, { enumerable: true, configurable: true, get })
   }
 }
+later(() => require('./lib/whoami'), 'getIdentity', 'getIdentitySync', 'IdentityClient', 'DEFAULT_SOCKET_PATH')
+later(() => require('./lib/identity'), 'Identity', 'Runner')
+later(() => require('./lib/peer'), 'getPeerCredentials', 'getPeerProcess', 'authorizePeer', 'connectVerified')
+later(() => require('./lib/errors'), 'CountersignError')
 later(() => require('./lib/spiffe/id'), 'SpiffeId')
 later(() => require('./lib/spiffe/trust-domain'), 'TrustDomain')
 later(() => require('./lib/spiffe/authorize'), 'authorize')

@@ -119,21 +119,99 @@ export declare class Mailbox {
   cancel(key: number): boolean
 }
 
-/** A running agent. It lives on a thread of its own and is closed with the object. */
+/** A running agent. It lives on threads of its own and is closed with the object. */
 export declare class NativeAgent {
   /**
    * Start an agent as a command line asks for. A string is JSON: `{help}`, `{version}`, `{usage: message}` or
    * `{err: {...}}`. With `--dev`, only the executable of this process is told anything.
    */
   static start(args: Array<string>): NativeAgent | string
+  /**
+   * Start an agent in this process, as JSON options ask for: `{rules | rulesFile | dev, socket, workloadSocket, socketMode,
+   * trustDomain, stateDir, inMemory, graceMs, maxConnections, maxConnectionsPerUid}`. A string is what went wrong, as
+   * JSON. What it does is delivered under the key.
+   */
+  static run(mailbox: Mailbox, key: number, options: string): NativeAgent | string
+  /** Go by this text instead of the rules it was started with: `{ok: {rules, warnings}}` or `{err: {...}}`. */
+  replaceRules(text: string): string
+  /** Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. */
+  rotate(step: string): string
+  /** The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has none. */
+  bundle(trustDomain?: string | undefined | null): string | null
+  /** The endpoints of foreign trust domains, as JSON: `[{trustDomain, url, spiffeId, bundle}]`. */
+  bundleEndpoints(): string
+  /** Take what such an endpoint served. JSON: `{ok: {changed, refreshHint}}`, or `{err}`. */
+  takeForeignBundle(trustDomain: string, document: string): string
+  /** What it did so far, as JSON. */
+  stats(): string
   /** Where it listens. */
   get socketPath(): string
-  /** The shell line that points a client at it. */
-  get exportLine(): string
+  /** The shell lines that point clients at it. */
+  get exportLines(): string
+  /** Where the Workload API is served, as `unix:` and a path; undefined when it is not. */
+  get endpoint(): string | null
+  /** The trust domain this machine is the authority of; undefined when it is of none. */
+  get trustDomain(): string | null
   /** Read the rules again: `{ok: {rules, warnings}}` or `{err: {...}}`; broken rules change nothing. */
   reload(): string
-  /** Answer what is being answered, remove the socket, end. */
+  /** Answer what is being answered, remove the sockets, end. */
   close(): void
+  /** The same, without keeping the event loop from going on. */
+  closeSoon(): Promise<void>
+}
+
+/** An agent that does what it is told, wrong things included. */
+export declare class NativeTestAgent {
+  /** Start one, as JSON options ask for. A string is what went wrong, as JSON. */
+  static start(mailbox: Mailbox, key: number, options: string): NativeTestAgent | string
+  /** Where it answers who asks who it is. */
+  get socketPath(): string
+  /** Where the Workload API is served, as `unix:` and a path. */
+  get endpoint(): string
+  /** Go by this text from now on: `{ok: {rules, warnings}}` or `{err: {...}}`. */
+  replaceRules(text: string): string
+  /** Change the keys of the authority: `prepare`, `activate` or `forget`. */
+  rotate(step: string): string
+  /** The bundle of its trust domain as a SPIFFE bundle document. */
+  bundle(): string | null
+  /** What it did so far, as JSON. */
+  stats(): string
+  /** Have something go wrong. With `reply`, that message is sent instead. */
+  plan(plan: string, reply?: Buffer | undefined | null): void
+  /** Take all faults back, and thaw. */
+  clearFaults(): void
+  /** Say nothing more to anybody, until thawed. */
+  freeze(frozen: boolean): void
+  /** Have every open stream `resend`, `reissue`, `reset`, or end with a status. */
+  order(order: string, message?: string | undefined | null): void
+  /** The calls from a number on, as JSON. */
+  calls(from: number): string
+  /** End it, without keeping the event loop from going on. */
+  closeSoon(): Promise<void>
+}
+
+/** An authority for tests. */
+export declare class NativeTestCa {
+  /** A new one. */
+  constructor(trustDomain: string)
+  /** Whom to trust, as a SPIFFE bundle document. */
+  bundle(): string
+  /** An X509-SVID for so many seconds. */
+  x509Svid(spiffeId: string, dnsNames: Array<string>, ttl: number, flaw?: string | undefined | null): MintedX509Svid
+  /** A JWT-SVID for so many seconds. */
+  jwtSvid(spiffeId: string, audience: Array<string>, ttl: number, flaw?: string | undefined | null): string
+}
+
+/** The keys of an OIDC provider. */
+export declare class OidcKeys {
+  /** A JWKS. */
+  static parse(json: Uint8Array): OidcKeys | string
+  /** The key IDs, in order. */
+  keyIds(): Array<string>
+  /** The keys that were left out, as JSON: `[[index, reason], ...]`. */
+  skipped(): string
+  /** The claims of a token, or an error. */
+  verify(token: string, issuer: string, audience: Array<string>, algorithms: Array<string>, leeway: number, now?: number | undefined | null): string
 }
 
 /** Policies, checked once and kept. */
@@ -289,6 +367,9 @@ export declare function attach(settle: (key: number, ...outcome: unknown[]) => v
 /** Read a rules file and say what is in it, as JSON text: `{ok: {rules, warnings, findings}}` or `{err: {...}}`. */
 export declare function checkRules(file: string): string
 
+/** The URIs a certificate names, proven by nobody. */
+export declare function claimedUris(der: Uint8Array): Array<string>
+
 /** Which rule of the file a running process would get, as JSON text: `{ok: {verdicts, winner}}` or `{err: {...}}`. */
 export declare function explainRules(file: string, pid: number): string
 
@@ -307,14 +388,51 @@ export declare function identityStart(path: string, request: string, timeout: nu
  */
 export declare function identitySync(path: string, request: string, timeout: number, build: (...values: unknown[]) => unknown, guard?: ((fd: number) => unknown) | undefined): unknown
 
+/** The label of an issuer, or an error. */
+export declare function issuerLabel(label: string): string
+
 /** Read a token without looking at its signature or at the clock. `fromWorkloadApi` bears further headers. */
 export declare function jwtSvidParse(token: string, fromWorkloadApi: boolean): string
 
-/**
- * Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
- * error, or what does not fit (many groups, a security label).
- */
-export declare function peerCredentials(socket: number): boolean
+/** An X509-SVID of a test authority, which may be a wrong one. */
+export interface MintedX509Svid {
+  /** Concatenated DER, leaf first. */
+  chain: Buffer
+  /** PKCS#8. */
+  key: Buffer
+}
+
+/** A bundle of a message that is made by hand: concatenated DER, or a JWKS. */
+export interface OfferedBundle {
+  /** The trust domain, as `spiffe://` and its name. */
+  trustDomain: string
+  /** The bytes. */
+  bytes: Buffer
+}
+
+/** One token of a message that is made by hand. */
+export interface OfferedJwtSvid {
+  /** The name it is labelled with. */
+  spiffeId?: string
+  /** The token. */
+  token?: string
+  /** What an operator calls it. */
+  hint?: string
+}
+
+/** One X509-SVID of a message that is made by hand. What is left out is left out of the message. */
+export interface OfferedX509Svid {
+  /** The name it is labelled with. */
+  spiffeId?: string
+  /** Concatenated DER, leaf first. */
+  chain?: Buffer
+  /** PKCS#8. */
+  key?: Buffer
+  /** Concatenated DER. */
+  bundle?: Buffer
+  /** What an operator calls it. */
+  hint?: string
+}
 
 /** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
 export declare function peerCredentialsFull(socket: number): string
@@ -322,8 +440,20 @@ export declare function peerCredentialsFull(socket: number): string
 /** The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too. */
 export declare function peerProcess(socket: number, sha256: boolean): string
 
-/** The memory `peerCredentials` writes to. */
-export declare function peerScratch(): ArrayBuffer | null
+/**
+ * Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
+ * `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+ */
+export declare function peerScratch(): [ArrayBuffer, (socket: number) => boolean] | null
+
+/**
+ * The JSON of a principal as it is written, a new line, and its integers beyond 2^53: `[[path, digits], ...]`, or
+ * nothing when there are none.
+ */
+export declare function principal(text: string, strict: boolean): string
+
+/** The name of a trust domain by the rules of principals, or an error. */
+export declare function principalTrustDomain(text: string): string
 
 /** The canonical form of a SPIFFE ID. */
 export declare function spiffeId(text: string): string
@@ -340,8 +470,32 @@ export declare function spiffeIdReplacePath(id: string, path: string): string
 /** Take a presented chain apart: PEM text, or concatenated DER. */
 export declare function splitChain(chain: Uint8Array, pem: boolean): Buffer[] | string
 
+/** The flaws there are, as JSON: `{x509: [...], jwt: [...]}`. */
+export declare function testFlaws(): string
+
 /** The bare name of a trust domain, from the name, its own ID, or any ID in it. */
 export declare function trustDomain(text: string): string
 
+/** A UUID in its canonical form; nothing when the text is none. */
+export declare function uuid(text: string): string | null
+
 /** The version of this addon; the JavaScript side refuses any but its own. */
 export declare function version(): string
+
+/** The ID of a workload, or an error. */
+export declare function workloadId(text: string, strict: boolean): string
+
+/** The ID of a service of a tenant, or an error. */
+export declare function workloadIdOf(trustDomain: string, service: string, tenantSlug: string): string
+
+/** Write a response to `FetchX509Bundles` or `FetchJWTBundles`. */
+export declare function writeBundlesResponse(bundles: Array<OfferedBundle>, jwt: boolean): Buffer
+
+/** Write a response to `FetchJWTSVID`. */
+export declare function writeJwtResponse(svids: Array<OfferedJwtSvid>): Buffer
+
+/** Write a response to `FetchX509SVID`. */
+export declare function writeX509Response(svids: Array<OfferedX509Svid>, federated: Array<OfferedBundle>, crls: Array<Buffer>): Buffer
+
+/** What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error. */
+export declare function x509Leaf(der: Uint8Array): string

@@ -7,10 +7,11 @@ import type { KeyObject, X509Certificate } from 'node:crypto'
 /** The text of a SPIFFE ID. */
 export type SpiffeIdString = `spiffe://${string}`
 
-/** A rule of SPIFFE-ID 2 that a text breaks. */
+/** A rule of SPIFFE-ID 2 that a text breaks; in the last line, those of `countersign/principal`. */
 export type SpiffeIdReason =
   | 'empty' | 'too_long' | 'wrong_scheme' | 'missing_trust_domain' | 'bad_trust_domain_char' | 'trust_domain_too_long'
   | 'missing_leading_slash' | 'empty_segment' | 'dot_segment' | 'trailing_slash' | 'bad_path_segment_char'
+  | 'query_or_fragment' | 'user_info' | 'port' | 'bad_first_char' | 'wrong_path_shape' | 'trust_domain_mismatch'
 
 /**
  * The name of a workload: `spiffe://example.org/billing`. Frozen; in canonical form (scheme and trust domain in lower

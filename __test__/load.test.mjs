@@ -1,7 +1,7 @@
 // How the native addon is found, and what is said when it is not.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
@@ -27,7 +27,11 @@ function copy ({ local = false, version: other } = {}) {
   cpSync(path.join(root, 'lib'), path.join(to, 'lib'), { recursive: true })
   copyFileSync(path.join(root, 'index.js'), path.join(to, 'index.js'))
   const manifest = JSON.parse(JSON.stringify(createRequire(import.meta.url)('../package.json')))
-  writeFileSync(path.join(to, 'package.json'), JSON.stringify({ ...manifest, version: other ?? version }))
+  writeFileSync(path.join(to, 'package.json'), JSON.stringify(manifest))
+  if (other) {
+    const loader = path.join(to, 'lib', 'load.js')
+    writeFileSync(loader, readFileSync(loader, 'utf8').replace(`'${version}'`, `'${other}'`))
+  }
   if (local) copyFileSync(path.join(root, addon), path.join(to, addon))
   return to
 }
@@ -77,6 +81,9 @@ describe('the addon', () => {
     }
     assert.equal(causes.length, 2)
     for (const cause of causes) assert.match(cause, /Cannot find module/)
+  })
+  test('that the loader asks for is the one of this package', () => {
+    assert.match(readFileSync(path.join(root, 'lib', 'load.js'), 'utf8'), new RegExp(`^const EXPECTED = '${version.replaceAll('.', '\\.')}'$`, 'm'))
   })
   test('of another version is refused, and the next one is tried', () => {
     const at = copy({ local: true, version: '99.0.0' })

@@ -47,6 +47,10 @@ async function main () {
   controller.abort('enough')
   assert.strictEqual(await taken.catch((reason) => reason), 'enough')
 
+  const { Issuer, Principal, TenantId, WorkloadPrincipal } = require('../principal.js')
+  const principal = new WorkloadPrincipal({ trustDomain: 'td', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'b', serviceName: 'a', attributes: { n: 2n ** 63n } })
+  assert.ok(Principal.parse(principal.toWire()).equals(principal))
+
   assert.strictEqual(outcome(() => getPeerCredentials(9999)), 'ERR_CLOSED')
   assert.strictEqual(outcome(() => getPeerCredentials(-1)), 'ERR_INVALID_ARGUMENT')
   const socket = net.connect(socketPath)

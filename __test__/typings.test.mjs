@@ -23,23 +23,25 @@ for (const resolution of ['node16', 'nodenext', 'bundler']) {
   })
 }
 
-test('index.d.ts declares the values that index.js exports', (t) => {
-  const names = Object.keys(require('..')).sort()
-  const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))
-  t.after(() => rmSync(directory, { recursive: true }))
-  const file = path.join(directory, 'names.ts')
-  writeFileSync(file, `import * as face from '../../../index'
-    type Declared = keyof typeof face
-    type Exported = ${names.map((name) => JSON.stringify(name)).join(' | ')}
-    const nothingMore: [Exclude<Declared, Exported>] extends [never] ? true : Exclude<Declared, Exported> = true
-    const nothingLess: [Exclude<Exported, Declared>] extends [never] ? true : Exclude<Exported, Declared> = true
-    export { nothingMore, nothingLess }`)
-  const { status, output } = compile(['--strict', '--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler', '--types', 'node', '--ignoreConfig', file])
-  assert.equal(status, 0, output)
-})
+for (const face of ['index', 'principal', 'tls', 'grpc']) {
+  test(`${face}.d.ts declares the values that ${face}.js exports`, (t) => {
+    const names = Object.keys(require(`../${face}.js`)).sort()
+    const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    const file = path.join(directory, 'names.ts')
+    writeFileSync(file, `import * as face from '../../../${face}'
+      type Declared = keyof typeof face
+      type Exported = ${names.map((name) => JSON.stringify(name)).join(' | ')}
+      const nothingMore: [Exclude<Declared, Exported>] extends [never] ? true : Exclude<Declared, Exported> = true
+      const nothingLess: [Exclude<Exported, Declared>] extends [never] ? true : Exclude<Exported, Declared> = true
+      export { nothingMore, nothingLess }`)
+    const { status, output } = compile(['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--module', 'esnext', '--moduleResolution', 'bundler', '--types', 'node', '--ignoreConfig', file])
+    assert.equal(status, 0, output)
+  })
 
-test('an ES module gets every name', () => {
-  const script = `import * as face from ${JSON.stringify(new URL('../index.js', import.meta.url).href)}; process.stdout.write(JSON.stringify(Object.keys(face)))`
-  const names = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' }))
-  for (const name of Object.keys(require('..'))) assert.ok(names.includes(name), name)
-})
+  test(`an ES module gets every name of ${face}.js`, () => {
+    const script = `import * as face from ${JSON.stringify(new URL(`../${face}.js`, import.meta.url).href)}; process.stdout.write(JSON.stringify(Object.keys(face)))`
+    const names = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' }))
+    for (const name of Object.keys(require(`../${face}.js`))) assert.ok(names.includes(name), name)
+  })
+}

@@ -1,8 +1,6 @@
 'use strict'
 /** The one error class, and how a native error becomes one. */
 
-const { getSystemErrorName } = require('node:util')
-
 const brand = Symbol.for('countersign.error')
 
 class CountersignError extends Error {
@@ -44,7 +42,7 @@ function fromNative (text) {
  */
 function fromDetails ({ code, message, errno, ...details }) {
   if (typeof errno !== 'number') return new CountersignError(code, message, details)
-  const name = getSystemErrorName(-errno)
+  const name = require('node:util').getSystemErrorName(-errno)
   const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
   return new CountersignError(code, message, { ...details, errno: -errno, syscallError: name, cause })
 }

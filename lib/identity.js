@@ -1,13 +1,8 @@
 'use strict'
 /** What the daemon answers, as JavaScript sees it. */
 
-const { invalidArgument } = require('./errors')
-
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'
-
-/** @type {((text: string) => object) | undefined} */
-const rawJSON = /** @type {any} */ (JSON).rawJSON
 
 /** The process as the daemon saw it. */
 class Runner {
@@ -41,59 +36,29 @@ class Runner {
    * rounded, which is refused.
    */
   toJSON () {
-    return wire(this, exactJSON)
+    return require('./exact').forJSON(wire(this), 'runner.toWire()')
   }
 
   /** The wire form as text, exact on every runtime. */
   toWire () {
-    /** @type {string[]} */
-    const exact = []
-    // Numbers beyond 2^53 leave as a marker no other string can contain (a random one), and come back as digits.
-    const marker = `\u0000${require('node:crypto').randomUUID()}:`
-    const text = JSON.stringify(wire(this, (value) => marker + (exact.push(String(value)) - 1)))
-    const quoted = JSON.stringify(marker).slice(0, -1)
-    return exact.reduce((all, digits, index) => all.replace(`${quoted}${index}"`, digits), text)
+    return require('./exact').write(wire(this), 'runner')
   }
 }
 
-/**
- * @param {Runner} runner
- * @param {(value: bigint) => unknown} exact
- */
-function wire (runner, exact) {
+/** @param {Runner} runner */
+function wire (runner) {
   /** @type {Record<string, unknown>} */
   const out = Object.create(null)
-  for (const [key, value] of Object.entries(runner.extra)) out[key] = deepExact(value, exact)
+  for (const [key, value] of Object.entries(runner.extra)) out[key] = value
   out.identity = runner.identity
   out.hostname = runner.hostname
   out.process = runner.process
   out.pid = runner.pid
   out.uid = runner.uid
   out.gid = runner.gid
-  out.instance_id = typeof runner.instanceId === 'bigint' ? exact(runner.instanceId) : runner.instanceId
-  out.timestamp = typeof runner.timestamp === 'bigint' ? exact(runner.timestamp) : runner.timestamp
+  out.instance_id = runner.instanceId
+  out.timestamp = runner.timestamp
   return out
-}
-
-/**
- * @param {unknown} value
- * @param {(value: bigint) => unknown} exact
- * @returns {unknown}
- */
-function deepExact (value, exact) {
-  if (typeof value === 'bigint') return exact(value)
-  if (Array.isArray(value)) return value.map((item) => deepExact(item, exact))
-  if (typeof value !== 'object' || value === null) return value
-  /** @type {Record<string, unknown>} */
-  const out = Object.create(null)
-  for (const [key, item] of Object.entries(value)) out[key] = deepExact(item, exact)
-  return out
-}
-
-/** @param {bigint} value */
-function exactJSON (value) {
-  if (rawJSON) return rawJSON(String(value))
-  throw invalidArgument(`this runtime cannot write the integer ${value} with JSON.stringify; use runner.toWire()`)
 }
 
 /** Who the daemon says we are. The token is read by its name and shown nowhere. */
@@ -163,12 +128,7 @@ function buildIdentity (identity, idmUrl, configUrl, token, runnerIdentity, host
 /** @param {string} text */
 function parseExtra (text) {
   const [extra, large] = JSON.parse(text)
-  for (const [path, digits] of large) {
-    let at = extra
-    for (const step of path.slice(0, -1)) at = at[step]
-    // Not an assignment: the name may be `__proto__`, which JSON.parse made an ordinary property.
-    Object.defineProperty(at, path.at(-1), { value: BigInt(digits), writable: true, enumerable: true, configurable: true })
-  }
+  if (large.length > 0) require('./exact').restore(extra, large)
   // Without a prototype, a field called `constructor` or `toString` is only a field.
   return freezeDeep(Object.setPrototypeOf(extra, null))
 }

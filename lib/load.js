@@ -4,10 +4,11 @@
  * variable points to, nor start a child process to find out where it runs: there is one table, and nothing else.
  */
 
-const { version } = require('../package.json')
-
-/** What the addon must say of itself: the JavaScript of one release never runs on the native code of another. */
-const EXPECTED = version
+/**
+ * What the addon must say of itself: the JavaScript of one release never runs on the native code of another. It is the
+ * version in package.json, which would take as long to read as half of the rest of this file; a test compares them.
+ */
+const EXPECTED = '0.1.0'
 
 /** @typedef {typeof import('../native')} Native */
 
@@ -24,6 +25,16 @@ const ADDONS = {
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-x64-gnu'),
   },
+}
+
+/**
+ * The C library, as good as always: musl's loader has one place, and where it is not there the other one runs. A system
+ * that keeps it elsewhere is asked again when this guess does not load.
+ */
+function likelyLibc () {
+  if (process.platform !== 'linux') return undefined
+  const arch = { x64: 'x86_64', arm64: 'aarch64' }[String(process.arch)]
+  return arch && !require('node:fs').existsSync(`/lib/ld-musl-${arch}.so.1`) ? 'gnu' : libc()
 }
 
 /** The C library: the loader this very program asks for says it, at a hundredth of the price of a process report. */
@@ -57,10 +68,26 @@ function libc () {
 }
 
 function load () {
+  /** @type {Error[]} */
   const attempts = []
+  const likely = likelyLibc()
+  const native = attempt(likely, attempts)
+  if (native) return native
   const c = libc()
-  const target = [process.platform, process.arch, c].filter(Boolean).join('-')
-  const addon = ADDONS[target]
+  const other = c === likely ? undefined : attempt(c, attempts)
+  if (other) return other
+  throw unavailable(c, attempts)
+}
+
+/** @param {string | undefined} c */
+const targetOf = (c) => [process.platform, process.arch, c].filter(Boolean).join('-')
+
+/**
+ * @param {string | undefined} c
+ * @param {Error[]} attempts gets what went wrong
+ */
+function attempt (c, attempts) {
+  const addon = ADDONS[targetOf(c)]
   for (const [name, request] of addon ? /** @type {const} */ ([[`./${addon.file}`, addon.local], [addon.package, addon.installed]]) : []) {
     try {
       const native = request()
@@ -71,17 +98,17 @@ function load () {
       attempts.push(new Error(`${name}: ${/** @type {Error} */ (error).message.split('\n')[0]}`, { cause: error }))
     }
   }
-  throw unavailable(target, c, addon, attempts)
+  return undefined
 }
 
 /**
- * @param {string} target
  * @param {string | undefined} c
- * @param {{ package: string } | undefined} addon
  * @param {Error[]} attempts
  */
-function unavailable (target, c, addon, attempts) {
+function unavailable (c, attempts) {
   const { CountersignError } = require('./errors')
+  const target = targetOf(c)
+  const addon = ADDONS[target]
   const where = `platform ${process.platform}, arch ${process.arch}${c ? `, libc ${c}` : ''}, Node.js ${process.version}`
   const lines = [`countersign: no native addon for ${target} (${where})`]
   for (const attempt of attempts) lines.push(`  tried ${attempt.message}`)

@@ -56,4 +56,15 @@ function checkOptions (options, known, name) {
   return options
 }
 
-module.exports = { checkPath, checkTimeout, checkSignal, checkOptions }
+/**
+ * What the caller wrote and nothing it inherits: whoever pollutes Object.prototype must not loosen a judge.
+ * @param {unknown} options
+ * @param {readonly string[]} known
+ * @param {string} name
+ * @returns {Record<string, any>}
+ */
+function ownOptions (options, known, name) {
+  return { __proto__: null, ...checkOptions(options, known, name) }
+}
+
+module.exports = { checkPath, checkTimeout, checkSignal, checkOptions, ownOptions }

@@ -8,8 +8,8 @@ const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./option
 const { compilePolicy } = require('./policy')
 
 /** What the addon writes, in this order: flags, pid, uid, gid, the number of groups, the groups. */
-const scratch = native.peerScratch?.()
-const words = scratch ? new Uint32Array(scratch) : new Uint32Array(0)
+const [scratch, fill] = native.peerScratch?.() ?? [new ArrayBuffer(0), () => false]
+const words = new Uint32Array(scratch)
 const PID = 1
 const UID = 2
 const GID = 4
@@ -21,7 +21,7 @@ const NO_GROUPS = Object.freeze([])
 /** @param {unknown} target */
 function getPeerCredentials (target) {
   const fd = descriptorOf(target)
-  if (!native.peerCredentials(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
+  if (!fill(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
   const flags = words[0]
   let groups
   if (flags & GROUPS) groups = words[4] === 0 ? NO_GROUPS : Object.freeze(Array.from(words.subarray(5, 5 + words[4])))

@@ -1,7 +1,7 @@
 'use strict'
 /**
- * npm start: sets everything up, then does the main job before your eyes, with an agent, a service and an impostor
- * that are three separate processes.
+ * npm start: sets everything up, then does the main job before your eyes, with agents, services and an impostor
+ * that are separate processes.
  */
 const { spawn, spawnSync } = require('node:child_process')
 const { once } = require('node:events')
@@ -30,8 +30,16 @@ function writeRules (directory) {
  * @param {string} socket
  */
 function service (executable, socket) {
-  const env = { ...process.env, WHOAMI_SOCKET: socket, EXPECT_EXE: node }
-  const { stdout, stderr, status } = spawnSync(executable, [path.join(example, 'service.js')], { env, encoding: 'utf8' })
+  return run(executable, path.join(example, 'service.js'), { WHOAMI_SOCKET: socket, EXPECT_EXE: node })
+}
+
+/**
+ * @param {string} executable
+ * @param {string} script
+ * @param {Record<string, string>} env
+ */
+function run (executable, script, env) {
+  const { stdout, stderr, status } = spawnSync(executable, [script], { env: { ...process.env, ...env }, encoding: 'utf8' })
   process.stdout.write((stdout + stderr).replace(/^/gm, '  ').trimEnd() + '\n')
   return { status, stdout }
 }
@@ -69,6 +77,16 @@ async function main () {
     const [heard] = await once(impostor.stdout, 'data')
     process.stdout.write(`  ${heard}`)
     check(refused.stdout.includes('ERR_UNTRUSTED_SERVER') && String(heard).includes(' 0 bytes'), 'the impostor got nothing')
+    say('agent --dev: both protocols with no root, no file, no SPIRE')
+    const dev = spawn(node, [path.join(root, 'bin', 'countersign.js'), 'agent', '--dev', '--json', '--log-level', 'off'],
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, XDG_RUNTIME_DIR: directory } })
+    children.push(dev)
+    const { endpoint } = JSON.parse(await ready(dev, 'development agent'))
+
+    say('a service gets its SVIDs, and proves with a token who it is')
+    const spiffe = run(node, path.join(root, 'examples', 'spiffe', 'service.js'), { SPIFFE_ENDPOINT_SOCKET: endpoint })
+    check(spiffe.stdout.includes('spiffe://example.org/dev') && spiffe.stdout.includes('the token is good'), 'it has an X509-SVID and a JWT-SVID')
+    check(!/PRIVATE KEY|eyJ/.test(spiffe.stdout), 'no secret was shown')
     say('done')
   } finally {
     for (const child of children) {
@@ -88,6 +106,7 @@ async function ready (child, name) {
   gone.catch(() => {})
   const [line] = await Promise.race([once(child.stdout, 'data'), gone])
   process.stdout.write(`  ${line}`)
+  return String(line)
 }
 
 /**

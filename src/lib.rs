@@ -5,9 +5,13 @@
 mod agent;
 #[cfg(target_os = "linux")]
 mod event_loop;
+mod large_integers;
 #[cfg(target_os = "linux")]
 mod peer;
+mod principal;
 mod spiffe;
+#[cfg(target_os = "linux")]
+mod testing;
 #[cfg(target_os = "linux")]
 mod whoami;
 

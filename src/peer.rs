@@ -20,22 +20,22 @@ const HAS_UID: u32 = 2;
 const HAS_GID: u32 = 4;
 const HAS_GROUPS: u32 = 8;
 
-/// The memory `peerCredentials` writes to.
-#[napi(ts_return_type = "ArrayBuffer | null")]
+/// Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
+/// `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+#[napi(ts_return_type = "[ArrayBuffer, (socket: number) => boolean] | null")]
 pub fn peer_scratch(env: &Env) -> Option<Unknown<'_>> {
-    scratch::buffer(env)
+    scratch::with::<Credentials>(env)
 }
 
-/// Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
-/// error, or what does not fit (many groups, a security label).
-#[napi]
-pub fn peer_credentials(env: &Env, socket: i32) -> bool {
-    let Ok(credentials) = peer::credentials_inline(socket as RawSocket) else { return false };
-    let groups = credentials.groups.as_deref().unwrap_or_default();
-    if credentials.security_label.is_some() || groups.len() > scratch::WORDS - HEAD {
-        return false;
-    }
-    scratch::write(env, |words| {
+struct Credentials;
+
+impl scratch::Fill for Credentials {
+    fn fill(socket: i32, words: &mut [u32; scratch::WORDS]) -> bool {
+        let Ok(credentials) = peer::credentials_inline(socket as RawSocket) else { return false };
+        let groups = credentials.groups.as_deref().unwrap_or_default();
+        if credentials.security_label.is_some() || groups.len() > scratch::WORDS - HEAD {
+            return false;
+        }
         let mut flags = if credentials.groups.is_some() { HAS_GROUPS } else { 0 };
         let numbers = [(credentials.pid, HAS_PID), (credentials.uid, HAS_UID), (credentials.gid, HAS_GID)];
         for (word, (value, flag)) in words[1..HEAD - 1].iter_mut().zip(numbers) {
@@ -47,7 +47,8 @@ pub fn peer_credentials(env: &Env, socket: i32) -> bool {
         words[0] = flags;
         words[HEAD - 1] = groups.len() as u32;
         words[HEAD..HEAD + groups.len()].copy_from_slice(groups);
-    })
+        true
+    }
 }
 
 /// The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`.

@@ -96,8 +96,8 @@ function explain (error: unknown): string {
   error.daemonCode
   switch (error.code) {
     case 'ERR_DAEMON': return error.daemonCode + error.daemonMessage
-    case 'ERR_SOCKET_NOT_FOUND': return error.path
-    case 'ERR_CONNECTION_FAILED': return error.path + (error.syscallError ?? '') + (error.errno ?? 0)
+    case 'ERR_SOCKET_NOT_FOUND': return error.path ?? error.endpoint ?? ''
+    case 'ERR_CONNECTION_FAILED': return (error.path ?? '') + (error.syscallError ?? '') + (error.errno ?? 0)
     case 'ERR_READ': case 'ERR_WRITE': case 'ERR_PEER_UNREADABLE': return String(error.syscallError)
     case 'ERR_MISSING_FIELD': return error.field
     case 'ERR_TIMEOUT': return (error.timeout / 1000).toFixed(1)
@@ -109,6 +109,16 @@ function explain (error: unknown): string {
     case 'ERR_IDENTITY_MISMATCH': return same<typeof error.field, 'pid' | 'uid' | 'gid'>(true), error.field
     case 'ERR_INVALID_SPIFFE_ID': case 'ERR_INVALID_TRUST_DOMAIN': return error.reason
     case 'ERR_INVALID_SVID': case 'ERR_INVALID_BUNDLE': case 'ERR_UNTRUSTED_SVID': case 'ERR_INVALID_TOKEN': return error.rule
+    case 'ERR_INVALID_ENDPOINT': case 'ERR_INVALID_RESPONSE': return error.rule
+    case 'ERR_WORKLOAD_API': return error.grpcCode
+    case 'ERR_NO_IDENTITY': case 'ERR_IDENTITY_WITHDRAWN': case 'ERR_SOURCE_NOT_READY': case 'ERR_SVID_EXPIRED': return String(error.state)
+    case 'ERR_SVID_NOT_FOUND': return error.offered.join()
+    case 'ERR_BUNDLE_NOT_FOUND': return error.trustDomain
+    case 'ERR_NOT_AUTHENTICATED': case 'ERR_INVALID_COMPONENT': case 'ERR_INVALID_ID': return error.reason
+    case 'ERR_INVALID_PRINCIPAL': return error.rule + (error.member ?? '')
+    case 'ERR_KEYS_UNAVAILABLE': return error.url
+    case 'ERR_PRINCIPAL_DENIED': return error.actual
+    case 'ERR_SOURCE_FAILED': case 'ERR_NO_PRINCIPAL': return asError.message
     case 'ERR_INVALID_ARGUMENT': case 'ERR_INVALID_JSON': case 'ERR_RESPONSE_TOO_LARGE': case 'ERR_PEER_GONE':
     case 'ERR_NOT_A_UNIX_SOCKET': case 'ERR_CLOSED': case 'ERR_UNSUPPORTED_PLATFORM': case 'ERR_NATIVE_UNAVAILABLE':
       return asError.message

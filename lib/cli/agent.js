@@ -1,6 +1,7 @@
 'use strict'
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
+const { BundleFetcher } = require('../agent/federation')
 const { CountersignError, fromDetails } = require('../errors')
 const { native } = require('../load')
 const { UsageError } = require('./exit')
@@ -8,8 +9,8 @@ const { printJson } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Answer processes that ask who they are',
-  usage: '--rules FILE [--socket PATH] | --dev',
+  summary: 'Answer processes that ask who they are, and give them SVIDs',
+  usage: '--rules FILE [--socket PATH] [--workload-socket PATH] | --dev',
   options: {},
   raw: true,
   details: () => `Options:\n${native.agentHelp()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
@@ -24,18 +25,29 @@ const command = {
     }))
     const agent = native.NativeAgent.start(args)
     if (typeof agent === 'string') return leave(JSON.parse(agent))
-    process.on('SIGHUP', () => agent.reload())
+    const fetcher = new BundleFetcher(agent, ({ type, ...detail }) => process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`))
+    // The rules may name other endpoints by now.
+    const looking = setInterval(() => fetcher.look(), 5000).unref()
+    process.on('SIGHUP', () => { agent.reload(); fetcher.look() })
     const dev = args.includes('--dev')
-    if (json) printJson({ ready: true, socketPath: agent.socketPath, pid: process.pid })
+    const endpoint = agent.endpoint ?? undefined
+    const trustDomain = agent.trustDomain ?? undefined
+    if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, pid: process.pid })
     else if (dev) {
       process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
-      process.stdout.write(`${agent.exportLine}\n`)
-    } else process.stderr.write(`listening on ${agent.socketPath}\n`)
+      process.stderr.write(`# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`)
+      process.stdout.write(`${agent.exportLines}\n`)
+    } else {
+      process.stderr.write(`listening on ${agent.socketPath}\n`)
+      if (endpoint) process.stderr.write(`serving the SPIFFE Workload API of ${trustDomain} on ${endpoint}\n`)
+    }
     // The agent's thread does not keep the process alive; waiting for a signal must.
     const alive = setInterval(() => {}, 0x7fffffff)
     await ended
     clearInterval(alive)
     process.removeAllListeners('SIGHUP')
+    clearInterval(looking)
+    fetcher.close()
     agent.close()
   },
 }

@@ -27,32 +27,45 @@ const command = {
     const explained = unwrap(native.explainRules(file, Number(pid)))
     if (json) printJson({ file, pid: Number(pid), ...explained })
     else printExplanation(pid, explained)
-    return explained.winner === null ? EXIT.DENIED : EXIT.OK
+    return explained.winner === null && explained.svids.length === 0 ? EXIT.DENIED : EXIT.OK
   },
 }
 
 /**
- * @param {string} file
- * @param {{ rules: any[], warnings: string[], findings: string[] }} checked
+ * What a rule gives, in a few words.
+ * @param {{ identity: string | null, spiffeId: string | null, hint?: string | null }} rule
  */
-function printRules (file, { rules, warnings, findings }) {
+function gives ({ identity, spiffeId, hint }) {
+  return printable([identity, spiffeId && (hint ? `${spiffeId} (${hint})` : spiffeId)].filter(Boolean).join(' and '))
+}
+
+/**
+ * @param {string} file
+ * @param {{ rules: any[], warnings: string[], findings: string[], trustDomain: string | null }} checked
+ */
+function printRules (file, { rules, warnings, findings, trustDomain }) {
   process.stdout.write(`${printable(file)}: ${rules.length} rule${rules.length === 1 ? '' : 's'}, in this order:\n`)
-  for (const { rule, line, identity, match } of rules) {
-    process.stdout.write(`  ${rule}. line ${line}: ${printable(identity)} for ${printable(match)}\n`)
+  for (const rule of rules) {
+    process.stdout.write(`  ${rule.rule}. line ${rule.line}: ${gives(rule)} for ${printable(rule.match)}\n`)
   }
+  if (trustDomain) process.stdout.write(`SVIDs are those of ${printable(trustDomain)}; a process gets one for each rule that matches\n`)
   for (const text of [...warnings, ...findings]) process.stdout.write(`warning: ${printable(text)}\n`)
 }
 
 /**
  * @param {string} pid
- * @param {{ verdicts: any[], winner: number | null }} explained
+ * @param {{ verdicts: any[], winner: number | null, svids: number[] }} explained
  */
-function printExplanation (pid, { verdicts, winner }) {
-  for (const { rule, line, identity, denied } of verdicts) {
-    const why = denied ? `no: ${denied.field}: expected ${denied.expected}, the process has ${denied.actual}` : rule === winner ? 'yes: this is the one' : 'would match, but an earlier rule did'
-    process.stdout.write(`  ${rule}. line ${line}: ${printable(identity)}: ${printable(why)}\n`)
+function printExplanation (pid, { verdicts, winner, svids }) {
+  for (const verdict of verdicts) {
+    const { rule, line, denied } = verdict
+    const yes = rule === winner ? 'yes: this is the one' : svids.includes(rule) ? 'yes: its SVID' : 'would match, but an earlier rule did'
+    const why = denied ? `no: ${denied.field}: expected ${denied.expected}, the process has ${denied.actual}` : yes
+    process.stdout.write(`  ${rule}. line ${line}: ${gives(verdict)}: ${printable(why)}\n`)
   }
   process.stdout.write(winner === null ? `process ${pid} gets no rule: E_NO_MATCH\n` : `process ${pid} gets rule ${winner}\n`)
+  const given = svids.map((rule) => verdicts[rule - 1].spiffeId)
+  if (given.length > 0) process.stdout.write(`over the Workload API: ${given.map(printable).join(', ')}\n`)
 }
 
 module.exports = command

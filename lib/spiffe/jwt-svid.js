@@ -2,6 +2,7 @@
 /** JWT-SVIDs: tokens that name a workload. */
 
 const { invalidArgument, shown } = require('../errors')
+const { frozen } = require('../frozen')
 const { native } = require('../load')
 const { checkOptions } = require('../options')
 const encoded = require('./encoded')
@@ -57,7 +58,7 @@ class JwtSvid {
 
   /** Read on first use. @returns {Readonly<Record<string, unknown>>} */
   get claims () {
-    if (typeof this.#claims === 'string') this.#claims = frozen(JSON.parse(this.#claims))
+    if (typeof this.#claims === 'string') this.#claims = frozen(/** @type {Record<string, unknown>} */ (JSON.parse(this.#claims)))
     return this.#claims
   }
 
@@ -81,22 +82,6 @@ class JwtSvid {
   [inspect] (depth, options, show) {
     return `JwtSvid ${show(this.toJSON(), options)}`
   }
-}
-
-/**
- * Frozen all the way down. Not by recursion: a claim may be nested thousands of times. Without prototypes a claim called
- * `constructor` or `__proto__` is only a claim.
- * @param {Record<string, unknown>} claims
- */
-function frozen (claims) {
-  /** @type {object[]} */
-  const left = [claims]
-  for (let value = left.pop(); value !== undefined; value = left.pop()) {
-    for (const item of Object.values(value)) if (typeof item === 'object' && item !== null) left.push(item)
-    if (!Array.isArray(value)) Object.setPrototypeOf(value, null)
-    Object.freeze(value)
-  }
-  return claims
 }
 
 /**

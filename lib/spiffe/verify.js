@@ -4,7 +4,7 @@
 const { isUint8Array } = require('node:util').types
 const { invalidArgument, shown } = require('../errors')
 const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { ownOptions } = require('../options')
 const { admit, compile, everybody } = require('./authorize')
 const { BundleSet } = require('./bundle-set')
 const encoded = require('./encoded')
@@ -74,7 +74,7 @@ class VerifiedX509Svid {
  * @param {import('../../index').VerifyX509SvidOptions} [options]
  */
 function verifyX509Svid (chain, bundles, options) {
-  const given = own(options, X509_OPTIONS)
+  const given = ownOptions(options, X509_OPTIONS, 'options')
   const { now, authorize, usage } = given
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
   const role = usage === undefined ? undefined : USAGES.get(usage)
@@ -118,7 +118,7 @@ function der (one) {
  * @param {import('../../index').VerifyJwtSvidOptions} options
  */
 function verifyJwtSvid (token, bundles, options) {
-  const { audience, leeway = DEFAULT_LEEWAY, now, requireKid = false, allowExtraHeaders = false } = own(options, JWT_OPTIONS)
+  const { audience, leeway = DEFAULT_LEEWAY, now, requireKid = false, allowExtraHeaders = false } = ownOptions(options, JWT_OPTIONS, 'options')
   if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
   if (typeof leeway !== 'number' || !(leeway >= 0 && leeway <= MAX_LEEWAY)) {
     throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`, { rule: 'leeway_too_long' })
@@ -127,16 +127,6 @@ function verifyJwtSvid (token, bundles, options) {
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
   const facts = answer(holderOf(bundles, JwtBundle).verifyJwt(token, audiences(audience), leeway, time, flags), verifyJwtSvid)
   return jwtSvid(token, facts)
-}
-
-/**
- * What the caller wrote and nothing it inherits: whoever pollutes Object.prototype must not loosen a judge.
- * @param {unknown} options
- * @param {readonly string[]} names
- * @returns {Record<string, any>}
- */
-function own (options, names) {
-  return { __proto__: null, ...checkOptions(options, names, 'options') }
 }
 
 /**

@@ -6,13 +6,12 @@ use std::ptr;
 use countersign::whoami::{Identity, WhoamiError};
 use napi::bindgen_prelude::Function;
 use napi::{Env, JsValue, Unknown, sys};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::large_integers::{self, MAX_SAFE_INTEGER};
 
 /// How many values an identity is handed over as.
 pub const IDENTITY_ARGUMENTS: usize = 13;
-
-/// The largest integer a JavaScript number holds exactly.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// # Safety
 /// `env` is the environment of the calling thread, inside a handle scope.
@@ -38,41 +37,13 @@ pub unsafe fn identity_arguments(env: sys::napi_env, me: &Identity) -> [sys::nap
             if runner.extra.is_empty() {
                 undefined(env)
             } else {
-                let mut extra = Value::Object(runner.extra.clone());
                 let mut large = Vec::new();
-                take_large_integers(&mut extra, &mut Vec::new(), &mut large);
-                string(env, &json!([extra, large]).to_string())
+                for (name, value) in &runner.extra {
+                    large_integers::find(value, &mut vec![name.as_str().into()], &mut large);
+                }
+                string(env, &json!([runner.extra, large]).to_string())
             },
         ]
-    }
-}
-
-/// JSON.parse would round integers beyond 2^53: they travel as text, with the paths where they belong.
-fn take_large_integers(value: &mut Value, path: &mut Vec<Value>, found: &mut Vec<Value>) {
-    match value {
-        Value::Number(number) => {
-            let large = number.as_u64().is_some_and(|number| number > MAX_SAFE_INTEGER)
-                || number.as_i64().is_some_and(|number| number < -(MAX_SAFE_INTEGER as i64));
-            if large {
-                found.push(json!([path.clone(), number.to_string()]));
-                *value = Value::Null;
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                path.push(index.into());
-                take_large_integers(item, path, found);
-                path.pop();
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields.iter_mut() {
-                path.push(name.as_str().into());
-                take_large_integers(field, path, found);
-                path.pop();
-            }
-        }
-        _ => {}
     }
 }
 

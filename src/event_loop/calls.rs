@@ -23,6 +23,8 @@ pub enum Stage {
 /// Who watches the socket of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
+    /// Nobody yet: it was begun while others were settled, and is looked at when they are.
+    Fresh,
     /// The shared set.
     Shared,
     /// A handle of its own in the host's loop.

@@ -38,6 +38,9 @@ use notifier::Notifier;
 use poller::{Poller, Ready};
 use script::{Guard, Script};
 
+/// How many calls are settled in one turn, before everybody else in the host's loop has theirs.
+const MOST_SETTLED: usize = 256;
+
 /// A guard as it comes from JavaScript: `(fd) => undefined | error`.
 pub type GuardFunction<'a> = Function<'a, i32, Unknown<'static>>;
 
@@ -55,6 +58,8 @@ struct State {
     /// Guards of calls that wait for a busy daemon.
     guards: HashMap<Key, Guard>,
     ready: Ready,
+    /// Calls that were begun in this turn and are not watched yet.
+    fresh: Vec<Key>,
 }
 
 impl State {
@@ -62,6 +67,7 @@ impl State {
     fn clear(&mut self) {
         self.calls = Calls::default();
         self.guards.clear();
+        self.fresh.clear();
     }
 }
 
@@ -82,6 +88,8 @@ pub struct EventLoop {
     state: RefCell<State>,
     host: Host,
     holding: Cell<bool>,
+    /// Results are being handed to JavaScript, and who calls meanwhile is looked at before the turn is over.
+    settling: Cell<bool>,
 }
 
 /// A handle of a call that is alone finds its way back by this.
@@ -110,7 +118,8 @@ pub fn attach(env: &Env, settle: &Function<'_, Unknown<'_>, ()>, use_libuv: bool
     // and the function is live.
     let mut script = unsafe { Script::new(env, settle.raw()) }.ok_or("the host refused a reference")?;
     let poller = Poller::new().map_err(|error| format!("no epoll set: {error}"))?;
-    let state = State { poller, calls: Calls::default(), guards: HashMap::new(), ready: Ready::default() };
+    let state =
+        State { poller, calls: Calls::default(), guards: HashMap::new(), ready: Ready::default(), fresh: Vec::new() };
     let libuv = if use_libuv { Libuv::of_host() } else { None };
     let mut failure = None;
     let it = Rc::new_cyclic(|weak: &std::rc::Weak<EventLoop>| {
@@ -130,7 +139,13 @@ pub fn attach(env: &Env, settle: &Function<'_, Unknown<'_>, ()>, use_libuv: bool
                 notifier.map_err(|error| failure = Some(format!("no notifier: {error}"))).ok().map(Host::Notifier)
             }
         };
-        EventLoop { script, state: RefCell::new(state), host: host.unwrap_or(Host::None), holding: Cell::new(false) }
+        EventLoop {
+            script,
+            state: RefCell::new(state),
+            host: host.unwrap_or(Host::None),
+            holding: Cell::new(false),
+            settling: Cell::new(false),
+        }
     });
     if let Some(failure) = failure {
         if let Host::Libuv { libuv, watcher, .. } = &it.host {
@@ -259,6 +274,10 @@ impl EventLoop {
         let mut state = self.state.borrow_mut();
         let watch = match state.calls.in_flight() {
             1 if self.watch_alone(key, &exchange, writing) => Watch::Alone,
+            _ if self.settling.get() && !writing => {
+                state.fresh.push(key);
+                Watch::Fresh
+            }
             _ => {
                 let failed = |error| Refusal::Error(WhoamiError::Read(error));
                 state.poller.add(&exchange, key, writing).map_err(failed)?;
@@ -308,6 +327,7 @@ impl EventLoop {
                     }
                 }
                 Watch::Alone => self.start_alone(still_writing),
+                Watch::Fresh => {}
             }
         }
         None
@@ -348,21 +368,53 @@ impl EventLoop {
             state.ready = ready;
             drained
         };
-        if !done.is_empty() || !again.is_empty() {
+        let mut left = MOST_SETTLED;
+        while !done.is_empty() || !again.is_empty() {
+            left = left.saturating_sub(done.len());
+            self.settling.set(left > 0);
+            // Taken out first: nobody is there to hear it where no scope can be opened any more.
+            let (batch, busy) = (std::mem::take(&mut done), std::mem::take(&mut again));
             // SAFETY: the caller's promise; no borrow is held.
             unsafe {
                 self.script.scoped(|| {
-                    for (key, outcome) in done {
+                    for (key, outcome) in batch {
                         self.script.settle(key, Some(outcome));
                     }
-                    for key in again {
+                    for key in busy {
                         self.connect_again(key);
                     }
                 });
             }
+            self.settling.set(false);
+            self.look_at_fresh(&mut done);
         }
         self.hold_process();
         drained
+    }
+
+    /// Calls begun while others were settled: a daemon on another core may have answered the first of them by now.
+    /// These are done, without ever having been watched; the others are watched from here on.
+    fn look_at_fresh(&self, done: &mut Vec<(Key, Result<Identity, WhoamiError>)>) {
+        let state = &mut *self.state.borrow_mut();
+        let mut fresh = std::mem::take(&mut state.fresh);
+        for key in fresh.drain(..) {
+            let mut outcome = self.advance(state, key);
+            if outcome.is_none() {
+                let State { calls, poller, .. } = state;
+                // Taken back meanwhile: nothing is left of it.
+                let Some(call) = calls.get(key) else { continue };
+                let Stage::OnWire { exchange, watch, writing } = &mut call.stage else { continue };
+                match poller.add(&**exchange, key, *writing) {
+                    Ok(()) => *watch = Watch::Shared,
+                    Err(error) => outcome = Some(Err(WhoamiError::Read(error))),
+                }
+            }
+            if let Some(outcome) = outcome {
+                self.end(state, key);
+                done.push((key, outcome));
+            }
+        }
+        state.fresh = fresh;
     }
 
     /// # Safety

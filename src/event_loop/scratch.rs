@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use napi::{Env, Unknown, sys};
@@ -22,40 +23,67 @@ thread_local! {
     static SCRATCHES: RefCell<Vec<Scratch>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The ArrayBuffer JavaScript is to keep to itself: nobody may transfer or detach it.
-pub fn buffer(env: &Env) -> Option<Unknown<'_>> {
-    let raw = env.raw();
-    let known = SCRATCHES.with_borrow(|all| all.iter().find(|one| one.env == raw).map(|one| one.reference));
-    let mut value = ptr::null_mut();
-    // SAFETY: whoever holds an Env is being called from JavaScript on this thread; the reference is one of this
-    // environment and keeps the buffer, and with it the memory the engine never moves, until the clean-up hook.
-    unsafe {
-        if let Some(reference) = known {
-            sys::napi_get_reference_value(raw, reference, &mut value);
-            return (!value.is_null()).then(|| answer::live(env, value));
-        }
-        let (mut words, mut reference) = (ptr::null_mut::<c_void>(), ptr::null_mut());
-        if sys::napi_create_arraybuffer(raw, WORDS * size_of::<u32>(), &mut words, &mut value) != 0
-            || words.is_null()
-            || sys::napi_create_reference(raw, value, 1, &mut reference) != 0
-        {
-            return None;
-        }
-        SCRATCHES.with_borrow_mut(|all| all.push(Scratch { env: raw, reference, words: words.cast() }));
-        sys::napi_add_env_cleanup_hook(raw, Some(forget), raw.cast());
-    }
-    Some(answer::live(env, value))
+/// Who writes into the words.
+pub trait Fill {
+    /// Write what there is to say about a number. False: nothing, or it does not fit.
+    fn fill(number: i32, words: &mut [u32; WORDS]) -> bool;
 }
 
-/// Write into the scratch of this environment. False when it has none.
-pub fn write(env: &Env, fill: impl FnOnce(&mut [u32; WORDS])) -> bool {
-    SCRATCHES.with_borrow_mut(|all| {
-        let Some(scratch) = all.iter_mut().find(|one| one.env == env.raw()) else { return false };
-        // SAFETY: the engine aligns and never moves the memory of an ArrayBuffer, the reference keeps it alive, only
-        // our own script has it, and no JavaScript runs while we hold it.
-        fill(unsafe { &mut *scratch.words.cast::<[u32; WORDS]>() });
-        true
-    })
+/// The words as an ArrayBuffer, and the function that has them filled, in a list. JavaScript is to keep the buffer to
+/// itself: nobody may transfer or detach it.
+pub fn with<F: Fill>(env: &Env) -> Option<Unknown<'_>> {
+    let raw = env.raw();
+    let known =
+        SCRATCHES.with_borrow(|all| all.iter().find(|one| one.env == raw).map(|one| (one.reference, one.words)));
+    let (mut buffer, mut function, mut list) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: whoever holds an Env is being called from JavaScript on this thread; every out-pointer outlives its call.
+    // The reference is one of this environment and keeps the buffer, and with it the memory the engine never moves,
+    // until the clean-up hook; after that no function of this environment is called any more.
+    unsafe {
+        let words = match known {
+            Some((reference, words)) => {
+                sys::napi_get_reference_value(raw, reference, &mut buffer);
+                words
+            }
+            None => {
+                let (mut words, mut reference) = (ptr::null_mut::<c_void>(), ptr::null_mut());
+                if sys::napi_create_arraybuffer(raw, WORDS * size_of::<u32>(), &mut words, &mut buffer) != 0
+                    || words.is_null()
+                    || sys::napi_create_reference(raw, buffer, 1, &mut reference) != 0
+                {
+                    return None;
+                }
+                SCRATCHES.with_borrow_mut(|all| all.push(Scratch { env: raw, reference, words: words.cast() }));
+                sys::napi_add_env_cleanup_hook(raw, Some(forget), raw.cast());
+                words.cast()
+            }
+        };
+        let made = !buffer.is_null()
+            && sys::napi_create_function(raw, ptr::null(), 0, Some(called::<F>), words.cast(), &mut function) == 0
+            && sys::napi_create_array_with_length(raw, 2, &mut list) == 0
+            && sys::napi_set_element(raw, list, 0, buffer) == 0
+            && sys::napi_set_element(raw, list, 1, function) == 0;
+        made.then(|| answer::live(env, list))
+    }
+}
+
+/// The function itself, without the bookkeeping of a generated one: it takes a number and gives a boolean.
+unsafe extern "C" fn called<F: Fill>(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let (mut count, mut argument, mut number) = (1, ptr::null_mut(), 0);
+    let (mut data, mut answer) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: JavaScript is calling; there is room for the one argument, and a missing one reads as undefined. The data
+    // is the words of this environment (see `with`); only our own script has them, and none of it runs meanwhile.
+    unsafe {
+        let told = sys::napi_get_cb_info(env, info, &mut count, &mut argument, ptr::null_mut(), &mut data) == 0
+            && sys::napi_get_value_int32(env, argument, &mut number) == 0
+            && {
+                let words = &mut *data.cast::<[u32; WORDS]>();
+                // A panic must not get into the engine; the way for errors will meet its cause again.
+                catch_unwind(AssertUnwindSafe(|| F::fill(number, words))).unwrap_or(false)
+            };
+        sys::napi_get_boolean(env, told, &mut answer);
+    }
+    answer
 }
 
 unsafe extern "C" fn forget(env: *mut c_void) {

@@ -7,7 +7,7 @@ use countersign::spiffe::{
 use serde_json::{Value, json};
 
 /// An error of some kind: which of ours it is, what it says, which rule it names, and further details.
-fn text(code: &str, message: &dyn std::fmt::Display, details: Value) -> String {
+pub fn text(code: &str, message: &dyn std::fmt::Display, details: Value) -> String {
     let mut error = details;
     error["code"] = json!(code);
     error["message"] = json!(message.to_string());

@@ -5,17 +5,17 @@
 
 mod bundle_map;
 mod bundle_set;
-mod failure;
+pub(crate) mod failure;
 mod feed;
 mod id;
 mod judge;
-mod jwt_bundle;
+pub(crate) mod jwt_bundle;
 mod jwt_svid;
-mod mailbox;
-mod moment;
+pub(crate) mod mailbox;
+pub(crate) mod moment;
 mod runtime;
 mod spiffe_bundle;
 mod workload_client;
 mod x509_bundle;
 mod x509_context;
-mod x509_svid;
+pub(crate) mod x509_svid;

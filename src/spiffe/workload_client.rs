@@ -15,8 +15,8 @@ use napi_derive::napi;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::mailbox::{Mailbox, Post};
-use super::x509_context::{X509Context, ignored_value};
+use super::mailbox::{Mailbox, Outcome, Post};
+use super::x509_context::ignored_value;
 use super::{failure, jwt_svid, runtime};
 
 /// A client of one endpoint. Outcomes are texts; what holds SVIDs or bundles comes beside an empty text.
@@ -25,8 +25,6 @@ pub struct WorkloadClient {
     client: WorkloadApiClient,
     post: Arc<Post>,
 }
-
-type Outcome = (String, Option<X509Context>);
 
 #[napi]
 impl WorkloadClient {
@@ -59,12 +57,13 @@ impl WorkloadClient {
         F: Future<Output = std::result::Result<T, WorkloadApiError>> + Send,
     {
         let client = self.client.clone().with_timeout(Duration::try_from_secs_f64(timeout / 1000.0).ok());
-        self.post.call(key, async move {
+        let call = async move {
             match ask(client).await {
                 Ok(value) => told(value),
                 Err(error) => (failure::workload_api(&error), None),
             }
-        })
+        };
+        self.post.call(key, call)
     }
 
     /// The SVIDs and bundles of now.

@@ -2,14 +2,17 @@
 //!
 //! The rooms, and the way the arrows point (a room may use what stands below it, never above):
 //!
-//! * [`agent`]  - the daemon: rules, attestation, the whoami server
-//! * [`whoami`] - identity-by-PID: what is said on the wire, and the client
-//! * [`spiffe`] - SPIFFE IDs, SVIDs, bundles, and the judge of all three
-//! * [`peer`]   - who is at the other end of a local socket: credentials, process, policy; one file per OS
+//! * [`agent`]     - the daemon: rules, attestation, the whoami server
+//! * [`principal`] - what every proof of identity ends in: a human or a workload; and tokens that are no SVIDs
+//! * [`whoami`]    - identity-by-PID: what is said on the wire, and the client
+//! * [`spiffe`]    - SPIFFE IDs, SVIDs, bundles, and the judge of all three
+//! * [`peer`]      - who is at the other end of a local socket: credentials, process, policy; one file per OS
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "spiffe"))]
 pub mod agent;
 pub mod peer;
+#[cfg(feature = "spiffe")]
+pub mod principal;
 #[cfg(feature = "spiffe")]
 pub mod spiffe;
 #[cfg(target_os = "linux")]

@@ -29,6 +29,9 @@ fn accomplice() {
         }
         panic!("{}", program.exec());
     }
+    if std::env::var_os("ACCOMPLICE_STAYS").is_some() {
+        std::thread::sleep(Duration::from_secs(60));
+    }
 }
 
 /// A connection that a child made in its own name, and that we hold as well.
@@ -116,6 +119,47 @@ fn whoever_takes_over_a_pid_does_not_take_over_the_connection() {
         }
     }
     panic!("the pid never came round");
+}
+
+#[test]
+fn who_was_answered_before_lends_nothing_to_the_next_owner_of_its_pid() {
+    if !is_root("choosing the next pid") {
+        return;
+    }
+    let scene = Scene::new();
+    let _agent = agent_for_sleep(&scene);
+    let program = sleep();
+    let trusted = &[("ACCOMPLICE_BECOMES", &*program)][..];
+    let stranger = &[("ACCOMPLICE_STAYS", "1")][..];
+    // What the agent keeps of a process for its next question is of no use, and no hindrance, to another process.
+    for (first, then) in [(trusted, stranger), (stranger, trusted)] {
+        let told = |stream: &UnixStream, child: &Child, who: &[(&str, &str)]| {
+            if who == trusted {
+                eventually("the child runs sleep", || runs_sleep(child.id()));
+            }
+            let answer = ask_now(stream);
+            assert_eq!(answer["identity"] == "TRUSTED", who == trusted, "{answer}");
+            assert!(who == trusted || answer["error_code"] == "E_NO_MATCH", "{answer}");
+        };
+        let taken = (0..20).any(|_| {
+            let (stream, mut child) = connected_by_child(&scene, first);
+            told(&stream, &child, first);
+            let pid = child.id();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
+                println!("SKIPPED: taking over a pid (the kernel does not let us choose it)");
+                return true;
+            }
+            let (stream, mut child) = connected_by_child(&scene, then);
+            told(&stream, &child, then);
+            let taken = child.id() == pid;
+            child.kill().unwrap();
+            child.wait().unwrap();
+            taken
+        });
+        assert!(taken, "the pid never came round");
+    }
 }
 
 #[test]

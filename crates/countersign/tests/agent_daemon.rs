@@ -13,6 +13,15 @@ use std::time::Duration;
 use agent_scene::{Daemon, Scene, eventually, exists, own_rule};
 use countersign::agent::{Agent, AgentOptions};
 
+/// The SPIFFE IDs this process gets from a Workload API.
+fn fetched(socket: &str) -> Vec<String> {
+    use countersign::spiffe::workload_api::{Endpoint, WorkloadApiClient};
+    let client = WorkloadApiClient::new(Endpoint::parse(&format!("unix:{socket}")).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let context = runtime.block_on(client.fetch_x509_context()).unwrap();
+    context.svids.iter().map(|svid| svid.spiffe_id().to_string()).collect()
+}
+
 fn start(scene: &Scene, rules: &str, args: &[&str]) -> Daemon {
     let rules = scene.write("rules.toml", rules);
     let mut command = Daemon::command();
@@ -121,6 +130,38 @@ fn running_out_of_descriptors_is_survived() {
 }
 
 #[test]
+fn a_queue_of_clients_is_answered_by_more_than_one_thread() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for (asked, threads) in [("1", 1), ("2", 2.min(cores)), ("64", cores.min(64))] {
+        let scene = Scene::new();
+        let daemon = start(&scene, &own_rule("A"), &["--threads", asked]);
+        let pid = daemon.child.id();
+        // How often each of the threads that answer has gone to rest.
+        let rests = || -> Vec<u64> {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|task| task.unwrap());
+            let answering = tasks.filter(|task| *task.file_name() != *pid.to_string());
+            let status = answering.map(|task| fs::read_to_string(task.path().join("status")).unwrap());
+            let line = |status: String| {
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+            };
+            status.filter_map(line).collect()
+        };
+        eventually("all threads are there", || rests().len() == threads);
+        let before = rests();
+        eventually("each thread was called, and went back to rest", || {
+            std::thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| (0..50).for_each(|_| assert_eq!(scene.ask(b"{}")["status"], "ok")));
+                }
+            });
+            rests().iter().zip(&before).all(|(now, before)| *now > before + 1)
+        });
+        assert_eq!(rests().len(), threads);
+        assert_eq!(daemon.stop(), Some(0));
+    }
+}
+
+#[test]
 fn a_socket_of_the_service_manager_is_used_and_left_alone() {
     let scene = Scene::new();
     let rules = scene.write("rules.toml", &own_rule("ACTIVATED"));
@@ -151,6 +192,30 @@ fn a_socket_of_the_service_manager_is_used_and_left_alone() {
 }
 
 #[test]
+fn the_service_manager_says_which_socket_is_which() {
+    let scene = Scene::new();
+    let uid = rustix::process::geteuid().as_raw();
+    let svid = format!("[[rule]]\nmatch = {{ uid = {uid} }}\nspiffe_id = \"spiffe://example.org/a\"\n");
+    let rules = scene.write("rules.toml", &(own_rule("ACTIVATED") + &svid));
+    let whoami = UnixListener::bind(scene.socket()).unwrap();
+    let workload = UnixListener::bind(scene.path("workload.sock")).unwrap();
+    // They come in the other order; the names tell.
+    let mut command = Command::new("sh");
+    let moved =
+        "exec 3<&0 4<&1 </dev/null 1>&2; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=workload:whoami.socket exec \"$@\"";
+    command.args(["-c", moved, "sh", env!("CARGO_BIN_EXE_countersign-agent"), "--rules"]).arg(rules);
+    command.arg("--trust-domain").arg("example.org").arg("--state-dir").arg(scene.path("state"));
+    command.stdin(std::os::fd::OwnedFd::from(workload.try_clone().unwrap()));
+    command.stdout(std::os::fd::OwnedFd::from(whoami.try_clone().unwrap()));
+    let daemon = Daemon::spawn(command);
+    daemon.until("listening");
+    assert_eq!(scene.ask(b"{}")["identity"], "ACTIVATED");
+    assert_eq!(fetched(scene.path("workload.sock").to_str().unwrap()), ["spiffe://example.org/a"]);
+    assert_eq!(daemon.stop(), Some(0));
+    assert!(exists(&scene.socket()) && exists(&scene.path("workload.sock")));
+}
+
+#[test]
 fn development_needs_no_root_and_no_rules() {
     let scene = Scene::new();
     for runtime in [Some(scene.path("run")), None] {
@@ -164,8 +229,13 @@ fn development_needs_no_root_and_no_rules() {
             None => command.env_remove("XDG_RUNTIME_DIR"),
         };
         let mut daemon = Daemon::spawn(command);
-        let mut line = String::new();
-        BufReader::new(daemon.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(daemon.child.stdout.take().unwrap());
+        let (mut line, mut endpoint) = (String::new(), String::new());
+        output.read_line(&mut line).unwrap();
+        output.read_line(&mut endpoint).unwrap();
+        let endpoint = endpoint.trim_end().strip_prefix("export SPIFFE_ENDPOINT_SOCKET='unix:");
+        let workload = endpoint.and_then(|rest| rest.strip_suffix('\'')).unwrap().to_owned();
+        assert_eq!(fetched(&workload), ["spiffe://example.org/dev"]);
         let path = line.trim_end().strip_prefix("export WHOAMI_SOCKET='").and_then(|rest| rest.strip_suffix('\''));
         let path = path.unwrap_or_else(|| panic!("{line}")).to_owned();
         let client = getmyid::Client::builder().socket_path(&path).build();

@@ -38,6 +38,8 @@ fn every_option_is_understood() {
         "7",
         "--grace-ms",
         "0",
+        "--threads",
+        "3",
         "--max-connections",
         "10",
         "--max-connections-per-uid",
@@ -45,12 +47,21 @@ fn every_option_is_understood() {
         "--log-format",
         "json",
         "--log-level=debug",
+        "--workload-socket",
+        "/w",
+        "--trust-domain=spiffe://Example.org",
+        "--state-dir",
+        "/state",
     ]);
+    assert_eq!(given.workload_socket, Some("/w".into()));
+    assert_eq!(given.trust_domain.as_ref().map(|name| name.name()), Some("example.org"));
+    assert_eq!((given.state_dir, given.state_in_memory), (Some("/state".into()), false));
+    assert!(options(&["--dev"]).state_in_memory && !options(&["--dev", "--state-dir", "/s"]).state_in_memory);
     assert_eq!(given.rules, RulesSource::File("/r".into()));
     assert_eq!(given.socket, Some("/s=x".into()));
     assert_eq!(given.socket_mode, 0o660);
     assert_eq!((given.socket_owner, given.socket_group), (Some(0), Some(7)));
-    assert_eq!(given.grace, Duration::ZERO);
+    assert_eq!((given.grace, given.threads), (Duration::ZERO, 3));
     assert_eq!((given.max_connections, given.max_connections_per_uid), (10, 5));
     assert_eq!((given.log_format, &*given.log_level), (LogFormat::Json, "debug"));
     assert!(options(&["--dev"]).is_dev());
@@ -75,8 +86,11 @@ fn what_is_not_understood_is_named() {
         (&["--socket-owner", "no-such-user"], "no-such-user"),
         (&["--socket-group", "no-such-group"], "no-such-group"),
         (&["--grace-ms", "-1"], "a number from 0"),
+        (&["--threads", "0"], "a number from 1"),
+        (&["--threads", "1000"], "to 64"),
         (&["--max-connections", "0"], "a number from 1"),
         (&["--log-format", "xml"], "text or json"),
+        (&["--trust-domain", "a b"], "--trust-domain a b"),
         (&["--log-level", "loud"], "expected off"),
         (&["--dev", "--rules", "x"], "leave out --rules"),
     ] {
@@ -85,6 +99,9 @@ fn what_is_not_understood_is_named() {
     }
 }
 
+/// Where a default is only what holds when the rules, or development, say nothing else.
+const PATHS: [&str; 4] = ["--socket", "--rules", "--workload-socket", "--state-dir"];
+
 #[test]
 fn the_help_and_the_defaults_come_from_the_same_table() {
     let help = AgentOptions::help();
@@ -92,7 +109,7 @@ fn the_help_and_the_defaults_come_from_the_same_table() {
     for argument in ARGUMENTS {
         assert!(help.contains(argument.name) && help.contains(argument.help), "{}", argument.name);
         // Saying the default out loud changes nothing but what it says.
-        if let (Some(default), false) = (argument.default, ["--socket", "--rules"].contains(&argument.name)) {
+        if let (Some(default), false) = (argument.default, PATHS.contains(&argument.name)) {
             assert_eq!(options(&[argument.name, default]), options(&[]), "{}", argument.name);
         }
     }
@@ -134,7 +151,7 @@ fn it_is_told_which_rule_a_process_gets_and_why() {
         explanation.verdicts.iter().map(|verdict| verdict.denied.as_ref().map(|denied| denied.field)).collect();
     assert_eq!(denied, [Some("uid"), Some("group"), None, Some("exe")]);
     let winner = explanation.winner().unwrap();
-    assert_eq!((winner.rule, &*winner.identity, winner.line), (2, "OWN", Some(7)));
+    assert_eq!((winner.rule, winner.identity.as_deref(), winner.line), (2, Some("OWN"), Some(7)));
     let uid = explanation.verdicts[0].denied.clone().unwrap();
     assert_eq!(uid.expected, "4242");
     if is_root("pid 1") {

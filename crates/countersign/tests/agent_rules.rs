@@ -50,7 +50,7 @@ allow_spoofable = true
     let [billing, root, by_name] = rules.rules() else {
         panic!("expected three rules");
     };
-    assert_eq!(billing.identity, "BILLING_PROD");
+    assert_eq!(billing.identity.as_deref(), Some("BILLING_PROD"));
     assert_eq!(billing.position.unwrap().line, 2);
     assert_eq!(billing.policy.uid, Some(1001));
     assert_eq!(billing.policy.group.as_ref().unwrap().gid, 0);
@@ -71,7 +71,7 @@ fn a_typo_never_widens_access() {
     refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1, exxe = \"/bin/x\" }\n", 3, 20, "exxe");
     refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\ntokn = \"x\"\n", 4, 1, "tokn");
     refused_at("[[rules]]\nidentity = \"A\"\n", 1, 3, "rules");
-    refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\nspiffe_id = \"spiffe://a/b\"\n", 4, 1, "spiffe_id");
+    refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\nspiffe_ids = \"spiffe://a/b\"\n", 4, 1, "spiffe_ids");
 }
 
 #[test]
@@ -245,4 +245,104 @@ fn the_examples_are_rules() {
         }
     }
     assert!(read > 0);
+}
+
+/// A rule that is good but for the given lines, below a table with these.
+fn svid_rule(table: &str, lines: &str) -> String {
+    format!("[workload_api]\ntrust_domain = \"example.org\"\n{table}\n[[rule]]\nmatch = {{ uid = 1 }}\n{lines}\n")
+}
+
+const FEDERATED: &str = "[workload_api.federates_with.\"partner.org\"]\nbundle_file = \"/etc/partner.json\"";
+
+#[test]
+fn rules_give_svids() {
+    let rules = RuleSet::parse(&svid_rule(
+        "socket = \"/run/w.sock\"\nstate_dir = \"/var/lib/x\"\nca_ttl = \"48h\"\nx509_svid_ttl = \"1h30m\"\njwt_svid_ttl = 90\n[workload_api.federates_with.\"Partner.org\"]\nbundle_file = \"/etc/partner.json\"\nbundle_endpoint_url = \"https://partner.org/bundle\"\nbundle_endpoint_profile = \"https_spiffe\"\nendpoint_spiffe_id = \"spiffe://partner.org/endpoint\"\n[workload_api.federates_with.other]\nbundle_endpoint_url = \"https://other:8443\"\nbundle_endpoint_profile = \"https_web\"",
+        "spiffe_id = \"spiffe://Example.org/a/B\"\nhint = \"internal\"\nx509_svid_ttl = \"10m\"\njwt_svid_ttl = \"1m5s\"\ndns_names = [\"A.example.org\", \"*.a.example.org\"]\nfederates_with = [\"spiffe://partner.org\", \"other\"]",
+    ))
+    .unwrap();
+    let [rule] = rules.rules() else { panic!("one rule") };
+    assert_eq!((rule.identity.as_deref(), rule.name()), (None, "spiffe://example.org/a/B"));
+    let svid = rule.svid.as_ref().unwrap();
+    let seconds = |ttl: Option<std::time::Duration>| ttl.unwrap().as_secs();
+    assert_eq!((seconds(svid.x509_svid_ttl), seconds(svid.jwt_svid_ttl)), (600, 65));
+    assert_eq!(svid.dns_names, ["a.example.org", "*.a.example.org"]);
+    assert_eq!(svid.federates_with.iter().map(|name| name.name()).collect::<Vec<_>>(), ["partner.org", "other"]);
+    let settings = rules.workload_api().unwrap();
+    assert_eq!(
+        (seconds(settings.ca_ttl), seconds(settings.x509_svid_ttl), seconds(settings.jwt_svid_ttl)),
+        (172_800, 5400, 90)
+    );
+    assert_eq!(settings.federates_with.len(), 2);
+    assert!(rules.warnings().is_empty() && rules.lint().is_empty());
+    let alone = RuleSet::parse("[[rule]]\nmatch = { uid = 1 }\nspiffe_id = \"spiffe://a/b\"\n").unwrap();
+    assert!(alone.warnings()[0].contains("--trust-domain"));
+}
+
+#[test]
+fn what_is_said_of_svids_is_checked_where_it_stands() {
+    let id = "spiffe_id = \"spiffe://example.org/a\"\n";
+    for (line, column, says, table, lines) in [
+        (6, 13, "wrong_scheme", "", "spiffe_id = \"https://example.org/a\""),
+        (6, 13, "names a trust domain", "", "spiffe_id = \"spiffe://example.org\""),
+        (6, 13, "no authority of another", "", "spiffe_id = \"spiffe://example.com/a\""),
+        (4, 1, "gives nothing", "", ""),
+        (6, 8, "no spiffe_id", "", "hint = \"x\"\nidentity = \"A\""),
+        (6, 13, "no spiffe_id", "", "dns_names = []\nidentity = \"A\""),
+        (7, 11, "goes with an identity", "", &format!("{id}idm_url = \"x\"")),
+        (7, 9, "goes with an identity", "", &format!("{id}token = \"x\"")),
+        (7, 8, "leave it out", "", &format!("{id}hint = \"\"")),
+        (7, 8, "longer than 1024", "", &format!("{id}hint = \"{}\"", "x".repeat(1025))),
+        (7, 8, "control characters", "", &format!("{id}hint = \"a\\u0007\"")),
+        (7, 20, "not a DNS name", "", &format!("{id}dns_names = [\"ok\", \"-a\"]")),
+        (7, 14, "not a DNS name", "", &format!("{id}dns_names = [\"a..b\"]")),
+        (7, 17, "at least one second", "", &format!("{id}x509_svid_ttl = 0")),
+        (7, 16, "1h30m", "", &format!("{id}jwt_svid_ttl = \"soon\"")),
+        (7, 16, "1h30m", "", &format!("{id}jwt_svid_ttl = \"1m1h\"")),
+        (7, 16, "1h30m", "", &format!("{id}jwt_svid_ttl = -1")),
+        (7, 19, "not among those", "", &format!("{id}federates_with = [\"partner.org\"]")),
+        (3, 17, "longer than ca_ttl", "x509_svid_ttl = \"2h\"\nca_ttl = \"1h\"", id),
+        (3, 10, "absolute path", "socket = \"w.sock\"", id),
+        (3, 13, "absolute path", "state_dir = \"x\"", id),
+        (3, 1, "unknown field", "sockets = 1", id),
+        (3, 30, "own trust domain", "[workload_api.federates_with.\"example.org\"]\nbundle_file = \"/x\"", id),
+        (3, 30, "expected bundle_file or", "[workload_api.federates_with.\"partner.org\"]", id),
+        (
+            4,
+            23,
+            "user information",
+            "[workload_api.federates_with.partner]\nbundle_endpoint_url = \"https://u@x\"\nbundle_endpoint_profile = \"https_web\"",
+            id,
+        ),
+        (
+            4,
+            23,
+            "expected https",
+            "[workload_api.federates_with.partner]\nbundle_endpoint_url = \"http://x\"\nbundle_endpoint_profile = \"https_web\"",
+            id,
+        ),
+        (4, 23, "profile is missing", "[workload_api.federates_with.partner]\nbundle_endpoint_url = \"https://x\"", id),
+        (
+            5,
+            27,
+            "expected https_web or",
+            "[workload_api.federates_with.partner]\nbundle_endpoint_url = \"https://x\"\nbundle_endpoint_profile = \"web\"",
+            id,
+        ),
+        (
+            5,
+            27,
+            "needs endpoint_spiffe_id",
+            "[workload_api.federates_with.partner]\nbundle_endpoint_url = \"https://x\"\nbundle_endpoint_profile = \"https_spiffe\"",
+            id,
+        ),
+    ] {
+        let error = RuleSet::parse(&svid_rule(table, lines)).expect_err(lines);
+        let position = error.position.unwrap_or_else(|| panic!("no position in {error}"));
+        let found = error.message.contains(says) || says == "wrong_scheme" && error.message.contains("scheme");
+        let exact = (position.line, position.column) == (line, column);
+        assert!(found && exact, "expected {line}:{column} {says}: {error}");
+    }
+    let unknown = svid_rule(FEDERATED, &format!("{id}federates_with = [\"partner.org\", \"other.org\"]"));
+    assert!(error_of(&unknown).contains("other.org is not among those"));
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 pub type Verdict = Result<String, String>;
 
 /// A difference that is settled: the rule, and how to tell it.
+#[derive(Clone, Copy)]
 pub struct Settled {
     pub rule: &'static str,
     pub applies: fn(ours: &Verdict, theirs: &Verdict) -> bool,

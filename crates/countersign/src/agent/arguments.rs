@@ -7,6 +7,7 @@ use super::log::LogFormat;
 use super::options::{AgentOptions, RulesSource};
 use super::rule::uid_of;
 use crate::peer::Group;
+use crate::spiffe::TrustDomain;
 
 /// One option of the command line.
 pub struct Argument {
@@ -66,7 +67,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket",
         value: Some("PATH"),
         default: Some(crate::whoami::DEFAULT_SOCKET_PATH),
-        help: "the socket to answer on",
+        help: "the socket to answer on who asks who it is",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket = Some(value.into());
             Ok(())
@@ -76,7 +77,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-mode",
         value: Some("OCTAL"),
         default: Some("0666"),
-        help: "permission bits of the socket",
+        help: "permission bits of the sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_mode = u32::from_str_radix(value, 8)
                 .ok()
@@ -89,7 +90,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-owner",
         value: Some("USER"),
         default: None,
-        help: "user (name or number) that shall own the socket",
+        help: "user (name or number) that shall own the sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_owner = Some(id(value, uid_of)?);
             Ok(())
@@ -99,7 +100,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-group",
         value: Some("GROUP"),
         default: None,
-        help: "group (name or number) that shall own the socket",
+        help: "group (name or number) that shall own the sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_group =
                 Some(id(value, |name| Group::named(name).map(|group| group.gid).map_err(|error| error.to_string()))?);
@@ -107,10 +108,40 @@ pub const ARGUMENTS: &[Argument] = &[
         }),
     },
     Argument {
+        name: "--workload-socket",
+        value: Some("PATH"),
+        default: Some(super::workload_settings::DEFAULT_WORKLOAD_SOCKET_PATH),
+        help: "the socket of the SPIFFE Workload API; giving it serves one",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.workload_socket = Some(value.into());
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--trust-domain",
+        value: Some("NAME"),
+        default: None,
+        help: "be the authority of this trust domain, for this machine; giving it serves the Workload API",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.trust_domain = Some(TrustDomain::parse(value).map_err(|error| error.to_string())?);
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--state-dir",
+        value: Some("DIR"),
+        default: Some(super::workload_settings::DEFAULT_STATE_DIR),
+        help: "where the keys of the authority are kept",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.state_dir = Some(value.into());
+            Ok(())
+        }),
+    },
+    Argument {
         name: "--dev",
         value: None,
         default: None,
-        help: "no root, no rules file: a private socket, and identity DEV for your own processes",
+        help: "no root, no rules file: private sockets, and an identity for your own processes; keys in memory",
         apply: Apply::Switch(|parsing| parsing.dev = true),
     },
     Argument {
@@ -121,6 +152,16 @@ pub const ARGUMENTS: &[Argument] = &[
         apply: Apply::Value(|parsing, value| {
             let ms = number(value, 0, 60_000)?;
             parsing.options.grace = Duration::from_millis(ms as u64);
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--threads",
+        value: Some("N"),
+        default: Some("2"),
+        help: "threads that answer, at most one a core; all but the first rest until clients queue up",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.threads = number(value, 1, 64)?;
             Ok(())
         }),
     },
@@ -241,6 +282,7 @@ impl AgentOptions {
                 return Err(UsageError("--dev brings its own rule: leave out --rules".into()));
             }
             parsing.options.rules = RulesSource::Dev { exe: None };
+            parsing.options.state_in_memory = parsing.options.state_dir.is_none();
         }
         Ok(ParsedArgs::Run(Box::new(parsing.options)))
     }

@@ -51,7 +51,7 @@ pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patie
     let answer = match rule {
         Some(rule) => identify(peer, rule, edition, said, &process),
         None => {
-            let uid = peer.credentials().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+            let uid = peer.ids().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
             Answer::refusal(Code::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
         }
     };
@@ -64,7 +64,7 @@ pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patie
 /// The answer for a peer that could not be looked at.
 fn failure(peer: &Peer, error: &PeerError) -> Answer {
     let answer = unseen(error);
-    let who = peer.credentials();
+    let who = peer.ids();
     info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), %error, "refused");
     answer
 }
@@ -94,7 +94,7 @@ enum Found<'a> {
 }
 
 fn first_match<'a>(look: &Examination<'_>, rules: &'a [Rule], patience: Patience) -> Result<Found<'a>, PeerError> {
-    for rule in rules {
+    for rule in rules.iter().filter(|rule| rule.identity.is_some()) {
         if patience == Patience::Quick {
             match &rule.before_hash {
                 BeforeHash::NotAsked => {}
@@ -119,19 +119,19 @@ fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &s
     let token = match rule.token.read() {
         Ok(token) => token,
         Err(error) => {
-            tracing::error!(target: log::TARGET, identity = rule.identity, %error, "no token to hand out");
+            tracing::error!(target: log::TARGET, identity = rule.name(), %error, "no token to hand out");
             return Answer::refusal(Code::Internal, "the token of this identity is not available");
         }
     };
     let said = said.unwrap_or_default();
-    let who = peer.credentials();
+    let who = peer.ids();
     let identity = Identity {
-        identity: rule.identity.clone(),
+        identity: rule.name().to_owned(),
         idm_url: rule.idm_url.clone(),
         config_url: rule.config_url.clone(),
         token,
         runner: Runner {
-            identity: rule.identity.clone(),
+            identity: rule.name().to_owned(),
             hostname: edition.hostname.clone(),
             process: process.to_owned(),
             pid: who.pid,
@@ -159,7 +159,7 @@ fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<
         Exe::Doubtful(path, doubt) => Some(format!("{} ({doubt:?})", path.display())),
         Exe::Unknown(_) => None,
     });
-    let who = peer.credentials();
+    let who = peer.ids();
     info!(
         target: log::TARGET,
         pid = who.pid,
@@ -167,7 +167,7 @@ fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<
         gid = who.gid,
         process,
         exe,
-        identity = rule.map(|rule| rule.identity.as_str()),
+        identity = rule.map(Rule::name),
         code = code.as_str(),
         "{}",
         if code == Code::Ok { "vouched for" } else { "refused" },

@@ -17,7 +17,7 @@ use super::attestation::{Answer, Patience, Said, attest, unseen};
 use super::code::Code;
 use super::limits::Place;
 use super::log;
-use super::readiness::watch;
+use super::readiness::watched;
 use super::request::{Arrival, Request};
 use super::server::Service;
 use crate::peer::Peer;
@@ -42,7 +42,8 @@ enum Obstacle {
 
 /// Receives a new connection: answers it now, or leaves it to a task.
 pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) {
-    let peer = match Peer::of(&socket) {
+    let socket = Arc::new(socket);
+    let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&service.known)) {
         Ok(peer) => peer,
         Err(error) => {
             let answer = unseen(&error);
@@ -68,7 +69,7 @@ pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) 
         arrival => advance(service, &peer, &socket, request, arrival, buffer),
     };
     let Some(obstacle) = obstacle else { return };
-    match service.limits.admit(peer.credentials().uid) {
+    match service.limits.admit(peer.ids().uid) {
         Some(place) => {
             let service = Arc::clone(service);
             tokio::spawn(async move { attend(service, socket, peer, place, obstacle).await });
@@ -76,7 +77,7 @@ pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) 
         // It has its answer.
         None if matches!(obstacle, Obstacle::End) => {}
         None => {
-            let who = peer.credentials();
+            let who = peer.ids();
             service.count(Code::Busy);
             debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = Code::Busy.as_str(), "refused");
             dismiss(&socket, &Answer::refusal(Code::Busy, "too many connections, try again later"), buffer);
@@ -117,7 +118,7 @@ fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
 }
 
 fn log_refusal(peer: &Peer, answer: &Answer) {
-    let who = peer.credentials();
+    let who = peer.ids();
     tracing::info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), "refused");
 }
 
@@ -180,9 +181,9 @@ fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
 }
 
 /// The life of a connection that could not be answered on the spot.
-async fn attend(service: Arc<Service>, socket: OwnedFd, peer: Peer, place: Place, obstacle: Obstacle) {
+async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: Place, obstacle: Obstacle) {
     let deadline = Instant::now() + service.connection_timeout;
-    let socket = match watch(socket) {
+    let socket = match watched(socket) {
         Ok(socket) => socket,
         Err(error) => {
             tracing::error!(target: log::TARGET, %error, "a connection could not be waited for");
@@ -229,7 +230,7 @@ async fn attend(service: Arc<Service>, socket: OwnedFd, peer: Peer, place: Place
 /// Waits for the request: briefly for its first byte, then for all of it. A client that says nothing has none.
 async fn await_request(
     service: &Service,
-    socket: &AsyncFd<OwnedFd>,
+    socket: &AsyncFd<Arc<OwnedFd>>,
     request: &mut Request,
     deadline: Instant,
     buffer: &mut [u8],
@@ -260,7 +261,7 @@ async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, dead
         let (service, peer) = (Arc::clone(service), Arc::clone(peer));
         move || attest(&peer, &service.rules.current(), said, Patience::Whole)
     };
-    match timeout_at(deadline, tokio::task::spawn_blocking(work)).await {
+    match timeout_at(deadline, service.hashing.spawn_blocking(work)).await {
         Ok(Ok(Ok(answer))) => answer,
         // Attestation panicked, or the agent is stopping.
         Ok(_) => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
@@ -273,7 +274,7 @@ async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, dead
 }
 
 /// Waits, not for long, until an answered client has ended its stream.
-async fn await_end(socket: &AsyncFd<OwnedFd>, buffer: &mut [u8]) {
+async fn await_end(socket: &AsyncFd<Arc<OwnedFd>>, buffer: &mut [u8]) {
     let until = Instant::now() + LINGER;
     let mut total = 0;
     while let Ok(Ok(mut readable)) = timeout_at(until, socket.readable()).await {

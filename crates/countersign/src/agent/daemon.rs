@@ -1,23 +1,33 @@
 use std::io;
+use std::num::NonZero;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
+use super::authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Rotation};
 use super::complaint::Complaint;
+use super::crew::Crew;
 use super::dev;
+use super::event::AgentEvent;
 use super::limits::Limits;
 use super::listener::{ListenError, Listener, SocketAccess};
 use super::log;
 use super::options::AgentOptions;
-use super::readiness::watch;
+use super::readiness::watched;
 use super::reload::{ReloadReport, RulesInForce};
 use super::rules_error::RulesError;
-use super::server::{Service, serve};
-use super::service::{self, Change};
-use super::stats::{AgentStats, Counters};
+use super::server::{Service, assist, serve};
+use super::service::{self, Activated, Change};
+use super::stats::{AgentStats, Counters, WorkloadStats};
+use super::workload::faults::Faults;
+use super::workload::{Workload, WorkloadApi};
+use super::workload_settings::{BundleEndpoint, DEFAULT_WORKLOAD_SOCKET_PATH, WorkloadConfig};
+use crate::spiffe::{SpiffeBundle, TrustDomain};
 use crate::whoami::DEFAULT_SOCKET_PATH;
 
 /// Why an agent could not be started.
@@ -29,6 +39,9 @@ pub enum AgentError {
     /// There is no socket to answer on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There are no keys to issue with.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The operating system gave us no thread, event loop or directory.
     #[error("{what}: {source}")]
     Os {
@@ -39,19 +52,30 @@ pub enum AgentError {
     },
 }
 
-/// A running agent, on a thread of its own. Dropping it closes it.
+/// A running agent, on threads of its own. Dropping it closes it.
 pub struct Agent {
     service: Arc<Service>,
     socket_path: PathBuf,
+    workload: Option<WorkloadPart>,
     service_manager: bool,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Agent {
     /// Starts an agent; once this returns, clients are answered.
     pub fn start(options: AgentOptions) -> Result<Agent, AgentError> {
-        let rules = RulesInForce::open(options.rules.clone())?;
-        let (listener, socket, temporary) = open_socket(&options)?;
+        Agent::start_with(options, None)
+    }
+
+    /// The same, with faults on command. For tests.
+    pub(super) fn start_with(options: AgentOptions, faults: Option<Arc<Faults>>) -> Result<Agent, AgentError> {
+        let rules = RulesInForce::open(options.clone())?;
+        let workload = rules.current().workload.clone();
+        let Sockets { listener, socket, workload: workload_socket, temporary } =
+            open_sockets(&options, workload.as_ref())?;
+        let os = |what| move |source| AgentError::Os { what, source };
+        let mut hold = Hold { listener, temporary };
+        let runtime = event_loop().map_err(os("starting an event loop"))?;
         let service = Arc::new(Service {
             rules,
             limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
@@ -60,44 +84,37 @@ impl Agent {
             grace: options.grace,
             connection_timeout: options.connection_timeout,
             reload_interval: options.reload_interval,
-            stop: Notify::new(),
+            known: Arc::default(),
+            crew: Crew::default(),
+            hashing: runtime.handle().clone(),
+            stop: watch::Sender::new(false),
         });
-        let socket_path = listener.path().to_path_buf();
-        let mut hold = Hold { listener, temporary };
-        let (started, waiting) = mpsc::channel();
-        let thread = {
-            let service = Arc::clone(&service);
-            std::thread::Builder::new().name("countersign-agent".into()).spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_io()
-                    .enable_time()
-                    .max_blocking_threads(2)
-                    .thread_name("countersign-hash")
-                    .build();
-                let runtime = match runtime {
-                    Ok(runtime) => runtime,
-                    Err(error) => return drop(started.send(Err(error))),
-                };
-                runtime.block_on(async {
-                    match watch(socket) {
-                        Ok(listener) => {
-                            let _ = started.send(Ok(()));
-                            serve(service, listener, || hold.withdraw()).await;
-                        }
-                        Err(error) => drop(started.send(Err(error))),
-                    }
-                });
-                // A hash that is being computed is of no use to anybody now.
-                runtime.shutdown_timeout(Duration::from_millis(10));
-            })
+        let mut agent = Agent {
+            service: Arc::clone(&service),
+            socket_path: hold.listener.path().to_path_buf(),
+            workload: None,
+            service_manager: options.service_manager,
+            threads: Mutex::default(),
         };
-        let os = |what| move |source| AgentError::Os { what, source };
-        let thread = thread.map_err(os("starting a thread"))?;
-        let agent =
-            Agent { service, socket_path, service_manager: options.service_manager, thread: Mutex::new(Some(thread)) };
-        match waiting.recv() {
-            Ok(begun) => begun.map_err(os("starting an event loop"))?,
-            Err(_) => return Err(os("starting an event loop")(io::Error::other("the thread ended"))),
+        let socket = Arc::new(socket);
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 1..options.threads.min(cores) {
+            let (service, socket) = (Arc::clone(&service), Arc::clone(&socket));
+            let runtime = event_loop().map_err(os("starting an event loop"))?;
+            agent.spawn(move || runtime.block_on(assist(service, socket))).map_err(os("starting a thread"))?;
+        }
+        let listener = {
+            let _its_loop = runtime.enter();
+            watched(socket).map_err(os("watching the socket"))?
+        };
+        let first = move || {
+            runtime.block_on(serve(service, listener, || hold.withdraw()));
+            // A hash that is being computed is of no use to anybody now.
+            runtime.shutdown_timeout(Duration::from_millis(10));
+        };
+        agent.spawn(first).map_err(os("starting a thread"))?;
+        if let (Some(config), Some(socket)) = (&workload, workload_socket) {
+            agent.workload = Some(WorkloadPart::start(&options, config, &agent.service, socket, faults)?);
         }
         tracing::info!(
             target: log::TARGET,
@@ -109,15 +126,89 @@ impl Agent {
         Ok(agent)
     }
 
+    fn spawn(&self, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = std::thread::Builder::new().name("countersign-agent".into()).spawn(work)?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
     /// The path clients connect to.
     pub fn socket_path(&self) -> &Path {
         &self.socket_path
     }
 
-    /// The line a shell needs so that clients find this agent.
-    pub fn export_line(&self) -> String {
-        let path = self.socket_path.to_string_lossy();
-        format!("export WHOAMI_SOCKET='{}'", path.replace('\'', r"'\''"))
+    /// The lines a shell needs so that clients find this agent: one for who asks who it is, and one for the Workload API,
+    /// if it is served.
+    pub fn export_lines(&self) -> String {
+        let quoted = |text: &str| text.replace('\'', r"'\''");
+        let mut lines = format!("export WHOAMI_SOCKET='{}'", quoted(&self.socket_path.to_string_lossy()));
+        if let Some(endpoint) = self.endpoint() {
+            lines += &format!("\nexport SPIFFE_ENDPOINT_SOCKET='{}'", quoted(&endpoint));
+        }
+        lines
+    }
+
+    /// The path clients of the Workload API connect to, if it is served.
+    pub fn workload_socket_path(&self) -> Option<&Path> {
+        Some(&self.workload.as_ref()?.socket_path)
+    }
+
+    /// The same as an address of a Workload API: `unix:` and the path.
+    pub fn endpoint(&self) -> Option<String> {
+        Some(format!("unix:{}", self.workload_socket_path()?.display()))
+    }
+
+    /// The authority of this machine, if the Workload API is served.
+    pub fn authority(&self) -> Option<&Arc<Authority>> {
+        Some(&self.workload.as_ref()?.shared.authority)
+    }
+
+    /// Changes the keys of the authority ahead of their time. Says whether anything changed.
+    pub fn rotate_authority(&self, rotation: Rotation) -> Result<bool, AuthorityError> {
+        let Some(part) = &self.workload else { return Ok(false) };
+        let config = self.service.rules.current().workload.clone();
+        let changed = part.shared.authority.rotate(rotation, config.map_or(DEFAULT_CA_TTL, |config| config.ca_ttl))?;
+        if changed {
+            // Now, and not when somebody gets round to it: what is signed from here on is signed by the new keys.
+            part.shared.republish();
+        }
+        Ok(changed)
+    }
+
+    /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself does not go out: who
+    /// runs it fetches, and hands over what came with [`Agent::take_foreign_bundle`].
+    pub fn bundle_endpoints(&self) -> Vec<(TrustDomain, BundleEndpoint)> {
+        let edition = self.service.rules.current();
+        let federations = edition.workload.iter().flat_map(|config| &config.federates_with);
+        federations.filter_map(|(name, federation)| Some((name.clone(), federation.endpoint.clone()?))).collect()
+    }
+
+    /// The bundle of a foreign trust domain as it is known now.
+    pub fn foreign_bundle(&self, name: &TrustDomain) -> Option<SpiffeBundle> {
+        self.workload.as_ref()?.shared.foreign_bundle(name)
+    }
+
+    /// Takes the bundle an endpoint of a foreign trust domain served. `None`: the rules ask for none of that name, or it is
+    /// older than the one that is known; else whether it says anything new.
+    pub fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
+        self.workload.as_ref()?.shared.take_foreign_bundle(name, bundle)
+    }
+
+    /// What the Workload API did so far, if it is served.
+    pub fn workload_stats(&self) -> Option<WorkloadStats> {
+        let shared = &self.workload.as_ref()?.shared;
+        Some(shared.counters.snapshot(shared.limits.active()))
+    }
+
+    /// Has a function told of what the agent does, on the agent's own threads: it must not block.
+    pub fn observe(&self, observer: impl Fn(&AgentEvent) + Send + Sync + 'static) {
+        self.service.rules.observers.add(Box::new(observer));
+    }
+
+    /// Goes by these rules from now on, instead of those it was started with. If they are broken the old ones stay in
+    /// force.
+    pub fn replace_rules(&self, text: &str) -> Result<ReloadReport, RulesError> {
+        self.service.rules.replace(text)
     }
 
     /// Reads the rules anew. If they are broken the old ones stay in force.
@@ -134,13 +225,20 @@ impl Agent {
     }
 
     /// Stops answering: removes the socket, answers who has come already (for at most a second), and ends the
-    /// thread. Closing twice is closing once.
+    /// threads. Closing twice is closing once.
     pub fn close(&self) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = thread.take() else { return };
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.is_empty() {
+            return;
+        }
         self.tell(Change::Stopping);
-        self.service.stop.notify_one();
-        let _ = running.join();
+        if let Some(workload) = &self.workload {
+            workload.api.lock().unwrap_or_else(PoisonError::into_inner).close();
+        }
+        self.service.stop.send_replace(true);
+        for running in threads.drain(..) {
+            let _ = running.join();
+        }
         tracing::info!(target: log::TARGET, socket = %self.socket_path.display(), "closed");
     }
 
@@ -181,31 +279,115 @@ impl Drop for Hold {
     }
 }
 
-type OpenSocket = (Listener, std::os::unix::net::UnixListener, Option<PathBuf>);
+fn event_loop() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(2)
+        .thread_name("countersign-hash")
+        .build()
+}
 
-fn open_socket(options: &AgentOptions) -> Result<OpenSocket, AgentError> {
-    if options.service_manager
-        && let Some(socket) = service::activated()?
-    {
-        let (listener, socket) = Listener::adopt(socket)?;
-        return Ok((listener, socket, None));
-    }
-    let (path, temporary) = match &options.socket {
-        Some(path) => (path.clone(), None),
-        None if options.is_dev() => {
+type OpenSocket = (Listener, UnixListener);
+
+struct Sockets {
+    listener: Listener,
+    socket: UnixListener,
+    workload: Option<OpenSocket>,
+    temporary: Option<PathBuf>,
+}
+
+fn open_sockets(options: &AgentOptions, workload: Option<&WorkloadConfig>) -> Result<Sockets, AgentError> {
+    let activated = if options.service_manager { service::activated()? } else { Activated::default() };
+    let place = match options.is_dev() {
+        true => {
             let place = dev::place().map_err(|source| AgentError::Os { what: "making a private directory", source })?;
-            (place.socket, place.temporary)
+            Some(place)
         }
-        None => (PathBuf::from(DEFAULT_SOCKET_PATH), None),
+        false => None,
+    };
+    let path_or = |given: Option<&PathBuf>, private: Option<&PathBuf>, usual: &str| {
+        given.or(private).cloned().unwrap_or_else(|| PathBuf::from(usual))
     };
     let access = SocketAccess { mode: options.socket_mode, owner: options.socket_owner, group: options.socket_group };
-    match Listener::bind(&path, access) {
-        Ok((listener, socket)) => Ok((listener, socket, temporary)),
+    let open = |activated: Option<UnixListener>, path: PathBuf| match activated {
+        Some(socket) => Listener::adopt(socket),
+        None => Listener::bind(&path, access),
+    };
+    let private = place.as_ref();
+    let opened = open(
+        activated.whoami,
+        path_or(options.socket.as_ref(), private.map(|place| &place.socket), DEFAULT_SOCKET_PATH),
+    )
+    .and_then(|(mut listener, socket)| {
+        let Some(config) = workload else { return Ok((listener, socket, None)) };
+        let private = private.map(|place| &place.workload_socket);
+        let path = path_or(config.socket.as_ref(), private, DEFAULT_WORKLOAD_SOCKET_PATH);
+        match open(activated.workload, path) {
+            Ok(workload) => Ok((listener, socket, Some(workload))),
+            Err(error) => {
+                listener.remove();
+                Err(error)
+            }
+        }
+    });
+    let temporary = place.and_then(|place| place.temporary);
+    match opened {
+        Ok((listener, socket, workload)) => Ok(Sockets { listener, socket, workload, temporary }),
         Err(error) => {
             if let Some(directory) = temporary {
                 let _ = std::fs::remove_dir(directory);
             }
             Err(error.into())
+        }
+    }
+}
+
+/// The Workload API of a running agent.
+struct WorkloadPart {
+    shared: Arc<Workload>,
+    socket_path: PathBuf,
+    api: Mutex<WorkloadApi>,
+}
+
+impl WorkloadPart {
+    fn start(
+        options: &AgentOptions,
+        config: &WorkloadConfig,
+        agent: &Arc<Service>,
+        (mut listener, socket): OpenSocket,
+        faults: Option<Arc<Faults>>,
+    ) -> Result<WorkloadPart, AgentError> {
+        let authority = match &config.state_dir {
+            Some(directory) => Authority::open(config.trust_domain.clone(), config.ca_ttl, directory),
+            None => Authority::in_memory(config.trust_domain.clone(), config.ca_ttl),
+        };
+        let socket_path = listener.path().to_path_buf();
+        let started = authority.map_err(AgentError::from).and_then(|authority| {
+            let limits = Limits::new(options.max_workload_connections, options.max_workload_connections_per_uid);
+            let shared = Workload::new(Arc::clone(agent), authority, limits, faults);
+            let mut hold = Hold { listener: listener.take(), temporary: None };
+            let api = WorkloadApi::start(Arc::clone(&shared), socket, move || {
+                hold.withdraw();
+            })
+            .map_err(|source| AgentError::Os { what: "starting an event loop", source })?;
+            Ok((shared, api))
+        });
+        match started {
+            Ok((shared, api)) => {
+                tracing::info!(
+                    target: log::TARGET,
+                    socket = %socket_path.display(),
+                    trust_domain = config.trust_domain.name(),
+                    keys = config.state_dir.as_ref().map_or_else(|| "in memory".into(), |path| path.display().to_string()),
+                    "serving the Workload API"
+                );
+                Ok(WorkloadPart { shared, socket_path, api: Mutex::new(api) })
+            }
+            Err(error) => {
+                listener.remove();
+                Err(error)
+            }
         }
     }
 }

@@ -1,40 +1,51 @@
-//! What a development agent needs besides: a rule for its own user, and a private place for the socket.
+//! What a development agent needs besides: a rule for its own user, and a private place for the sockets.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::rule::{BeforeHash, Rule};
 use super::rules::RuleSet;
+use super::svid_rule::SvidRule;
 use super::token::TokenSource;
 use crate::peer::{PathPattern, PeerPolicy};
+use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// The identity a development agent hands out.
 pub const DEV_IDENTITY: &str = "DEV";
 
-/// A private place for the socket.
+/// A private place for the sockets.
 pub(super) struct Place {
     pub(super) socket: PathBuf,
+    pub(super) workload_socket: PathBuf,
     /// A directory made for this agent alone, to be removed with it.
     pub(super) temporary: Option<PathBuf>,
 }
 
+impl Place {
+    fn in_directory(directory: PathBuf, temporary: Option<PathBuf>) -> Place {
+        Place { socket: directory.join("whoami.sock"), workload_socket: directory.join("workload.sock"), temporary }
+    }
+}
+
 /// One rule: our own user, and the given executable.
-pub(super) fn rules(exe: Option<&Path>) -> RuleSet {
+pub(super) fn rules(exe: Option<&Path>, trust_domain: &TrustDomain) -> RuleSet {
     let policy = PeerPolicy {
         uid: Some(rustix::process::geteuid().as_raw()),
         exe: exe.map(|path| PathPattern::Exact(path.to_path_buf())),
         ..PeerPolicy::default()
     };
     RuleSet::new(vec![Rule {
-        identity: DEV_IDENTITY.to_owned(),
+        identity: Some(DEV_IDENTITY.to_owned()),
         before_hash: BeforeHash::of(&policy),
         policy,
         idm_url: String::new(),
         config_url: String::new(),
         token: TokenSource::None,
+        svid: SpiffeId::from_segments(trust_domain, ["dev"]).ok().map(SvidRule::of).map(Arc::new),
         position: None,
     }])
 }
@@ -47,8 +58,14 @@ pub(super) fn place() -> io::Result<Place> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_ours(&directory) => {}
             made => made?,
         }
-        return Ok(Place { socket: directory.join("whoami.sock"), temporary: None });
+        return Ok(Place::in_directory(directory, None));
     }
+    let directory = private_directory()?;
+    Ok(Place::in_directory(directory.clone(), Some(directory)))
+}
+
+/// A fresh directory that only we may enter.
+pub(super) fn private_directory() -> io::Result<PathBuf> {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     loop {
         let name = format!("countersign-{}-{seed:08x}", std::process::id());
@@ -57,7 +74,7 @@ pub(super) fn place() -> io::Result<Place> {
             // Somebody may have guessed the name: never use a directory that was there before.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seed = seed.wrapping_add(1),
             Err(error) => return Err(error),
-            Ok(()) => return Ok(Place { socket: directory.join("whoami.sock"), temporary: Some(directory) }),
+            Ok(()) => return Ok(directory),
         }
     }
 }

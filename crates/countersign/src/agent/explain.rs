@@ -1,6 +1,7 @@
 use super::rule::Rule;
 use super::rules::RuleSet;
 use crate::peer::{Denied, Examination, Peer, PeerError};
+use crate::spiffe::SpiffeId;
 
 /// Which rule a process gets, and why not another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,10 @@ pub struct Explanation {
 pub struct Verdict {
     /// The number of the rule, from 0.
     pub rule: usize,
-    /// The identity it would have given.
-    pub identity: String,
+    /// The identity it would have given to who asks who it is.
+    pub identity: Option<String>,
+    /// The SPIFFE ID it gives over the Workload API.
+    pub spiffe_id: Option<SpiffeId>,
     /// The line it begins at, when it comes from a text.
     pub line: Option<usize>,
     /// The first condition that does not hold; `None` when all of them do.
@@ -23,9 +26,14 @@ pub struct Verdict {
 }
 
 impl Explanation {
-    /// The rule the process gets: the first that matches.
+    /// The rule whose identity the process gets: the first with one that matches.
     pub fn winner(&self) -> Option<&Verdict> {
-        self.verdicts.iter().find(|verdict| verdict.denied.is_none())
+        self.verdicts.iter().find(|verdict| verdict.denied.is_none() && verdict.identity.is_some())
+    }
+
+    /// The rules whose SVIDs the process gets: all with one that match. The first is its default.
+    pub fn svids(&self) -> impl Iterator<Item = &Verdict> {
+        self.verdicts.iter().filter(|verdict| verdict.denied.is_none() && verdict.spiffe_id.is_some())
     }
 }
 
@@ -37,6 +45,7 @@ impl RuleSet {
             Ok(Verdict {
                 rule: number,
                 identity: rule.identity.clone(),
+                spiffe_id: rule.svid.as_ref().map(|svid| svid.spiffe_id.clone()),
                 line: rule.position.map(|position| position.line),
                 denied: look.check(&rule.policy)?.err(),
             })

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use super::rule::Rule;
 use super::rules::RuleSet;
 use crate::peer::{Group, PathPattern, PeerPolicy};
 
@@ -42,13 +43,18 @@ impl fmt::Display for Finding {
 }
 
 impl RuleSet {
-    /// Rules that no process ever gets to, because an earlier one takes them all.
+    /// Rules whose identity no process ever gets, because an earlier one takes them all.
     pub fn lint(&self) -> Vec<Finding> {
         let rules = self.rules();
         let line = |number: usize| rules[number].position.map(|position| position.line);
         let mut findings = Vec::new();
         for (later, rule) in rules.iter().enumerate() {
-            let Some(earlier) = rules[..later].iter().position(|earlier| covers(&earlier.policy, &rule.policy)) else {
+            // Over the Workload API every rule counts, whatever stands before it.
+            if rule.identity.is_none() {
+                continue;
+            }
+            let takes = |earlier: &Rule| earlier.identity.is_some() && covers(&earlier.policy, &rule.policy);
+            let Some(earlier) = rules[..later].iter().position(takes) else {
                 continue;
             };
             let same = covers(&rule.policy, &rules[earlier].policy);

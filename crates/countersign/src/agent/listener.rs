@@ -106,6 +106,11 @@ impl Listener {
         &self.path
     }
 
+    /// Hands over the right to remove the socket.
+    pub(super) fn take(&mut self) -> Listener {
+        Listener { path: self.path.clone(), made: self.made.take() }
+    }
+
     /// Did we make the socket, or was it given to us?
     pub fn is_ours(&self) -> bool {
         self.made.is_some()

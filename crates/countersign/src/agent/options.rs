@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::log::LogFormat;
+use crate::spiffe::TrustDomain;
 
 /// Where the rules file is looked for when nothing else is said.
 pub const DEFAULT_RULES_PATH: &str = "/etc/countersign/rules.toml";
@@ -35,6 +36,8 @@ pub struct AgentOptions {
     pub grace: Duration,
     /// How long a connection may take in all.
     pub connection_timeout: Duration,
+    /// Threads that answer; all but the first rest until clients queue up. No more are started than there are cores.
+    pub threads: usize,
     /// Connections kept waiting at once, in all. Those answered at once do not count.
     pub max_connections: usize,
     /// Connections kept waiting at once for one user.
@@ -44,6 +47,18 @@ pub struct AgentOptions {
     /// Take a listening socket from the service manager when it offers one, and tell it when we are ready, reload
     /// or stop (`LISTEN_FDS`, `NOTIFY_SOCKET`). Both belong to the whole process, so only its owner may ask for it.
     pub service_manager: bool,
+    /// The socket of the Workload API; `None` for that of the rules, or for a private place in development.
+    pub workload_socket: Option<PathBuf>,
+    /// The trust domain to be the authority of, when the rules do not say. Giving one serves the Workload API.
+    pub trust_domain: Option<TrustDomain>,
+    /// Where the keys of the authority are kept, instead of where the rules say.
+    pub state_dir: Option<PathBuf>,
+    /// Keep the keys nowhere: the authority is gone with the agent. Always so in development.
+    pub state_in_memory: bool,
+    /// Connections to the Workload API at once, in all.
+    pub max_workload_connections: usize,
+    /// Connections to the Workload API at once for one user.
+    pub max_workload_connections_per_uid: usize,
     /// For whoever sets up the log; the agent itself installs none.
     pub log_format: LogFormat,
     /// For whoever sets up the log, in the syntax of [`super::log::init`].
@@ -85,10 +100,17 @@ impl Default for AgentOptions {
             socket_group: None,
             grace: Duration::from_millis(25),
             connection_timeout: Duration::from_secs(5),
+            threads: 2,
             max_connections: 1024,
             max_connections_per_uid: 256,
             reload_interval: Duration::from_secs(1),
             service_manager: false,
+            workload_socket: None,
+            trust_domain: None,
+            state_dir: None,
+            state_in_memory: false,
+            max_workload_connections: 16_384,
+            max_workload_connections_per_uid: 4096,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
         }
@@ -98,7 +120,7 @@ impl Default for AgentOptions {
 impl AgentOptions {
     /// An agent for development: no root, a private socket, one rule for our own user (and `exe`, when given).
     pub fn dev(exe: Option<PathBuf>) -> AgentOptions {
-        AgentOptions { rules: RulesSource::Dev { exe }, ..AgentOptions::default() }
+        AgentOptions { rules: RulesSource::Dev { exe }, state_in_memory: true, ..AgentOptions::default() }
     }
 
     /// Takes the rules from a file and watches it.
@@ -137,6 +159,12 @@ impl AgentOptions {
         self
     }
 
+    /// How many threads answer, at most.
+    pub fn threads(mut self, threads: usize) -> AgentOptions {
+        self.threads = threads;
+        self
+    }
+
     /// Connections kept waiting at once: in all, and for one user.
     pub fn connections(mut self, total: usize, per_uid: usize) -> AgentOptions {
         self.max_connections = total;
@@ -147,6 +175,37 @@ impl AgentOptions {
     /// How often the rules file is looked at for changes.
     pub fn reload_interval(mut self, interval: Duration) -> AgentOptions {
         self.reload_interval = interval;
+        self
+    }
+
+    /// Makes the socket of the Workload API at `path`.
+    pub fn workload_socket(mut self, path: impl Into<PathBuf>) -> AgentOptions {
+        self.workload_socket = Some(path.into());
+        self
+    }
+
+    /// Serves the Workload API as the authority of this trust domain.
+    pub fn trust_domain(mut self, trust_domain: TrustDomain) -> AgentOptions {
+        self.trust_domain = Some(trust_domain);
+        self
+    }
+
+    /// Keeps the keys of the authority in this directory.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> AgentOptions {
+        self.state_dir = Some(path.into());
+        self
+    }
+
+    /// Keeps the keys of the authority nowhere.
+    pub fn state_in_memory(mut self) -> AgentOptions {
+        self.state_in_memory = true;
+        self
+    }
+
+    /// Connections to the Workload API at once: in all, and for one user.
+    pub fn workload_connections(mut self, total: usize, per_uid: usize) -> AgentOptions {
+        self.max_workload_connections = total;
+        self.max_workload_connections_per_uid = per_uid;
         self
     }
 

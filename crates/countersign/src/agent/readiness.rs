@@ -9,6 +9,6 @@ use tokio::io::unix::AsyncFd;
 /// tokio's safe constructor is deprecated because a type may name a descriptor it does not own, or name another one
 /// later. What is watched here are the standard library's owning types, which do neither.
 #[allow(deprecated)]
-pub(super) fn watch<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+pub(super) fn watched<T: AsFd + AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(owner, Interest::READABLE)
 }

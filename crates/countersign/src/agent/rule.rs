@@ -1,18 +1,20 @@
 use std::ops::Range;
+use std::sync::Arc;
 
 use nix::unistd::User;
 use toml::Spanned;
 
 use super::rule_form::{MatchForm, NameOrNumber, RuleForm};
 use super::rules_error::{Position, RulesError};
+use super::svid_rule::SvidRule;
 use super::token::TokenSource;
 use crate::peer::{Group, PathPattern, PeerPolicy, PolicyError};
 
 /// One rule: who it is for, and what such a process is told.
 #[derive(Debug)]
 pub struct Rule {
-    /// The identity handed out.
-    pub identity: String,
+    /// The identity handed out to who asks who it is; without one the rule is not about that.
+    pub identity: Option<String>,
     /// The conditions; every one must hold.
     pub policy: PeerPolicy,
     /// Where the identity management system is found; may be empty.
@@ -21,6 +23,8 @@ pub struct Rule {
     pub config_url: String,
     /// Where the token comes from.
     pub token: TokenSource,
+    /// What is handed out over the Workload API; without it the rule is not about that.
+    pub svid: Option<Arc<SvidRule>>,
     /// Where the rule begins in its file; `None` for a rule made in memory.
     pub position: Option<Position>,
     pub(super) before_hash: BeforeHash,
@@ -54,14 +58,41 @@ impl BeforeHash {
 }
 
 impl Rule {
+    /// What to call it: the identity, or the SPIFFE ID.
+    pub fn name(&self) -> &str {
+        match (&self.identity, &self.svid) {
+            (Some(identity), _) => identity,
+            (None, Some(svid)) => svid.spiffe_id.as_str(),
+            (None, None) => "",
+        }
+    }
+
     pub(super) fn from_form(text: &str, form: Spanned<RuleForm>) -> Result<Rule, RulesError> {
         let span = form.span();
         let form = form.into_inner();
         let at = |span: Range<usize>, message: String| RulesError::at(text, span, message);
 
-        let identity = plain_text(text, "identity", &form.identity)?;
-        if identity.is_empty() {
-            return Err(at(form.identity.span(), "identity is empty, expected a name".into()));
+        let svid = SvidRule::from_form(text, &form)?;
+        let identity = match &form.identity {
+            None if svid.is_none() => {
+                return Err(at(span, "the rule gives nothing, expected identity, spiffe_id, or both".into()));
+            }
+            None => None,
+            Some(identity) if identity.get_ref().is_empty() => {
+                return Err(at(identity.span(), "identity is empty, expected a name".into()));
+            }
+            Some(identity) => Some(plain_text(text, "identity", identity)?),
+        };
+        if identity.is_none() {
+            let strays = [
+                ("idm_url", form.idm_url.as_ref().map(Spanned::span)),
+                ("config_url", form.config_url.as_ref().map(Spanned::span)),
+                ("token", form.token.as_ref().map(Spanned::span)),
+                ("token_file", form.token_file.as_ref().map(Spanned::span)),
+            ];
+            if let Some((name, span)) = strays.into_iter().find_map(|(name, span)| Some((name, span?))) {
+                return Err(at(span, format!("{name} goes with an identity, and the rule has none")));
+            }
         }
         let token = match (form.token, form.token_file) {
             (None, None) => TokenSource::None,
@@ -89,6 +120,7 @@ impl Rule {
             identity,
             policy,
             token,
+            svid: svid.map(Arc::new),
             position: Some(Position::of(text, span.start)),
         })
     }

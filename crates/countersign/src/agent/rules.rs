@@ -1,15 +1,20 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::rule::Rule;
-use super::rule_form::FileForm;
+use super::rule_form::{FileForm, RuleForm};
 use super::rules_error::RulesError;
+use super::svid_rule::list;
 use super::token::TokenSource;
+use super::workload_settings::{DEV_TRUST_DOMAIN, WorkloadSettings};
+use crate::spiffe::TrustDomain;
 
 /// The longest rules file that is read.
 const MAX_RULES_BYTES: u64 = 1024 * 1024;
@@ -18,6 +23,7 @@ const MAX_RULES_BYTES: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
+    workload_api: Option<WorkloadSettings>,
     warnings: Vec<String>,
 }
 
@@ -53,7 +59,7 @@ impl From<&Metadata> for FileState {
 impl RuleSet {
     /// Rules made in memory.
     pub fn new(rules: Vec<Rule>) -> RuleSet {
-        RuleSet { rules, warnings: Vec::new() }
+        RuleSet { rules, workload_api: None, warnings: Vec::new() }
     }
 
     /// Reads rules from TOML text.
@@ -66,11 +72,23 @@ impl RuleSet {
         if form.rule.is_empty() {
             return Err(RulesError::whole("no [[rule]] in it, expected at least one"));
         }
-        form.rule
-            .into_iter()
-            .map(|rule| Rule::from_form(text, rule))
-            .collect::<Result<Vec<Rule>, RulesError>>()
-            .map(RuleSet::new)
+        let workload_api = form.workload_api.map(|form| WorkloadSettings::from_form(text, form)).transpose()?;
+        let mut rules = Vec::with_capacity(form.rule.len());
+        for rule in form.rule {
+            let names = NamesInRule::of(rule.get_ref());
+            let rule = Rule::from_form(text, rule)?;
+            if let Some(settings) = &workload_api {
+                names.must_fit(text, &rule, settings)?;
+            }
+            rules.push(rule);
+        }
+        let warnings = match &workload_api {
+            None if rules.iter().any(|rule| rule.svid.is_some()) => {
+                vec!["there is no [workload_api]: spiffe_id is served only with --trust-domain".to_owned()]
+            }
+            _ => Vec::new(),
+        };
+        Ok(RuleSet { rules, workload_api, warnings })
     }
 
     /// Reads the rules file at `path`. One that others could have written is refused.
@@ -87,9 +105,76 @@ impl RuleSet {
         &self.rules
     }
 
+    /// The trust domain of the table, or else of the first SPIFFE ID, or else that of every example.
+    pub(super) fn some_trust_domain(&self) -> Option<TrustDomain> {
+        let told = self.workload_api.as_ref().and_then(|settings| settings.trust_domain.clone());
+        let first = || Some(self.rules.iter().find_map(|rule| rule.svid.as_ref())?.spiffe_id.trust_domain());
+        told.or_else(first).or_else(|| TrustDomain::parse(DEV_TRUST_DOMAIN).ok())
+    }
+
+    /// Every SPIFFE ID is in this trust domain, and every foreign bundle it asks for is known.
+    pub(super) fn must_live_in(&self, trust_domain: &TrustDomain) -> Result<(), RulesError> {
+        let federates_with = self.workload_api.as_ref().map(|settings| &settings.federates_with);
+        for (number, rule) in self.rules.iter().enumerate() {
+            let Some(svid) = &rule.svid else { continue };
+            let which = || match rule.position {
+                Some(position) => format!("rule {} (line {})", number + 1, position.line),
+                None => format!("rule {}", number + 1),
+            };
+            if !svid.spiffe_id.member_of(trust_domain) {
+                let message = format!("{}: spiffe_id is not in the trust domain {trust_domain}", which());
+                return Err(RulesError::whole(message));
+            }
+            let unknown = |name: &&TrustDomain| federates_with.is_none_or(|known| !known.contains_key(*name));
+            if let Some(name) = svid.federates_with.iter().find(unknown) {
+                let message = format!("{}: federates_with: {name} is not among those of [workload_api]", which());
+                return Err(RulesError::whole(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said about the Workload API as a whole.
+    pub fn workload_api(&self) -> Option<&WorkloadSettings> {
+        self.workload_api.as_ref()
+    }
+
     /// What is doubtful about the file, though it was taken.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+}
+
+/// Where in the text a rule names what the table `[workload_api]` has to know.
+struct NamesInRule {
+    spiffe_id: Option<Range<usize>>,
+    federates_with: Vec<Range<usize>>,
+}
+
+impl NamesInRule {
+    fn of(form: &RuleForm) -> NamesInRule {
+        NamesInRule {
+            spiffe_id: form.spiffe_id.as_ref().map(Spanned::span),
+            federates_with: list(form.federates_with.as_ref()).map(Spanned::span).collect(),
+        }
+    }
+
+    fn must_fit(self, text: &str, rule: &Rule, settings: &WorkloadSettings) -> Result<(), RulesError> {
+        let (Some(svid), Some(spiffe_id)) = (&rule.svid, self.spiffe_id) else { return Ok(()) };
+        if let Some(own) = &settings.trust_domain
+            && !svid.spiffe_id.member_of(own)
+        {
+            let message =
+                format!("spiffe_id: not in the trust domain {own}, and this agent is no authority of another");
+            return Err(RulesError::at(text, spiffe_id, message));
+        }
+        for (name, span) in svid.federates_with.iter().zip(self.federates_with) {
+            if !settings.federates_with.contains_key(name) {
+                let message = format!("federates_with: {name} is not among those of [workload_api]");
+                return Err(RulesError::at(text, span, message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -119,7 +204,7 @@ fn load(path: &Path) -> Result<(RuleSet, FileState), RulesError> {
             found.mode() & 0o7777
         ));
     }
-    rules.warnings = warnings;
+    rules.warnings.extend(warnings);
     Ok((rules, state))
 }
 

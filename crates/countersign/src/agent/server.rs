@@ -5,16 +5,19 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::code::Code;
 use super::complaint::Complaint;
 use super::connection::greet;
+use super::crew::Crew;
 use super::limits::Limits;
 use super::log;
 use super::reload::RulesInForce;
 use super::rules::FileState;
 use super::stats::Counters;
+use crate::peer::KnownProcesses;
 
 /// How many connections are answered before the tasks that wait get their turn.
 const BATCH: usize = 64;
@@ -23,7 +26,7 @@ const BUFFER: usize = 16 * 1024;
 /// How long a stopping agent waits for what it has begun.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What all connections of one agent share.
+/// What all connections of one agent share, whatever thread they are answered on.
 pub(super) struct Service {
     pub(super) rules: RulesInForce,
     pub(super) limits: Arc<Limits>,
@@ -33,26 +36,43 @@ pub(super) struct Service {
     pub(super) grace: Duration,
     pub(super) connection_timeout: Duration,
     pub(super) reload_interval: Duration,
-    /// Told once when the agent shall stop.
-    pub(super) stop: Notify,
+    pub(super) known: Arc<KnownProcesses>,
+    pub(super) crew: Crew,
+    /// Where executables are read for their hash: few at a time, whoever asks.
+    pub(super) hashing: Handle,
+    /// Turns true when the agent shall stop.
+    pub(super) stop: watch::Sender<bool>,
 }
 
 impl Service {
     pub(super) fn count(&self, code: Code) {
         self.counters.answered(code);
     }
+
+    /// Gives connections that are kept waiting, on any thread, a moment to end.
+    async fn farewell(&self) {
+        let until = Instant::now() + FAREWELL;
+        while self.limits.active() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 /// Answers until told to stop, then finishes what it has begun. `withdraw` takes the socket out of the clients'
 /// sight; it says whether clients that are still in the queue have nobody else to wait for.
-pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce() -> bool) {
+pub(super) async fn serve(
+    service: Arc<Service>,
+    listener: AsyncFd<Arc<UnixListener>>,
+    withdraw: impl FnOnce() -> bool,
+) {
+    let mut stop = service.stop.subscribe();
     let watch = tokio::spawn(watch_rules(Arc::clone(&service)));
     let mut buffer = vec![0; BUFFER];
     let mut pause = Duration::ZERO;
     loop {
         let readable = tokio::select! {
             biased;
-            () = service.stop.notified() => break,
+            _ = stop.wait_for(|stop| *stop) => break,
             readable = listener.readable() => readable,
         };
         let Ok(mut readable) = readable else { break };
@@ -62,6 +82,7 @@ pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>
             Ok(Queue::Waiting) => tokio::task::yield_now().await,
             Err(errno) => {
                 service.counters.accept_error();
+                service.known.forget();
                 if let Some(times) = service.exhaustion.note() {
                     let error = std::io::Error::from(errno);
                     tracing::error!(target: log::TARGET, %error, times, "cannot accept connections");
@@ -69,7 +90,7 @@ pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>
                 pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
                 tokio::select! {
                     biased;
-                    () = service.stop.notified() => break,
+                    _ = stop.wait_for(|stop| *stop) => break,
                     () = tokio::time::sleep(pause) => {}
                 }
                 continue;
@@ -82,10 +103,25 @@ pub(super) async fn serve(service: Arc<Service>, listener: AsyncFd<UnixListener>
         while let Ok(Queue::Waiting) = accept_batch(&service, listener.get_ref(), &mut buffer) {}
     }
     drop(listener);
-    let until = Instant::now() + FAREWELL;
-    while service.limits.active() > 0 && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    service.farewell().await;
+}
+
+/// Answers beside [`serve`] whenever that is called for. What the kernel refuses is left to [`serve`].
+pub(super) async fn assist(service: Arc<Service>, listener: Arc<UnixListener>) {
+    let mut stop = service.stop.subscribe();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            () = service.crew.rest() => {}
+        }
+        while !*stop.borrow() && matches!(accept_batch(&service, &listener, &mut buffer), Ok(Queue::Waiting)) {
+            tokio::task::yield_now().await;
+        }
     }
+    drop(listener);
+    service.farewell().await;
 }
 
 enum Queue {
@@ -95,9 +131,14 @@ enum Queue {
 
 /// Accepts some connections. An error is one that will pass.
 fn accept_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
-    for _ in 0..BATCH {
+    for turn in 0..BATCH {
         match accept(listener) {
-            Ok(socket) => greet(service, socket, buffer),
+            Ok(socket) => {
+                if turn > 0 {
+                    service.crew.call();
+                }
+                greet(service, socket, buffer);
+            }
             Err(Errno::AGAIN) => return Ok(Queue::Empty),
             // The client has changed its mind.
             Err(Errno::CONNABORTED | Errno::INTR) => {}
@@ -108,13 +149,13 @@ fn accept_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u
 }
 
 #[cfg(target_os = "linux")]
-fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
     use rustix::net::{SocketFlags, accept_with};
     accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
+pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::accept(listener)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;

@@ -4,20 +4,42 @@ use std::os::unix::net::UnixListener;
 
 use super::listener::ListenError;
 
-/// The listening socket the service manager made for us, if it made one.
+/// The `FileDescriptorName=` of the socket of the Workload API.
+const WORKLOAD: &str = "workload";
+
+/// The listening sockets the service manager made for us.
+#[derive(Default)]
+pub(super) struct Activated {
+    pub(super) whoami: Option<UnixListener>,
+    pub(super) workload: Option<UnixListener>,
+}
+
+/// Takes them over. The one called `workload` is that of the Workload API, another one, whatever its name, the other.
 #[cfg(target_os = "linux")]
-pub(super) fn activated() -> Result<Option<UnixListener>, ListenError> {
+pub(super) fn activated() -> Result<Activated, ListenError> {
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names: Vec<&str> = names.split(':').collect();
     let mut offered = listenfd::ListenFd::from_env();
-    match offered.len() {
-        0 => Ok(None),
-        1 => offered.take_unix_listener(0).map_err(|error| ListenError::Activation(error.to_string())),
-        more => Err(ListenError::Activation(format!("{more} sockets are offered, expected one"))),
+    let mut activated = Activated::default();
+    for index in 0..offered.len() {
+        let (place, what) = match names.get(index) {
+            Some(&WORKLOAD) => (&mut activated.workload, "for the Workload API"),
+            _ => (&mut activated.whoami, "for who asks who it is"),
+        };
+        let socket = offered.take_unix_listener(index).map_err(|error| ListenError::Activation(error.to_string()))?;
+        if place.replace(socket.ok_or_else(|| ListenError::Activation("a socket is not there".into()))?).is_some() {
+            let message = format!(
+                "several sockets are offered {what}, expected one (FileDescriptorName={WORKLOAD} names the other)"
+            );
+            return Err(ListenError::Activation(message));
+        }
     }
+    Ok(activated)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn activated() -> Result<Option<UnixListener>, ListenError> {
-    Ok(None)
+pub(super) fn activated() -> Result<Activated, ListenError> {
+    Ok(Activated::default())
 }
 
 /// A change in what we are doing.

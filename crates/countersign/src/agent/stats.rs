@@ -20,6 +20,50 @@ impl AgentStats {
     }
 }
 
+/// What the Workload API of an agent did so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkloadStats {
+    /// Connections that are open now.
+    pub connections: usize,
+    /// X509-SVIDs that were issued.
+    pub x509_svids: u64,
+    /// JWT-SVIDs that were issued.
+    pub jwt_svids: u64,
+    /// Connections there was no room for.
+    pub turned_away: u64,
+}
+
+/// The counters behind [`WorkloadStats`].
+#[derive(Default)]
+pub(super) struct WorkloadCounters {
+    x509_svids: AtomicU64,
+    jwt_svids: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+impl WorkloadCounters {
+    pub(super) fn x509_issued(&self) {
+        self.x509_svids.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn jwt_issued(&self) {
+        self.jwt_svids.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self, connections: usize) -> WorkloadStats {
+        WorkloadStats {
+            connections,
+            x509_svids: self.x509_svids.load(Ordering::Relaxed),
+            jwt_svids: self.jwt_svids.load(Ordering::Relaxed),
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// The counters behind [`AgentStats`].
 #[derive(Default)]
 pub(super) struct Counters {

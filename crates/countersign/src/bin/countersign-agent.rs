@@ -54,14 +54,28 @@ mod daemon {
             let mut terminate = signal(SignalKind::terminate())?;
             let dev = options.is_dev();
             let agent = Agent::start(options)?;
+            for (name, endpoint) in agent.bundle_endpoints() {
+                tracing::warn!(
+                    target: "countersign::agent",
+                    trust_domain = name.name(),
+                    url = endpoint.url,
+                    "bundle endpoints are fetched by the agent inside Node only; this one takes bundle_file"
+                );
+            }
             if dev {
                 eprintln!(
                     "# every process of uid {} is told it is DEV, whatever program it runs",
                     rustix::process::geteuid().as_raw()
                 );
+                if let Some(authority) = agent.authority() {
+                    eprintln!(
+                        "# SPIFFE: the authority of {} for this machine and nobody else; its keys are gone with this process",
+                        authority.trust_domain()
+                    );
+                }
                 let mut out = std::io::stdout();
                 // Nobody may be reading; that is no reason to stop.
-                let _ = writeln!(out, "{}", agent.export_line()).and_then(|()| out.flush());
+                let _ = writeln!(out, "{}", agent.export_lines()).and_then(|()| out.flush());
             }
             loop {
                 tokio::select! {

@@ -15,6 +15,24 @@ pub struct PeerCredentials {
     pub security_label: Option<String>,
 }
 
+/// The three numbers of [`PeerCredentials`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerIds {
+    /// Process id in our pid namespace; `None` when the peer lives in a namespace we cannot see into.
+    pub pid: Option<u32>,
+    /// Effective user id.
+    pub uid: Option<u32>,
+    /// Effective group id.
+    pub gid: Option<u32>,
+}
+
+impl PeerCredentials {
+    /// Only the numbers.
+    pub fn ids(&self) -> PeerIds {
+        PeerIds { pid: self.pid, uid: self.uid, gid: self.gid }
+    }
+}
+
 /// [`PeerCredentials`] laid out to live on the stack, for callers that ask thousands of times a second.
 #[derive(Debug, Clone)]
 pub struct InlineCredentials {

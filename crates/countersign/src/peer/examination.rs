@@ -1,7 +1,7 @@
 use std::cell::OnceCell;
 
 use super::policy::Facts;
-use super::{Denied, Exe, Peer, PeerCredentials, PeerError, PeerPolicy, PeerProcess};
+use super::{Denied, Exe, Peer, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess};
 
 /// One look at a peer, for holding it against many policies: each fact is read when first asked for, proven, and
 /// then kept. Let go of it after the decision: an `exec` makes another program of the same process, and a later
@@ -57,6 +57,9 @@ impl<'a> Examination<'a> {
 }
 
 impl Facts for Examination<'_> {
+    fn ids(&self) -> PeerIds {
+        self.peer.ids()
+    }
     fn credentials(&self) -> &PeerCredentials {
         self.peer.credentials()
     }

@@ -2,24 +2,26 @@
 
 mod digest;
 mod fd_table;
+mod known;
 mod proc_dir;
 mod sock_diag;
 mod socket;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
 use self::fd_table::{FdTable, Link};
+pub(crate) use self::known::KnownProcesses;
 use self::proc_dir::ProcDir;
 use self::socket::PeerPidfd;
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess,
+    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
 };
 
 /// How this system names a socket: a descriptor number.
@@ -35,20 +37,23 @@ pub(super) fn credentials(socket: RawSocket) -> Result<InlineCredentials, PeerEr
 /// It holds a descriptor of the socket, so the connection stays open until the last `Peer` of it is dropped.
 pub struct Peer {
     /// Our end; `None` for a process looked up by pid.
-    socket: Option<OwnedFd>,
-    pid: Option<u32>,
+    socket: Option<Arc<OwnedFd>>,
+    /// Our end came out of `accept`: it has the listener's name, which need not be asked for.
+    accepted: bool,
+    ids: PeerIds,
     credentials: OnceLock<PeerCredentials>,
     pidfd: OnceLock<OwnedFd>,
-    dir: OnceLock<Option<ProcDir>>,
+    dir: OnceLock<Arc<ProcDir>>,
+    known: Option<Arc<KnownProcesses>>,
     /// Where the kernel hands out no pidfd for a socket: the start time of whoever had the pid when we first looked.
     first_seen: Option<u64>,
 }
 
 /// Is the process we look at still the program that holds the other end of the socket?
-enum Holding {
+enum Holding<'a> {
     /// The question makes no sense here (see [`Peer::holding`]).
     NotAsked,
-    Held(FdTable, Link),
+    Held(FdTable<'a>, Link),
     Not(ExeDoubt),
 }
 
@@ -63,30 +68,43 @@ impl Peer {
         Peer::new(socket::duplicate(fd)?, socket::has_peer_pidfd())
     }
 
+    /// The peer of a connection that a listening Unix stream socket has just given us. It shares the descriptor
+    /// instead of making one of its own, and takes the family and the state of the socket as known.
+    pub(crate) fn of_accepted(socket: Arc<OwnedFd>, known: Arc<KnownProcesses>) -> Result<Peer, PeerError> {
+        let ids = socket::ids(socket.as_raw_fd())?;
+        let peer = Peer { socket: Some(socket), accepted: true, known: Some(known), ..Peer::unread(ids) };
+        peer.tracked(socket::has_peer_pidfd())
+    }
+
     fn new(socket: OwnedFd, kernel_gives_pidfds: Option<bool>) -> Result<Peer, PeerError> {
-        let pid = socket::connected_peer(socket.as_raw_fd())?.pid;
-        let mut peer = Peer { socket: Some(socket), ..Peer::unread(pid) };
+        let ids = socket::connected_peer(socket.as_raw_fd())?;
+        Peer { socket: Some(Arc::new(socket)), ..Peer::unread(ids) }.tracked(kernel_gives_pidfds)
+    }
+
+    /// Notes the start time of the peer where there will be no pidfd to know it by.
+    fn tracked(mut self, kernel_gives_pidfds: Option<bool>) -> Result<Peer, PeerError> {
         let known = match kernel_gives_pidfds {
             Some(known) => known,
             // The first peer of this process: ask now, because the other way has to note the start time now.
-            None => peer.pidfd_of_socket()?.is_some(),
+            None => self.pidfd_of_socket()?.is_some(),
         };
-        if let (false, Some(pid)) = (known, pid) {
+        if let (false, Some(pid)) = (known, self.ids.pid) {
             let start = ProcDir::open(pid).and_then(|dir| dir.start_ticks()).map_err(|error| match error {
                 Errno::NOENT | Errno::SRCH => PeerError::Gone,
                 other => os("/proc", other),
             })?;
-            peer.first_seen = Some(start);
+            self.first_seen = Some(start);
         }
-        Ok(peer)
+        Ok(self)
     }
 
     /// A running process by pid instead of by socket (for `countersign check --as-pid`).
     pub fn of_pid(pid: u32) -> Result<Peer, PeerError> {
-        let peer = Peer::unread(Some(pid));
+        let mut peer = Peer::unread(PeerIds { pid: Some(pid), uid: None, gid: None });
         let _ = peer.pidfd.set(pidfd_open(pid)?);
         let status = peer.look(|dir| dir.status())?;
         let status = status.ok_or_else(|| os("/proc/<pid>/status", Errno::ACCESS))?;
+        (peer.ids.uid, peer.ids.gid) = (status.uid, status.gid);
         let _ = peer.credentials.set(PeerCredentials {
             pid: Some(pid),
             uid: status.uid,
@@ -97,18 +115,25 @@ impl Peer {
         Ok(peer)
     }
 
-    fn unread(pid: Option<u32>) -> Peer {
+    fn unread(ids: PeerIds) -> Peer {
         Peer {
             socket: None,
-            pid,
+            accepted: false,
+            ids,
             credentials: OnceLock::new(),
             pidfd: OnceLock::new(),
             dir: OnceLock::new(),
+            known: None,
             first_seen: None,
         }
     }
 
-    /// What the kernel recorded when the connection was made.
+    /// What the kernel recorded when the connection was made: the numbers alone, which are known already.
+    pub fn ids(&self) -> PeerIds {
+        self.ids
+    }
+
+    /// The same with the groups and the security label.
     pub fn credentials(&self) -> &PeerCredentials {
         self.credentials.get_or_init(|| {
             let told = self.socket.as_ref().and_then(|socket| socket::credentials(socket.as_raw_fd()).ok());
@@ -144,14 +169,12 @@ impl Peer {
     /// SHA-256 of the executable, read through the process itself and cached by file identity. `None` when it
     /// cannot be read, or is not known to be what holds the other end of the socket.
     pub fn exe_sha256(&self) -> Result<Option<[u8; 32]>, PeerError> {
-        match self.holding()? {
+        let hash = self.look(|dir| match self.holding(dir)? {
             Holding::Not(_) => Ok(None),
-            Holding::NotAsked => Ok(self.look(digest::of_exe)?.flatten()),
-            Holding::Held(table, link) => {
-                let hash = self.look(digest::of_exe)?.flatten();
-                Ok(hash.filter(|_| table.still_holds(&link)))
-            }
-        }
+            Holding::NotAsked => digest::of_exe(dir),
+            Holding::Held(table, link) => Ok(digest::of_exe(dir)?.filter(|_| table.still_holds(&link))),
+        });
+        Ok(hash?.flatten())
     }
 
     /// Is the process still there?
@@ -161,6 +184,15 @@ impl Peer {
             Err(PeerError::Gone) => Ok(false),
             Err(other) => Err(other),
         }
+    }
+
+    /// A descriptor that becomes readable when the process ends.
+    pub fn death(&self) -> Result<OwnedFd, PeerError> {
+        let pidfd = self.pidfd()?;
+        if !alive(pidfd)? {
+            return Err(PeerError::Gone);
+        }
+        rustix::io::fcntl_dupfd_cloexec(pidfd, 0).map_err(|error| os("dup", error))
     }
 
     pub(super) fn name(&self) -> Result<Option<String>, PeerError> {
@@ -177,14 +209,17 @@ impl Peer {
     }
 
     pub(super) fn exe(&self) -> Result<Exe, PeerError> {
-        let holding = self.holding()?;
-        let exe = self.look(|dir| Ok(dir.exe()))?.unwrap_or(Exe::Unknown(ExeDoubt::Permission));
-        Ok(match holding {
-            Holding::NotAsked => exe,
-            Holding::Not(doubt) => exe.doubted(doubt),
-            Holding::Held(table, link) if table.still_holds(&link) => exe,
-            Holding::Held(..) => exe.doubted(ExeDoubt::NotHolder),
-        })
+        let exe = self.look(|dir| {
+            let holding = self.holding(dir)?;
+            let exe = dir.exe();
+            Ok(match holding {
+                Holding::NotAsked => exe,
+                Holding::Not(doubt) => exe.doubted(doubt),
+                Holding::Held(table, link) if table.still_holds(&link) => exe,
+                Holding::Held(..) => exe.doubted(ExeDoubt::NotHolder),
+            })
+        });
+        Ok(exe?.unwrap_or(Exe::Unknown(ExeDoubt::Permission)))
     }
 
     /// An `exec` leaves pid, pidfd and start time as they were, and closes what is marked close-on-exec: a program
@@ -193,64 +228,62 @@ impl Peer {
     /// Asked only where we accepted the connection (our end then has the listener's name). Where we connected, the
     /// credentials are those of who called `listen`, who may well leave the connections to others; a socket pair
     /// names whoever made it.
-    fn holding(&self) -> Result<Holding, PeerError> {
+    fn holding<'a>(&self, dir: &'a ProcDir) -> Result<Holding<'a>, Errno> {
         let Some(socket) = &self.socket else {
             return Ok(Holding::NotAsked);
         };
-        if !socket::has_name(socket.as_raw_fd()) {
+        if !self.accepted && !socket::has_name(socket.as_raw_fd()) {
             return Ok(Holding::NotAsked);
         }
-        // Only a proven directory may be searched: until then it could be anybody's.
-        let Some(pid) = self.pid else {
+        let Some(pid) = self.ids.pid else {
             return Ok(Holding::Not(ExeDoubt::Permission));
         };
-        let found = self.look(|dir| search(dir, pid, socket.as_fd()))?;
-        Ok(found.unwrap_or(Holding::Not(ExeDoubt::Permission)))
+        match search(dir, pid, socket.as_fd()) {
+            Err(error) if is_blindness(error) => Ok(Holding::Not(ExeDoubt::Permission)),
+            other => other,
+        }
     }
 
     /// Reads from the peer's `/proc` directory, and believes it only if the peer was alive to the end. `None` where
     /// a living peer cannot be seen.
+    ///
+    /// An open directory stays with its process and never shows a later owner of the pid. So one look at the pidfd
+    /// afterwards proves all of it: a peer that lives then has had its pid ever since it connected, the directory
+    /// that was opened by that number is the peer's, and whatever was read through it is about the peer.
     fn look<T>(&self, read: impl FnOnce(&ProcDir) -> Result<T, Errno>) -> Result<Option<T>, PeerError> {
-        let Some(dir) = self.dir()? else {
+        let Some(pid) = self.ids.pid else {
             return Ok(None);
         };
-        let read = read(dir);
-        if !alive(self.pidfd()?)? {
+        let pidfd = self.pidfd()?;
+        let read = self.dir(pid, pidfd).and_then(read);
+        if !alive(pidfd)? {
             return Err(PeerError::Gone);
         }
         match read {
             Ok(value) => Ok(Some(value)),
-            // It lives, so this is not its absence but our eyes (hidepid, ptrace rules, a kernel thread).
-            Err(Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::SRCH) => Ok(None),
+            // It lives, so this is not its absence but our eyes.
+            Err(error) if is_blindness(error) => Ok(None),
             Err(other) => Err(os("/proc/<pid>", other)),
         }
     }
 
-    /// The peer's `/proc` directory. An open one stays with its process and never shows a later owner of the pid:
-    /// it is the peer's for good if the peer was alive after it was opened.
-    fn dir(&self) -> Result<Option<&ProcDir>, PeerError> {
+    /// The directory in `/proc`, still to be proven to be the peer's.
+    fn dir(&self, pid: u32, pidfd: BorrowedFd<'_>) -> Result<&ProcDir, Errno> {
         if let Some(dir) = self.dir.get() {
-            return Ok(dir.as_ref());
+            return Ok(dir);
         }
-        let Some(pid) = self.pid else { return Ok(None) };
-        let pidfd = self.pidfd()?;
-        let opened = ProcDir::open(pid);
-        if !alive(pidfd)? {
-            return Err(PeerError::Gone);
-        }
-        let dir = match opened {
-            Ok(dir) => Some(dir),
-            Err(Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::SRCH) => None,
-            Err(other) => return Err(os("/proc/<pid>", other)),
+        let opened = match &self.known {
+            Some(known) => known.dir(pid, pidfd)?,
+            None => Arc::new(ProcDir::open(pid)?),
         };
-        Ok(self.dir.get_or_init(|| dir).as_ref())
+        Ok(self.dir.get_or_init(|| opened))
     }
 
     fn pidfd(&self) -> Result<BorrowedFd<'_>, PeerError> {
         if let Some(pidfd) = self.pidfd.get() {
             return Ok(pidfd.as_fd());
         }
-        let pidfd = match (self.first_seen, self.pid) {
+        let pidfd = match (self.first_seen, self.ids.pid) {
             (None, _) => self.pidfd_of_socket()?.ok_or_else(|| os("SO_PEERPIDFD", Errno::NOPROTOOPT))?,
             (Some(first_seen), Some(pid)) => self.pidfd_by_number(pid, first_seen)?,
             (Some(_), None) => return Err(PeerError::Gone),
@@ -291,18 +324,23 @@ impl Peer {
 }
 
 /// Looks for the other end of `socket` among the descriptors of a process.
-fn search(dir: &ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Holding, Errno> {
+fn search<'a>(dir: &'a ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Holding<'a>, Errno> {
     let other_end = match sock_diag::peer_inode(socket) {
         Ok(Some(other_end)) => other_end,
         // Closed: nobody holds it.
         Ok(None) => return Ok(Holding::Not(ExeDoubt::NotHolder)),
         Err(_) => return Ok(Holding::Not(ExeDoubt::Permission)),
     };
-    let table = FdTable::open(dir, pid)?;
+    let table = FdTable::of(dir, pid)?;
     Ok(match table.find(other_end)? {
         Some(link) => Holding::Held(table, link),
         None => Holding::Not(ExeDoubt::NotHolder),
     })
+}
+
+/// What is said of a process that we may not see (hidepid, ptrace rules, a kernel thread), and of one that is gone.
+fn is_blindness(error: Errno) -> bool {
+    matches!(error, Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::SRCH)
 }
 
 fn pidfd_open(pid: u32) -> Result<OwnedFd, PeerError> {

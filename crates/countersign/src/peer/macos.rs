@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError, PeerPolicy,
+    Denied, Examination, Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy,
     PeerProcess,
 };
 
@@ -101,7 +101,12 @@ impl Peer {
         if peer.is_alive()? { Ok(peer) } else { Err(PeerError::Gone) }
     }
 
-    /// What the kernel recorded when the connection was made.
+    /// What the kernel recorded when the connection was made: the numbers alone.
+    pub fn ids(&self) -> PeerIds {
+        self.credentials.ids()
+    }
+
+    /// The same with the groups.
     pub fn credentials(&self) -> &PeerCredentials {
         &self.credentials
     }

@@ -36,10 +36,12 @@ mod unsupported;
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 use unsupported as os;
 
-pub use credentials::{GroupList, InlineCredentials, PeerCredentials};
+pub use credentials::{GroupList, InlineCredentials, PeerCredentials, PeerIds};
 pub use error::PeerError;
 pub use examination::Examination;
 pub use group::Group;
+#[cfg(target_os = "linux")]
+pub(crate) use os::KnownProcesses;
 pub use os::{Peer, RawSocket};
 pub use pattern::PathPattern;
 pub use policy::{Denied, PeerPolicy, PolicyError};

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::unit::is_unit_name;
-use super::{Exe, Group, PathPattern, PeerCredentials, PeerError, unit_of_cgroup};
+use super::{Exe, Group, PathPattern, PeerCredentials, PeerError, PeerIds, unit_of_cgroup};
 
 /// Conditions a peer must meet. Every condition given must hold; a policy that asks for nothing accepts nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub enum PolicyError {
 
 /// Where a policy gets the facts from. Each is asked for only when a condition needs it.
 pub(super) trait Facts {
+    fn ids(&self) -> PeerIds;
     fn credentials(&self) -> &PeerCredentials;
     fn comm(&self) -> Result<Option<String>, PeerError>;
     fn cgroup(&self) -> Result<Option<String>, PeerError>;
@@ -143,11 +144,11 @@ impl PeerPolicy {
             let expected = "a condition the kernel vouches for".to_owned();
             return Ok(Err(Denied { field: "policy", expected, actual: error.to_string() }));
         }
-        let credentials = facts.credentials();
-        let denied = number("uid", self.uid, credentials.uid)
-            .or_else(|| number("gid", self.gid, credentials.gid))
-            .or_else(|| number("pid", self.pid, credentials.pid))
-            .or_else(|| self.group.as_ref().and_then(|group| outside(group, credentials)));
+        let ids = facts.ids();
+        let denied = number("uid", self.uid, ids.uid)
+            .or_else(|| number("gid", self.gid, ids.gid))
+            .or_else(|| number("pid", self.pid, ids.pid))
+            .or_else(|| self.group.as_ref().and_then(|group| outside(group, facts.credentials())));
         if let Some(denied) = denied {
             return Ok(Err(denied));
         }

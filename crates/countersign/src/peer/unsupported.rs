@@ -1,7 +1,9 @@
 //! Systems we have no way of asking.
 
 use super::process::StartTime;
-use super::{Denied, Examination, Exe, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess};
+use super::{
+    Denied, Examination, Exe, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
+};
 
 /// How this system names a socket.
 pub type RawSocket = i32;
@@ -29,7 +31,11 @@ impl Peer {
     pub fn of_pid(_pid: u32) -> Result<Peer, PeerError> {
         Err(PeerError::Unsupported(WHAT))
     }
-    /// What the kernel recorded when the connection was made.
+    /// What the kernel recorded when the connection was made: the numbers alone.
+    pub fn ids(&self) -> PeerIds {
+        match *self {}
+    }
+    /// The same with the groups and the security label.
     pub fn credentials(&self) -> &PeerCredentials {
         match *self {}
     }

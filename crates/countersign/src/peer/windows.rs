@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::process::StartTime;
 use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerPolicy, PeerProcess,
+    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
 };
 
 /// How this system names a pipe: the value of a handle.
@@ -82,7 +82,12 @@ impl Peer {
         Ok(Peer { credentials, process })
     }
 
-    /// What the kernel recorded when the connection was made.
+    /// What the kernel recorded when the connection was made: the numbers alone.
+    pub fn ids(&self) -> PeerIds {
+        self.credentials.ids()
+    }
+
+    /// The same with what else is known.
     pub fn credentials(&self) -> &PeerCredentials {
         &self.credentials
     }

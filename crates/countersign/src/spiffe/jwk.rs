@@ -3,7 +3,7 @@
 use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::Value;
 use x509_parser::{
     oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519},
@@ -68,6 +68,17 @@ pub(crate) struct Jwk {
     pub x: Option<Value>,
     pub y: Option<Value>,
     pub x5c: Option<Value>,
+    /// Parameters of private keys. That they are there is all that is looked at.
+    d: Option<IgnoredAny>,
+    p: Option<IgnoredAny>,
+    q: Option<IgnoredAny>,
+}
+
+impl Jwk {
+    /// Whether it holds more than the public half of a key.
+    pub fn is_private(&self) -> bool {
+        self.d.is_some() || self.p.is_some() || self.q.is_some()
+    }
 }
 
 /// A JWK as it is written: always the same members in the same order.

@@ -7,6 +7,7 @@
 //! * [`verify_x509_svid`], [`verify_jwt_svid`] - the judges
 //! * [`workload_api`] - where a workload gets its SVIDs and bundles from
 //! * [`source`] - the same, kept fresh
+//! * [`issue`] - for an authority: the keys, and the documents they sign
 //!
 //! A judge reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
 //! are never pooled: an authority of one trust domain can never vouch for a name in another.
@@ -15,20 +16,21 @@
 //! never repeat a token or a key.
 
 mod authorizer;
-mod bundle;
+pub(crate) mod bundle;
 mod chain;
-mod clock;
+pub(crate) mod clock;
 mod der;
 mod id;
 mod id_error;
-mod json;
+pub mod issue;
+pub(crate) mod json;
 mod jwk;
-mod jws;
+pub(crate) mod jws;
 mod jwt_authority;
 pub mod limits;
 mod pem;
 pub mod source;
-mod svid;
+pub(crate) mod svid;
 mod trust_domain;
 mod verify;
 pub mod workload_api;
@@ -45,7 +47,7 @@ pub use jws::{Curve, JwsAlgorithm};
 pub use jwt_authority::JwtAuthority;
 pub use svid::{
     ExtendedKeyUsage, JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid,
-    X509SvidError,
+    X509SvidError, claimed_uris,
 };
 pub use trust_domain::TrustDomain;
 pub use verify::{

@@ -1,7 +1,7 @@
 //! The descriptors of a process, searched for one socket.
 
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::RawDir;
@@ -14,12 +14,14 @@ use super::proc_dir::ProcDir;
 const MOST_LINKS: usize = 65_536;
 /// How far around the last find to look before reading the whole table.
 const NEIGHBOURS: u32 = 16;
+const MOST_RECENT: usize = 32;
 const MOST_PROCESSES: usize = 64;
 const MOST_HINTS: usize = 2_048;
 
-/// The `fd` directory of a process, held open.
-pub(super) struct FdTable {
-    dir: OwnedFd,
+/// The `fd` directory of a process.
+pub(super) struct FdTable<'a> {
+    process: &'a ProcDir,
+    dir: BorrowedFd<'a>,
     pid: u32,
 }
 
@@ -29,18 +31,21 @@ pub(super) struct Link {
     inode: u32,
 }
 
-impl FdTable {
-    pub fn open(process: &ProcDir, pid: u32) -> Result<FdTable, Errno> {
-        Ok(FdTable { dir: process.open_dir("fd")?, pid })
+impl<'a> FdTable<'a> {
+    pub fn of(process: &'a ProcDir, pid: u32) -> Result<FdTable<'a>, Errno> {
+        Ok(FdTable { process, dir: process.descriptors()?, pid })
     }
 
     /// Which descriptor is this socket? Where the last ones were is tried first; nothing is believed unread.
     pub fn find(&self, inode: u32) -> Result<Option<Link>, Errno> {
         // In a statement of its own, so that the lock is not held while links are read.
         let guesses = Hints::lock().guesses(self.pid, inode);
+        let mut seen = Vec::new();
         for fd in guesses {
-            if self.socket_at(fd)? == Some(inode) {
-                Hints::lock().found(self.pid, fd);
+            let socket = self.socket_at(fd)?;
+            seen.push((fd, socket));
+            if socket == Some(inode) {
+                Hints::lock().found(self.pid, &seen);
                 return Ok(Some(Link { fd, inode }));
             }
         }
@@ -56,7 +61,9 @@ impl FdTable {
         let mut found = None;
         let mut sockets = Vec::new();
         let mut room = [MaybeUninit::uninit(); 8 * 1024];
-        let mut entries = RawDir::new(&self.dir, &mut room);
+        // Not the one that is kept: two that read it at a time would each miss what the other one gets.
+        let dir = self.process.open_descriptors()?;
+        let mut entries = RawDir::new(&dir, &mut room);
         for _ in 0..MOST_LINKS {
             let Some(entry) = entries.next() else { break };
             let entry = entry?;
@@ -82,7 +89,7 @@ impl FdTable {
 
     fn socket_at(&self, fd: u32) -> Result<Option<u32>, Errno> {
         let mut room = [MaybeUninit::uninit(); 64];
-        match rustix::fs::readlinkat_raw(&self.dir, DecInt::new(fd), &mut room) {
+        match rustix::fs::readlinkat_raw(self.dir, DecInt::new(fd), &mut room) {
             Ok((link, _)) => Ok(socket_inode(link)),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
@@ -100,9 +107,11 @@ struct Hints(Vec<ProcessHints>);
 
 struct ProcessHints {
     pid: u32,
-    last: Option<u32>,
-    /// By inode, ascending.
+    /// By inode, ascending: what was read when the whole table was.
     sockets: Vec<(u32, u32)>,
+    /// Descriptors that were what was looked for, the latest last, and the socket seen there since. Whoever was
+    /// answered first asks again first, and the lowest free number is the next one given out.
+    recent: Vec<(u32, Option<u32>)>,
 }
 
 static HINTS: Mutex<Hints> = Mutex::new(Hints(Vec::new()));
@@ -116,36 +125,63 @@ impl Hints {
         let Some(process) = self.0.iter().find(|process| process.pid == pid) else {
             return Vec::new();
         };
-        let mut guesses = Vec::with_capacity(2 * NEIGHBOURS as usize + 2);
+        let mut guesses = Vec::with_capacity(MOST_RECENT + 2 * NEIGHBOURS as usize + 1);
         if let Ok(at) = process.sockets.binary_search_by_key(&inode, |(socket, _)| *socket) {
             guesses.push(process.sockets[at].1);
         }
-        if let Some(last) = process.last {
-            guesses.push(last);
+        let recent = &process.recent;
+        guesses.extend(recent.iter().filter(|(_, socket)| *socket == Some(inode)).map(|(fd, _)| fd));
+        // A socket that waits for its turn is where it was seen: look behind the others first.
+        guesses.extend(recent.iter().filter(|(_, socket)| socket.is_none()).map(|(fd, _)| fd));
+        guesses.extend(recent.iter().filter(|(_, socket)| socket.is_some_and(|it| it != inode)).map(|(fd, _)| fd));
+        if let Some((last, _)) = recent.last() {
             for distance in 1..=NEIGHBOURS {
-                guesses.extend(last.checked_add(distance));
-                guesses.extend(last.checked_sub(distance));
+                let both = [last.checked_add(distance), last.checked_sub(distance)];
+                guesses.extend(both.into_iter().flatten().filter(|fd| !recent.iter().any(|(known, _)| known == fd)));
             }
         }
         guesses
     }
 
-    fn found(&mut self, pid: u32, fd: u32) {
-        if let Some(at) = self.0.iter().position(|process| process.pid == pid) {
-            self.0[at].last = Some(fd);
-            // The most recently useful at the end: the first is the one to forget.
-            self.0[at..].rotate_left(1);
+    /// The last of these descriptors was the one looked for; the others are what they are.
+    fn found(&mut self, pid: u32, seen: &[(u32, Option<u32>)]) {
+        let Some(at) = self.0.iter().position(|process| process.pid == pid) else { return };
+        let Some(((found, _), others)) = seen.split_last() else { return };
+        let recent = &mut self.0[at].recent;
+        for (fd, socket) in others {
+            match (recent.iter().position(|(known, _)| known == fd), socket) {
+                (Some(at), Some(_)) => recent[at].1 = *socket,
+                (Some(at), None) => drop(recent.remove(at)),
+                (None, _) => {}
+            }
         }
+        note(recent, *found);
+        // The most recently useful at the end: the first is the one to forget.
+        self.0[at..].rotate_left(1);
     }
 
-    fn learn(&mut self, pid: u32, mut sockets: Vec<(u32, u32)>, last: Option<u32>) {
+    fn learn(&mut self, pid: u32, mut sockets: Vec<(u32, u32)>, found: Option<u32>) {
         sockets.sort_unstable();
-        self.0.retain(|process| process.pid != pid);
+        let mut recent = match self.0.iter().position(|process| process.pid == pid) {
+            Some(at) => self.0.remove(at).recent,
+            None => Vec::new(),
+        };
+        if let Some(fd) = found {
+            note(&mut recent, fd);
+        }
         if self.0.len() >= MOST_PROCESSES {
             self.0.remove(0);
         }
-        self.0.push(ProcessHints { pid, last, sockets });
+        self.0.push(ProcessHints { pid, sockets, recent });
     }
+}
+
+fn note(recent: &mut Vec<(u32, Option<u32>)>, fd: u32) {
+    recent.retain(|(known, _)| *known != fd);
+    if recent.len() >= MOST_RECENT {
+        recent.remove(0);
+    }
+    recent.push((fd, None));
 }
 
 #[cfg(test)]
@@ -170,7 +206,8 @@ mod tests {
     #[test]
     fn a_socket_is_found_in_our_own_table_and_missed_once_closed() {
         let pid = std::process::id();
-        let table = FdTable::open(&ProcDir::open(pid).unwrap(), pid).unwrap();
+        let process = ProcDir::open(pid).unwrap();
+        let table = FdTable::of(&process, pid).unwrap();
         let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let inode = rustix::fs::fstat(&end).unwrap().st_ino as u32;
         let link = table.find(inode).unwrap().unwrap();
@@ -188,9 +225,24 @@ mod tests {
         let mut hints = Hints(Vec::new());
         for pid in 0..10 * MOST_PROCESSES as u32 {
             hints.learn(pid, vec![(2, 2), (1, 1)], Some(2));
-            hints.found(0, 7);
+            hints.found(0, &[(pid, Some(pid))]);
         }
         assert_eq!(hints.0.len(), MOST_PROCESSES);
-        assert_eq!(hints.guesses(0, 1)[..2], [1, 7], "what is used stays");
+        assert_eq!(hints.0.iter().find(|process| process.pid == 0).unwrap().recent.len(), MOST_RECENT);
+        assert_eq!(hints.guesses(0, 1)[0], 1, "what is used stays");
+    }
+
+    #[test]
+    fn the_longest_unused_place_is_tried_first_and_a_place_seen_taken_last() {
+        let mut hints = Hints(Vec::new());
+        hints.learn(1, Vec::new(), Some(3));
+        for fd in 4..7 {
+            hints.found(1, &[(fd, Some(100 + fd))]);
+        }
+        assert_eq!(hints.guesses(1, 1)[..4], [3, 4, 5, 6]);
+        // Somebody else's socket was seen behind 3, and nothing any more behind 4.
+        hints.found(1, &[(3, Some(203)), (4, None), (5, Some(205))]);
+        assert_eq!(hints.guesses(1, 1)[..3], [6, 5, 3]);
+        assert_eq!(hints.guesses(1, 203)[..3], [3, 6, 5]);
     }
 }

@@ -1,7 +1,7 @@
 //! A process's directory in `/proc`, held open.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -14,7 +14,12 @@ use crate::peer::{Exe, ExeDoubt};
 
 /// What is read through it is about the process the directory was opened for, or fails with ESRCH: procfs binds an
 /// open directory to the process and not to the number.
-pub(super) struct ProcDir(OwnedFd);
+pub(super) struct ProcDir {
+    dir: OwnedFd,
+    /// What is looked at for every connection stays open with it, and is as bound to the process.
+    descriptors: OnceLock<OwnedFd>,
+    comm: OnceLock<OwnedFd>,
+}
 
 /// The credentials of a process, out of its `status`.
 pub(super) struct Status {
@@ -29,19 +34,29 @@ impl ProcDir {
             return Err(Errno::ACCESS);
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).map(ProcDir)
+        let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?;
+        Ok(ProcDir { dir, descriptors: OnceLock::new(), comm: OnceLock::new() })
     }
 
     pub fn comm(&self) -> Result<String, Errno> {
         let mut room = [0; 128];
-        let name = self.read("comm", &mut room)?;
+        let comm = match self.comm.get() {
+            Some(comm) => comm,
+            None => {
+                let opened = self.open_file("comm")?;
+                self.comm.get_or_init(|| opened)
+            }
+        };
+        let filled = read_line(comm, &mut room)?;
+        let name = &room[..filled];
         let name = name.strip_suffix(b"\n").unwrap_or(name);
         Ok(String::from_utf8_lossy(name).into_owned())
     }
 
     pub fn start_ticks(&self) -> Result<u64, Errno> {
         let mut room = [0; 1024];
-        start_ticks_of_stat(self.read("stat", &mut room)?).ok_or(Errno::INVAL)
+        let filled = read_line(&self.open_file("stat")?, &mut room)?;
+        start_ticks_of_stat(&room[..filled]).ok_or(Errno::INVAL)
     }
 
     pub fn cgroup(&self) -> Result<Option<String>, Errno> {
@@ -70,8 +85,9 @@ impl ProcDir {
             Ok(exe) => exe,
             Err(_) => return Exe::Unknown(ExeDoubt::Permission),
         };
-        // Not readlink of `exe`: that could by now be another file than the one just opened.
-        let printed = rustix::fs::readlinkat(rustix::fs::CWD, format!("/proc/self/fd/{}", exe.as_raw_fd()), Vec::new());
+        // After an `exec` this is by now the name of another file than the one just opened; then it does not lead to
+        // it. The one that is open cannot give up its inode number to a new file, so the comparison is exact.
+        let printed = rustix::fs::readlinkat(&self.dir, "exe", Vec::new());
         let (Ok(printed), Ok(running)) = (printed, rustix::fs::fstat(&exe)) else {
             return Exe::Unknown(ExeDoubt::Permission);
         };
@@ -88,17 +104,30 @@ impl ProcDir {
 
     /// The file itself, through the magic link: whatever its name, and whether it still has one.
     pub fn open_exe(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        rustix::fs::openat(&self.0, "exe", flags | OFlags::CLOEXEC, Mode::empty())
+        rustix::fs::openat(&self.dir, "exe", flags | OFlags::CLOEXEC, Mode::empty())
     }
 
-    /// A directory below this one.
-    pub fn open_dir(&self, name: &str) -> Result<OwnedFd, Errno> {
+    /// The directory of its descriptors, for looking one up.
+    pub fn descriptors(&self) -> Result<BorrowedFd<'_>, Errno> {
+        if let Some(known) = self.descriptors.get() {
+            return Ok(known.as_fd());
+        }
+        let opened = self.open_descriptors()?;
+        Ok(self.descriptors.get_or_init(|| opened).as_fd())
+    }
+
+    /// The same directory, for reading it from beginning to end.
+    pub fn open_descriptors(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.0, name, flags, Mode::empty())
+        rustix::fs::openat(&self.dir, "fd", flags, Mode::empty())
+    }
+
+    fn open_file(&self, name: &str) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
     fn read<'room>(&self, name: &str, room: &'room mut [u8]) -> Result<&'room [u8], Errno> {
-        let file = rustix::fs::openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let file = self.open_file(name)?;
         let mut filled = 0;
         while filled < room.len() {
             match rustix::io::read(&file, &mut room[filled..]) {
@@ -109,6 +138,16 @@ impl ProcDir {
             }
         }
         Ok(&room[..filled])
+    }
+}
+
+/// The first line, as it is now: the kernel hands over a file of a single line in one piece.
+fn read_line(file: &OwnedFd, room: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match rustix::io::pread(file, &mut *room, 0) {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
     }
 }
 

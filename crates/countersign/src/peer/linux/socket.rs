@@ -6,7 +6,7 @@ use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use crate::peer::{GroupList, InlineCredentials, PeerError};
+use crate::peer::{GroupList, InlineCredentials, PeerError, PeerIds};
 
 // Newer than the C library's headers; the numbers are those of the generic ABI (x86, arm, riscv, ...).
 const SO_PEERGROUPS: c_int = 59;
@@ -43,15 +43,9 @@ pub(super) enum PeerPidfd {
     UnknownOption,
 }
 
-pub(super) struct Ucred {
-    pub pid: Option<u32>,
-    uid: u32,
-    gid: u32,
-}
-
 pub(super) fn credentials(fd: RawFd) -> Result<InlineCredentials, PeerError> {
-    let Ucred { pid, uid, gid } = connected_peer(fd)?;
-    Ok(InlineCredentials { pid, uid: Some(uid), gid: Some(gid), groups: groups(fd)?, security_label: label(fd) })
+    let PeerIds { pid, uid, gid } = connected_peer(fd)?;
+    Ok(InlineCredentials { pid, uid, gid, groups: groups(fd)?, security_label: label(fd) })
 }
 
 /// The credentials, once the descriptor is known to be a connected Unix socket.
@@ -59,12 +53,17 @@ pub(super) fn credentials(fd: RawFd) -> Result<InlineCredentials, PeerError> {
 /// `getpeername` proves both at the price of one call. The credentials alone prove neither: TCP and unconnected
 /// sockets answer pid 0 and uid -1, a listening socket answers those of whoever called `listen`, which is somebody
 /// else when the socket was inherited.
-pub(super) fn connected_peer(fd: RawFd) -> Result<Ucred, PeerError> {
+pub(super) fn connected_peer(fd: RawFd) -> Result<PeerIds, PeerError> {
     match name(fd, libc::getpeername) {
         Ok((libc::AF_UNIX, _)) => {}
         Ok(_) => return Err(PeerError::NotAUnixSocket("a socket of another family")),
         Err(error) => return Err(explain("getpeername", error, fd)),
     }
+    ids(fd)
+}
+
+/// The credentials of a descriptor that is known to be a connected Unix socket.
+pub(super) fn ids(fd: RawFd) -> Result<PeerIds, PeerError> {
     let mut ucred = libc::ucred { pid: 0, uid: 0, gid: 0 };
     get(fd, libc::SO_PEERCRED, &mut ucred).map_err(|error| explain("SO_PEERCRED", error, fd))?;
     if ucred.uid == u32::MAX {
@@ -72,7 +71,7 @@ pub(super) fn connected_peer(fd: RawFd) -> Result<Ucred, PeerError> {
     }
     // 0: the peer lives in a pid namespace that is not below ours.
     let pid = u32::try_from(ucred.pid).ok().filter(|pid| *pid != 0);
-    Ok(Ucred { pid, uid: ucred.uid, gid: ucred.gid })
+    Ok(PeerIds { pid, uid: Some(ucred.uid), gid: Some(ucred.gid) })
 }
 
 /// Has our end a name? The accepting side has the listener's; the connecting side has none, unless it took one.

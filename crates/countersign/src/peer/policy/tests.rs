@@ -11,6 +11,9 @@ struct Billing {
 }
 
 impl Facts for Billing {
+    fn ids(&self) -> PeerIds {
+        self.credentials.ids()
+    }
     fn credentials(&self) -> &PeerCredentials {
         &self.credentials
     }

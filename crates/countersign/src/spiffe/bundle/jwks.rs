@@ -41,6 +41,8 @@ pub enum KeyRemarkReason {
     InvalidKey,
     /// An RSA key outside of 2048 to 8192 bits.
     RsaSize,
+    /// The private half is published with it.
+    PrivateKey,
     /// The key is meant for an algorithm no SVID is signed with, or not for verification.
     UnsupportedAlgorithm,
     /// An X.509 authority without a certificate (X.509-SVID 6.2).
@@ -65,6 +67,7 @@ impl KeyRemarkReason {
             Self::DuplicateKeyId => "duplicate_key_id",
             Self::InvalidKey => "invalid_key",
             Self::RsaSize => "rsa_size",
+            Self::PrivateKey => "private_key",
             Self::UnsupportedAlgorithm => "unsupported_algorithm",
             Self::MissingCertificate => "missing_certificate",
             Self::InvalidCertificate => "invalid_certificate",
@@ -93,24 +96,27 @@ impl From<BadKey> for KeyRemarkReason {
 
 /// Who wrote the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// A SPIFFE bundle document: every key says what it is for, or is not taken (4.2.2).
     Document,
     /// JWT bundles of the Workload API: plain JWKS, in which SPIRE does not write `use`. Keys that say they are for
     /// something else are not taken.
     WorkloadApi,
+    /// The keys of an OIDC provider (RFC 7517): `use` may be missing, or is `sig`. A key whose private half is published
+    /// with it proves nothing any more.
+    Oidc,
 }
 
 /// The keys for tokens, by key ID.
-pub(super) type JwtAuthorities = BTreeMap<Arc<str>, JwtAuthority>;
+pub(crate) type JwtAuthorities = BTreeMap<Arc<str>, JwtAuthority>;
 
 /// A set of keys, sorted by what they are for.
 ///
-/// A key that cannot be used is left out and remarked on, in both dialects. Leaving it out trusts less than the
+/// A key that cannot be used is left out and remarked on, in every dialect. Leaving it out trusts less than the
 /// publisher meant, never more, and lets the rest of the update through: a set refused as a whole would keep keys in
 /// force that the very same update takes back.
 #[derive(Default)]
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     pub x509: Vec<Vec<u8>>,
     pub jwt: JwtAuthorities,
     pub wit: JwtAuthorities,
@@ -168,12 +174,16 @@ impl KeySet {
         let for_wit = match (dialect, jwk.purpose.as_deref()) {
             (Dialect::Document, Some("x509-svid")) => return self.take_x509(index, &jwk),
             (Dialect::Document, Some("wit-svid")) => true,
-            (_, Some("jwt-svid")) | (Dialect::WorkloadApi, None | Some("sig")) => false,
+            (Dialect::Document | Dialect::WorkloadApi, Some("jwt-svid"))
+            | (Dialect::WorkloadApi | Dialect::Oidc, None | Some("sig")) => false,
             (Dialect::Document, None) => return Err(Reason::MissingUse),
             _ => return Err(Reason::OtherUse),
         };
         if !matches!(jwk.kty.as_deref(), Some("RSA" | "EC")) {
             return Err(Reason::UnknownKeyType);
+        }
+        if dialect == Dialect::Oidc && jwk.is_private() {
+            return Err(Reason::PrivateKey);
         }
         let key_id = jwk.kid.as_deref().filter(|key_id| !key_id.is_empty());
         let key_id: Arc<str> = key_id.ok_or(Reason::MissingKeyId)?.into();

@@ -9,6 +9,7 @@ mod spiffe;
 mod x509;
 
 pub use error::BundleError;
+pub(crate) use jwks::{Dialect, JwtAuthorities, KeySet};
 pub use jwks::{KeyRemark, KeyRemarkReason};
 pub use jwt::JwtBundle;
 pub use map::BundleMap;

@@ -53,9 +53,9 @@ async fn follow<S: Subject>(
     count(&feed.counters.connects, 1);
     feed.listeners.tell(&Event::Connected);
     loop {
-        let previous = feed.snapshot().value;
+        let memory = feed.snapshot().value.map(|value| value.memory());
         let next = tokio::select! {
-            next = responses.next(previous.as_deref()) => next,
+            next = responses.next(memory.as_ref()) => next,
             () = feed.overdue.notified() => return Ok(()),
         };
         match next {
@@ -65,7 +65,7 @@ async fn follow<S: Subject>(
             }
             Err(error) if responses.is_over() => return Err(error),
             // Nothing to fall back on: perhaps a new stream begins with something better.
-            Err(error) if previous.is_none() => return Err(error),
+            Err(error) if memory.is_none() => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
                 feed.fail(&error);

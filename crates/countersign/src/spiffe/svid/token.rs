@@ -75,6 +75,15 @@ pub enum TokenError {
     InvalidNotBefore,
 }
 
+impl From<NotCompact> for TokenError {
+    fn from(fault: NotCompact) -> Self {
+        match fault {
+            NotCompact::Parts => Self::NotCompact,
+            NotCompact::Base64 => Self::Base64,
+        }
+    }
+}
+
 impl TokenError {
     /// The stable name of the rule.
     pub const fn code(&self) -> &'static str {
@@ -120,10 +129,7 @@ impl<'a> Token<'a> {
         if token.len() > TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
-        let mut jws = CompactJws::split(token).map_err(|fault| match fault {
-            NotCompact::Parts => TokenError::NotCompact,
-            NotCompact::Base64 => TokenError::Base64,
-        })?;
+        let mut jws = CompactJws::split(token)?;
         let header = Header::parse(&jws.header)?;
         let algorithm =
             header.algorithm.and_then(|name| JwsAlgorithm::from_name(&name)).ok_or(TokenError::UnsupportedAlgorithm)?;
@@ -162,17 +168,18 @@ impl<'a> Token<'a> {
     }
 }
 
+/// A JOSE header, each parameter that matters named at most once.
 #[derive(Default)]
-struct Header {
-    algorithm: Option<String>,
-    key_id: Option<String>,
-    typ: Option<String>,
-    critical: bool,
+pub(crate) struct Header {
+    pub algorithm: Option<String>,
+    pub key_id: Option<String>,
+    pub typ: Option<String>,
+    pub critical: bool,
     extra: bool,
 }
 
 impl Header {
-    fn parse(json: &[u8]) -> Result<Self, TokenError> {
+    pub fn parse(json: &[u8]) -> Result<Self, TokenError> {
         let text = std::str::from_utf8(json).map_err(|_| TokenError::MalformedHeader)?;
         serde_json::from_str(text).map_err(|_| TokenError::MalformedHeader)
     }
@@ -238,7 +245,7 @@ fn subject(claim: Option<Value>) -> Result<SpiffeId, TokenError> {
     }
 }
 
-fn audience(claim: Option<Value>) -> Result<Vec<String>, TokenError> {
+pub(crate) fn audience(claim: Option<Value>) -> Result<Vec<String>, TokenError> {
     let values = match claim {
         None => Vec::new(),
         Some(Value::Array(values)) => values,

@@ -28,8 +28,14 @@ pub struct X509Svid {
 #[derive(PartialEq, Eq)]
 struct Inner {
     chain: Box<[u8]>,
-    certificates: Box<[Range<usize>]>,
     key: PrivateKey,
+    shape: Arc<Shape>,
+}
+
+/// What was read out of a chain that was found good, with its key. It can be kept without keeping the key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    certificates: Box<[Range<usize>]>,
     leaf: LeafFacts,
 }
 
@@ -90,8 +96,18 @@ impl X509Svid {
         if *public != *certificate.x509.public_key().subject_public_key.data {
             return Err(X509SvidError::PrivateKeyMismatch);
         }
-        let inner = Inner { certificates: certificates.into(), key, leaf, chain };
-        Ok(Self { inner: Arc::new(inner), hint: None })
+        let shape = Arc::new(Shape { certificates: certificates.into(), leaf });
+        Ok(Self { inner: Arc::new(Inner { chain, key, shape }), hint: None })
+    }
+
+    /// A chain and a key that were found good together before.
+    pub(crate) fn known(chain_der: &[u8], pkcs8_der: &[u8], shape: Arc<Shape>) -> Self {
+        let key = PrivateKey::new(Zeroizing::new(pkcs8_der.to_vec()));
+        Self { inner: Arc::new(Inner { chain: chain_der.into(), key, shape }), hint: None }
+    }
+
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.inner.shape
     }
 
     /// The same SVID with the label an operator gave it (Workload API 5.2.1).
@@ -107,17 +123,17 @@ impl X509Svid {
 
     /// The name of the workload.
     pub fn spiffe_id(&self) -> &SpiffeId {
-        &self.inner.leaf.spiffe_id
+        &self.inner.shape.leaf.spiffe_id
     }
 
     /// What the leaf says about itself.
     pub fn leaf(&self) -> &LeafFacts {
-        &self.inner.leaf
+        &self.inner.shape.leaf
     }
 
     /// The certificates as DER, leaf first.
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.inner.certificates.iter().map(|range| &self.inner.chain[range.clone()])
+        self.inner.shape.certificates.iter().map(|range| &self.inner.chain[range.clone()])
     }
 
     /// The certificates as concatenated DER, leaf first.
@@ -132,17 +148,17 @@ impl X509Svid {
 
     /// The last second the leaf is valid.
     pub fn expires_at(&self) -> SystemTime {
-        clock::system_time(self.inner.leaf.not_after)
+        clock::system_time(self.inner.shape.leaf.not_after)
     }
 
     /// The serial number of the leaf in lower-case hexadecimal.
     pub fn serial_number(&self) -> String {
-        self.inner.leaf.serial_number_hex()
+        self.inner.shape.leaf.serial_number_hex()
     }
 
     /// Whether half of the lifetime is over: the moment a live source should hold a fresh one.
     pub fn needs_rotation(&self, now: Option<SystemTime>) -> bool {
-        let LeafFacts { not_before, not_after, .. } = self.inner.leaf;
+        let LeafFacts { not_before, not_after, .. } = self.inner.shape.leaf;
         let half = not_before.saturating_add(not_after.saturating_sub(not_before) / 2);
         clock::unix_seconds(now) >= half
     }
@@ -169,9 +185,9 @@ impl fmt::Debug for X509Svid {
         f.debug_struct("X509Svid")
             .field("spiffe_id", &self.spiffe_id().as_str())
             .field("hint", &self.hint())
-            .field("certificates", &self.inner.certificates.len())
+            .field("certificates", &self.inner.shape.certificates.len())
             .field("serial_number", &self.serial_number())
-            .field("expires_at", &self.inner.leaf.not_after)
+            .field("expires_at", &self.inner.shape.leaf.not_after)
             .finish_non_exhaustive()
     }
 }

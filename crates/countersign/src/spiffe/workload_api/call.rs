@@ -82,7 +82,8 @@ impl Call {
         let Lease { mut sender, connection, .. } = lease;
         let waiting = Waiting::on(&connection);
         let (response, mut body) = sender.send_request(head(method, timeout), false)?;
-        body.send_data(framed, true)?;
+        // A server may have answered before it heard the question; then the answer is what counts.
+        let _ = body.send_data(framed, true);
         let (head, body) = response.await?.into_parts();
         waiting.answered();
         let response = Response::from_parts(head, ());

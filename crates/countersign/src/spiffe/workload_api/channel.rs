@@ -1,6 +1,6 @@
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 use std::time::Duration;
 
 use h2::client::SendRequest;
@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
 use super::stage::Stage;
+use super::x509_context::X509Memory;
 use crate::spiffe::limits::HEADER_BYTES;
 
 /// How long an unused connection is kept.
@@ -33,6 +34,8 @@ struct Inner {
     endpoint: Endpoint,
     /// Held while connecting, so that whoever comes meanwhile waits for that connection and makes none of their own.
     connected: Mutex<Option<Connected>>,
+    /// Of the SVIDs that were fetched last: whoever fetches the same ones again need not judge them from scratch.
+    memory: StdMutex<Option<X509Memory>>,
 }
 
 struct Connected {
@@ -64,7 +67,7 @@ impl WeakChannel {
 impl Channel {
     /// Nothing is connected yet.
     pub fn new(endpoint: Endpoint) -> Channel {
-        Channel(Arc::new(Inner { endpoint, connected: Mutex::new(None) }))
+        Channel(Arc::new(Inner { endpoint, connected: Mutex::new(None), memory: StdMutex::new(None) }))
     }
 
     /// Where it leads.
@@ -96,6 +99,14 @@ impl Channel {
         Ok(lease)
     }
 
+    pub(super) fn memory(&self) -> Option<X509Memory> {
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn remember(&self, memory: X509Memory) {
+        *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+    }
+
     /// Opens nothing more on this connection.
     pub(super) async fn forget(&self, connection: &Arc<Connection>) {
         let mut connected = self.0.connected.lock().await;
@@ -120,7 +131,7 @@ impl Channel {
             .enable_push(false)
             .handshake(socket)
             .await?;
-        Ok((sender, Connection::drive(connection)))
+        Ok((sender, Connection::new(connection)))
     }
 }
 
@@ -144,7 +155,7 @@ async fn end_when_idle(channel: Weak<Inner>, watched: Weak<Connection>) {
 }
 
 /// A stream of bytes, whatever it goes through: HTTP/2 is then in the program once, and not for each of them.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 

@@ -63,7 +63,16 @@ impl WorkloadApiClient {
 
     /// The SVIDs and bundles of now.
     pub async fn fetch_x509_context(&self) -> Result<X509Context, WorkloadApiError> {
-        self.first(frame(&Empty {})).await
+        let stage = Stage::default();
+        self.in_time(&stage, async {
+            let framed = frame(&Empty {});
+            let mut call = Call::open(&self.channel, X509Context::METHOD, framed, self.timeout, &stage).await?;
+            let response = call.next().await?.ok_or(WorkloadApiError::Ended)?;
+            let context = X509Context::read(response, self.channel.memory().as_ref())?;
+            self.channel.remember(context.memory());
+            Ok(context)
+        })
+        .await
     }
 
     /// The X.509 bundles of now.
@@ -165,9 +174,9 @@ pub struct Responses<S: Subject> {
 }
 
 impl<S: Subject> Responses<S> {
-    /// The next message, read in the light of the one before.
-    pub async fn next(&mut self, previous: Option<&S>) -> Result<S, WorkloadApiError> {
-        S::read(self.call.next().await?.ok_or(WorkloadApiError::Ended)?, previous)
+    /// The next message, read in the light of an earlier one.
+    pub async fn next(&mut self, memory: Option<&S::Memory>) -> Result<S, WorkloadApiError> {
+        S::read(self.call.next().await?.ok_or(WorkloadApiError::Ended)?, memory)
     }
 
     /// Whether nothing more can come after an error: else that was about one message only.

@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use h2::{Ping, PingPong};
-use prost::bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
+
+use super::channel::Stream;
+use super::driver::Driver;
 
 /// When calls have waited this long, one after the other, and none was answered, somebody asks who is still there.
 const DOUBT: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const TRUST: Duration = Duration::from_secs(60);
 
 /// A connection that was made, shared by all of its streams.
 pub(super) struct Connection {
-    driver: AbortHandle,
+    driver: Arc<Driver>,
     /// Since when calls have been waiting, and none was answered.
     unanswered: Mutex<Option<Instant>>,
     /// Not there while somebody is asking, and when it cannot be asked.
@@ -29,18 +29,10 @@ struct Probe {
 }
 
 impl Connection {
-    /// Sees to it that what is sent is sent and what comes is read.
-    pub fn drive<T>(mut connection: h2::client::Connection<T, Bytes>) -> Connection
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    /// Takes it over.
+    pub fn new(mut connection: h2::client::Connection<Box<dyn Stream>>) -> Connection {
         let probe = connection.ping_pong().map(|pings| Probe { pings, answered: None });
-        let driver = tokio::spawn(async move {
-            // It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn
-            // of an error from their streams.
-            let _ = connection.await;
-        });
-        Connection { driver: driver.abort_handle(), unanswered: Mutex::new(None), probe: Mutex::new(probe) }
+        Connection { driver: Driver::start(connection), unanswered: Mutex::new(None), probe: Mutex::new(probe) }
     }
 
     /// Asks whether the server is still there, and ends the connection for everybody when it is not: streams that have
@@ -61,7 +53,7 @@ impl Connection {
                     *locked(&connection.probe) = Some(probe);
                     *locked(&connection.unanswered) = None;
                 }
-                _ => connection.driver.abort(),
+                _ => connection.driver.end(),
             }
         });
     }

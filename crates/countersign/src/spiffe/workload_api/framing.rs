@@ -1,7 +1,7 @@
 //! gRPC's framing: one byte that says whether a message is compressed, four bytes of length, the message.
 
 use prost::Message;
-use prost::bytes::{Buf, BufMut, Bytes, BytesMut};
+use prost::bytes::{Buf, Bytes};
 use zeroize::Zeroizing;
 
 use crate::spiffe::limits::MESSAGE_BYTES;
@@ -9,15 +9,15 @@ use crate::spiffe::limits::MESSAGE_BYTES;
 /// The bytes in front of a message.
 const HEAD: usize = 5;
 
-/// A message with its frame around it.
+/// A message with its frame around it. It may hold a private key: it is wiped.
 pub fn frame(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
-    let mut framed = BytesMut::with_capacity(HEAD + length);
-    framed.put_u8(0);
-    framed.put_u32(length as u32);
+    let mut framed = Zeroizing::new(Vec::with_capacity(HEAD + length));
+    framed.push(0);
+    framed.extend_from_slice(&(length as u32).to_be_bytes());
     // Room was made for all of it.
-    let _ = message.encode(&mut framed);
-    framed.freeze()
+    let _ = message.encode(&mut *framed);
+    Bytes::from_owner(Wiped(framed))
 }
 
 /// What keeps bytes from being a message.
@@ -32,8 +32,8 @@ pub enum FrameFault {
 }
 
 /// Puts messages together out of the pieces they arrive in. What is held here may be a private key: it is wiped.
-#[derive(Default)]
 pub struct Messages {
+    limit: usize,
     head: [u8; HEAD],
     /// How many bytes of the head are there.
     headed: usize,
@@ -42,7 +42,18 @@ pub struct Messages {
     length: usize,
 }
 
+impl Default for Messages {
+    fn default() -> Messages {
+        Messages::with_limit(MESSAGE_BYTES)
+    }
+}
+
 impl Messages {
+    /// Messages of at most so many bytes.
+    pub fn with_limit(limit: usize) -> Messages {
+        Messages { limit, head: [0; HEAD], headed: 0, body: Zeroizing::default(), length: 0 }
+    }
+
     /// Takes bytes from the front of a piece. `Some`: a message is complete; the rest of the piece is for the next call.
     pub fn take(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, FrameFault> {
         while self.headed < HEAD {
@@ -74,7 +85,7 @@ impl Messages {
         }
         let [_, length @ ..] = self.head;
         self.length = u32::from_be_bytes(length) as usize;
-        if self.length > MESSAGE_BYTES {
+        if self.length > self.limit {
             return Err(FrameFault::TooLarge(self.length));
         }
         // The announced length is only a promise: a large buffer grows with what really comes. Growing wipes nothing,
@@ -87,6 +98,11 @@ impl Messages {
     pub fn is_amidst(&self) -> bool {
         self.headed > 0
     }
+}
+
+/// Secret bytes that are wiped when the last who holds a slice of them lets go.
+pub fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(bytes))
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);

@@ -63,6 +63,11 @@ impl Code {
         }
     }
 
+    /// The code of that name in capitals.
+    pub fn from_name(name: &str) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| code.name() == name)
+    }
+
     /// The name in capitals, such as `PERMISSION_DENIED`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -11,10 +11,14 @@ pub trait Subject: Sized + Send + Sync + 'static {
     const METHOD: &'static str;
     /// What it is called in messages.
     const NAME: &'static str;
+    /// What is worth knowing about an earlier message when the next one is read. No secrets.
+    type Memory: Send + Sync;
 
-    /// Reads a message. What has not changed since the previous one is taken over from it, with all that is remembered
-    /// about it.
-    fn read(response: Self::Response, previous: Option<&Self>) -> Result<Self, WorkloadApiError>;
+    /// Reads a message. What comes again is not judged from scratch, and what was verified with it stays remembered.
+    fn read(response: Self::Response, memory: Option<&Self::Memory>) -> Result<Self, WorkloadApiError>;
+
+    /// What is worth knowing about this one.
+    fn memory(&self) -> Self::Memory;
 
     /// Whether it says the same as another one.
     fn says_the_same(&self, other: &Self) -> bool;

@@ -109,15 +109,20 @@ impl Subject for X509Bundles {
     type Response = X509BundlesResponse;
     const METHOD: &'static str = method::FETCH_X509_BUNDLES;
     const NAME: &'static str = "X.509 bundles";
+    type Memory = BundleSet;
 
-    fn read(response: X509BundlesResponse, previous: Option<&Self>) -> Result<Self, WorkloadApiError> {
+    fn read(response: X509BundlesResponse, memory: Option<&BundleSet>) -> Result<Self, WorkloadApiError> {
         if response.bundles.is_empty() {
             return Err(WorkloadApiError::Empty("bundles"));
         }
-        let mut assembly = Assembly::after(previous.map(|previous| &previous.bundles));
+        let mut assembly = Assembly::after(memory);
         assembly.put_all(&response.bundles, "bundles", &[], |assembly, name, der| assembly.put_x509(name, der));
         let (bundles, ignored) = assembly.finish();
         Ok(X509Bundles { bundles, crls: response.crl, ignored })
+    }
+
+    fn memory(&self) -> BundleSet {
+        self.bundles.clone()
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
@@ -133,18 +138,23 @@ impl Subject for JwtBundles {
     type Response = JwtBundlesResponse;
     const METHOD: &'static str = method::FETCH_JWT_BUNDLES;
     const NAME: &'static str = "JWT bundles";
+    type Memory = BundleSet;
 
-    fn read(response: JwtBundlesResponse, previous: Option<&Self>) -> Result<Self, WorkloadApiError> {
+    fn read(response: JwtBundlesResponse, memory: Option<&BundleSet>) -> Result<Self, WorkloadApiError> {
         if response.bundles.is_empty() {
             return Err(WorkloadApiError::Empty("bundles"));
         }
-        let mut assembly = Assembly::after(previous.map(|previous| &previous.bundles));
+        let mut assembly = Assembly::after(memory);
         assembly.put_all(&response.bundles, "bundles", &[], |assembly, name, jwks| {
             assembly.put_jwt(name, jwks);
             Ok(())
         });
         let (bundles, ignored) = assembly.finish();
         Ok(JwtBundles { bundles, ignored })
+    }
+
+    fn memory(&self) -> BundleSet {
+        self.bundles.clone()
     }
 
     fn says_the_same(&self, other: &Self) -> bool {

@@ -42,8 +42,9 @@ impl Subject for WitSvids {
     type Response = WitSvidResponse;
     const METHOD: &'static str = method::FETCH_WIT_SVID;
     const NAME: &'static str = "WIT-SVIDs";
+    type Memory = ();
 
-    fn read(response: WitSvidResponse, _previous: Option<&Self>) -> Result<Self, WorkloadApiError> {
+    fn read(response: WitSvidResponse, _memory: Option<&()>) -> Result<Self, WorkloadApiError> {
         if response.svids.is_empty() {
             return Err(WorkloadApiError::Empty("svids"));
         }
@@ -73,6 +74,8 @@ impl Subject for WitSvids {
         Ok(WitSvids { svids })
     }
 
+    fn memory(&self) {}
+
     fn says_the_same(&self, other: &Self) -> bool {
         self.svids == other.svids
     }
@@ -86,8 +89,9 @@ impl Subject for WitBundles {
     type Response = WitBundlesResponse;
     const METHOD: &'static str = method::FETCH_WIT_BUNDLES;
     const NAME: &'static str = "WIT bundles";
+    type Memory = ();
 
-    fn read(response: WitBundlesResponse, _previous: Option<&Self>) -> Result<Self, WorkloadApiError> {
+    fn read(response: WitBundlesResponse, _memory: Option<&()>) -> Result<Self, WorkloadApiError> {
         if response.bundles.is_empty() {
             return Err(WorkloadApiError::Empty("bundles"));
         }
@@ -98,6 +102,8 @@ impl Subject for WitBundles {
         };
         Ok(WitBundles { bundles: response.bundles.into_iter().map(read).collect::<Result<_, WorkloadApiError>>()? })
     }
+
+    fn memory(&self) {}
 
     fn says_the_same(&self, other: &Self) -> bool {
         self == other

@@ -1,5 +1,7 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use prost::bytes::Bytes;
 
 use super::error::{Ignored, IgnoredReason, WorkloadApiError};
@@ -7,6 +9,7 @@ use super::proto::{self, X509SvidResponse, method};
 use super::subject::Subject;
 use super::trust_bundles::Assembly;
 use crate::spiffe::limits::{HINT_BYTES, SVIDS};
+use crate::spiffe::svid::Shape;
 use crate::spiffe::{BundleSet, SpiffeId, TrustDomain, X509Svid, X509VerifyOptions, verify_x509_svid};
 
 /// All X509-SVIDs of the workload and the bundles to judge others with, of one and the same message.
@@ -22,6 +25,29 @@ pub struct X509Context {
     pub crls: Vec<Bytes>,
     /// What had to be ignored.
     pub ignored: Vec<Ignored>,
+    memory: X509Memory,
+}
+
+/// What is worth knowing about an earlier message: which chains and keys, by their hash, were found good together, and the
+/// bundles with all that was verified with them.
+#[derive(Clone)]
+pub struct X509Memory {
+    bundles: BundleSet,
+    /// In the order of the message.
+    svids: Arc<[(Fingerprint, Arc<Shape>)]>,
+}
+
+/// SHA-256 over a chain with its length, and its key.
+type Fingerprint = [u8; 32];
+
+fn fingerprint(chain: &[u8], key: &[u8]) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    context.update(&(chain.len() as u64).to_le_bytes());
+    context.update(chain);
+    context.update(key);
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
 }
 
 impl X509Context {
@@ -36,10 +62,12 @@ impl Subject for X509Context {
     const METHOD: &'static str = method::FETCH_X509_SVID;
     const NAME: &'static str = "X509-SVIDs";
 
-    fn read(response: X509SvidResponse, previous: Option<&Self>) -> Result<Self, WorkloadApiError> {
+    type Memory = X509Memory;
+
+    fn read(response: X509SvidResponse, memory: Option<&X509Memory>) -> Result<Self, WorkloadApiError> {
         check_mandatory(&response.svids)?;
-        let mut assembly = Assembly::after(previous.map(|previous| &previous.bundles));
-        let mut reader = Reader { hints: HashSet::new(), previous, at: 0 };
+        let mut assembly = Assembly::after(memory.map(|memory| &memory.bundles));
+        let mut reader = Reader { hints: HashSet::new(), memory, at: 0, read: Vec::new() };
         let mut svids = Vec::with_capacity(response.svids.len());
         let mut own: Vec<TrustDomain> = Vec::new();
         for (index, offered) in response.svids.iter().enumerate() {
@@ -66,7 +94,12 @@ impl Subject for X509Context {
             assembly.put_x509(name, der)
         });
         let (bundles, ignored) = assembly.finish();
-        Ok(X509Context { svids, bundles, crls: response.crl, ignored })
+        let memory = X509Memory { bundles: bundles.clone(), svids: reader.read.into() };
+        Ok(X509Context { svids, bundles, crls: response.crl, ignored, memory })
+    }
+
+    fn memory(&self) -> X509Memory {
+        self.memory.clone()
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
@@ -112,9 +145,11 @@ fn described(index: usize, offered: &proto::X509Svid) -> String {
 
 struct Reader<'a> {
     hints: HashSet<String>,
-    previous: Option<&'a X509Context>,
-    /// Where in the previous message the next SVID is looked for: the order rarely changes.
+    memory: Option<&'a X509Memory>,
+    /// Where in the earlier message the next SVID is looked for: the order rarely changes.
     at: usize,
+    /// What is good in this one.
+    read: Vec<(Fingerprint, Arc<Shape>)>,
 }
 
 impl Reader<'_> {
@@ -135,12 +170,12 @@ impl Reader<'_> {
         if self.hints.contains(hint) {
             return Err(IgnoredReason::DuplicateHint);
         }
-        let svid = match self.known(offered) {
-            Some(svid) => svid.with_hint(Some(hint)),
-            None => X509Svid::from_der(&offered.x509_svid, &offered.x509_svid_key)
-                .map_err(IgnoredReason::Svid)?
-                .with_hint(Some(hint)),
+        let fingerprint = fingerprint(&offered.x509_svid, &offered.x509_svid_key);
+        let svid = match self.known(&fingerprint) {
+            Some(shape) => X509Svid::known(&offered.x509_svid, &offered.x509_svid_key, shape),
+            None => X509Svid::from_der(&offered.x509_svid, &offered.x509_svid_key).map_err(IgnoredReason::Svid)?,
         };
+        let svid = svid.with_hint(Some(hint));
         if *svid.spiffe_id() != label {
             return Err(IgnoredReason::OtherName { actual: svid.spiffe_id().to_string() });
         }
@@ -155,21 +190,20 @@ impl Reader<'_> {
         if !hint.is_empty() {
             self.hints.insert(hint.to_owned());
         }
+        self.read.push((fingerprint, Arc::clone(svid.shape())));
         Ok(svid)
     }
 
-    /// The same chain and key in the previous message. It is judged anew, but need not be read anew.
-    fn known(&mut self, offered: &proto::X509Svid) -> Option<X509Svid> {
-        let previous = &self.previous?.svids;
-        let same = |svid: &&X509Svid| {
-            svid.chain_der() == offered.x509_svid && *svid.private_key().pkcs8_der() == *offered.x509_svid_key
-        };
-        let found = previous[self.at.min(previous.len())..].iter().position(|svid| same(&svid));
-        let found = match found {
-            Some(distance) => self.at + distance,
-            None => previous.iter().position(|svid| same(&svid))?,
+    /// The same chain and key in the earlier message: they still fit each other. Whether the chain is good now is judged
+    /// anew.
+    fn known(&mut self, fingerprint: &Fingerprint) -> Option<Arc<Shape>> {
+        let svids = &self.memory?.svids;
+        let same = |(known, _): &(Fingerprint, Arc<Shape>)| known == fingerprint;
+        let found = match svids.get(self.at) {
+            Some(next) if same(next) => self.at,
+            _ => svids.iter().position(same)?,
         };
         self.at = found + 1;
-        previous.get(found).cloned()
+        svids.get(found).map(|(_, shape)| Arc::clone(shape))
     }
 }

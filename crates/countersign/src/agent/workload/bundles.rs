@@ -1,0 +1,49 @@
+//! `FetchX509Bundles` and `FetchJWTBundles`: the bundles a workload may judge others with.
+
+use std::collections::BTreeMap;
+
+use prost::bytes::Bytes;
+
+use super::Workload;
+use super::call::Method;
+use super::entitlement::Entitlement;
+use super::stream::Watched;
+use super::trust::{Encoded, Trust};
+use crate::peer::Peer;
+use crate::spiffe::workload_api::Status;
+use crate::spiffe::workload_api::proto::{JwtBundlesResponse, X509BundlesResponse};
+
+pub(super) struct X509Bundles;
+
+pub(super) struct JwtBundles;
+
+fn collect(entitlement: &Entitlement, trust: &Trust, part: fn(&Encoded) -> &Bytes) -> BTreeMap<String, Bytes> {
+    let own = trust.issuing.x509_bundle.trust_domain().id();
+    let mut bundles = BTreeMap::from([(own.as_str().to_owned(), part(&trust.own).clone())]);
+    for name in entitlement.federates_with() {
+        if let Some(foreign) = trust.foreign.get(name)
+            && !part(&foreign.encoded).is_empty()
+        {
+            bundles.insert(name.id().as_str().to_owned(), part(&foreign.encoded).clone());
+        }
+    }
+    bundles
+}
+
+impl Watched for X509Bundles {
+    type Response = X509BundlesResponse;
+    const METHOD: Method = Method::FetchX509Bundles;
+
+    fn build(&mut self, _: &Workload, _: &Peer, who: &Entitlement, trust: &Trust) -> Result<Self::Response, Status> {
+        Ok(X509BundlesResponse { crl: Vec::new(), bundles: collect(who, trust, |encoded| &encoded.x509) })
+    }
+}
+
+impl Watched for JwtBundles {
+    type Response = JwtBundlesResponse;
+    const METHOD: Method = Method::FetchJwtBundles;
+
+    fn build(&mut self, _: &Workload, _: &Peer, who: &Entitlement, trust: &Trust) -> Result<Self::Response, Status> {
+        Ok(JwtBundlesResponse { bundles: collect(who, trust, |encoded| &encoded.jwt) })
+    }
+}

@@ -1,0 +1,204 @@
+//! One connection: who is at its other end is settled when it is made, and looked at anew for every call.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{Method as HttpMethod, Request, StatusCode};
+use prost::bytes::Bytes;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::bundles::{JwtBundles, X509Bundles};
+use super::call::{Method, deadline, must_carry_security_header, read, speaks_grpc};
+use super::client_frames::{ClientFrames, HEADER_BYTES};
+use super::faults::{Recorder, strike};
+use super::reply::Reply;
+use super::x509::X509Svids;
+use super::{Workload, jwt, stream};
+use crate::agent::limits::Place;
+use crate::agent::log;
+use crate::agent::readiness::watched;
+use crate::peer::Peer;
+use crate::spiffe::workload_api::proto::Empty;
+use crate::spiffe::workload_api::{Code, Status};
+
+/// Who says nothing this long after connecting does not speak HTTP/2.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Calls at once on one connection.
+const MAX_STREAMS: u32 = 100;
+/// How long a stopping agent waits for callers to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Streams a client may take back before we even looked at them.
+const MAX_RESET_STREAMS: usize = 100;
+/// Bytes a caller may lag behind.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What a client is told that there is no room for: our settings, then GOAWAY with `ENHANCE_YOUR_CALM`.
+const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x1b\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
+
+/// Turns a client away, as well as that can be done in an instant.
+pub(super) fn dismiss(socket: &OwnedFd) {
+    let _ = send(socket, NO_ROOM, SendFlags::NOSIGNAL);
+    let _ = shutdown(socket, Shutdown::Write);
+    // Closing with bytes unread would destroy what we said on its way.
+    let mut rest = [0; 4096];
+    for _ in 0..16 {
+        if recv(socket, &mut rest, RecvFlags::empty()).map_or(0, |(count, _)| count) == 0 {
+            return;
+        }
+    }
+}
+
+/// The life of a connection.
+pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer, place: Place) {
+    let _place = place;
+    let death = peer.death().and_then(|pidfd| {
+        watched(pidfd).map_err(|source| crate::peer::PeerError::Os { what: "watching a pidfd", source })
+    });
+    let death = match death {
+        Ok(death) => death,
+        // It died, and the descriptor may be anybody's now.
+        Err(error) => return tracing::debug!(target: log::TARGET, %error, "a connection without a process"),
+    };
+    let Ok(socket) = tokio::net::UnixStream::from_std(UnixStream::from(socket)) else { return };
+    let flooding = Arc::new(Notify::new());
+    let frames = ClientFrames::new(socket, Arc::clone(&flooding));
+    let handshake = h2::server::Builder::new()
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(HEADER_BYTES as u32)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_concurrent_reset_streams(MAX_RESET_STREAMS)
+        .max_send_buffer_size(SEND_BUFFER)
+        .handshake::<_, Bytes>(frames);
+    let mut stop = workload.stop.subscribe();
+    let mut connection = tokio::select! {
+        shaken = timeout(HANDSHAKE, handshake) => match shaken {
+            Ok(Ok(connection)) => connection,
+            _ => return,
+        },
+        _ = stop.wait_for(|stop| *stop) => return,
+        _ = death.readable() => return,
+    };
+    let peer = Arc::new(peer);
+    // Dropping it ends the calls with the connection.
+    let mut calls = JoinSet::new();
+    let mut until: Option<Instant> = None;
+    loop {
+        let farewell = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = death.readable() => return,
+            () = flooding.notified() => {
+                log_flood(&workload, &peer);
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                until.get_or_insert(Instant::now() + FAREWELL);
+            }
+            // After the calls have said goodbye the connection is closed when the client has heard it.
+            _ = stop.wait_for(|stop| *stop), if until.is_none() => {
+                connection.graceful_shutdown();
+                until = Some(Instant::now() + FAREWELL);
+            }
+            () = farewell => return,
+            Some(_) = calls.join_next() => {}
+            accepted = connection.accept() => match accepted {
+                Some(Ok((request, respond))) => {
+                    let (workload, peer) = (Arc::clone(&workload), Arc::clone(&peer));
+                    calls.spawn(async move { serve(&workload, &peer, request, respond).await });
+                }
+                Some(Err(_)) | None => return,
+            },
+        }
+    }
+}
+
+fn log_flood(workload: &Workload, peer: &Peer) {
+    if let Some(times) = workload.floods.note() {
+        let who = peer.credentials();
+        tracing::warn!(target: log::TARGET, pid = who.pid, uid = who.uid, times, "a client floods the Workload API and is cut off");
+    }
+}
+
+/// One call.
+async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    let reply = Reply::new(respond);
+    if *request.method() != HttpMethod::POST {
+        return reply.refuse(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    if !speaks_grpc(request.headers()) {
+        return reply.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let header = must_carry_security_header(request.headers());
+    let method = Method::of(request.uri().path());
+    let record = workload.faults.as_ref().map(|faults| {
+        let name = method.as_ref().map_or_else(|_| request.uri().path(), |method| method.name());
+        let number = faults.arrived(name, peer, header.is_ok());
+        Recorder::new(Arc::clone(faults), number)
+    });
+    let mut reply = reply.recorded(record);
+    let method = match method.and_then(|method| header.map(|()| method)) {
+        Ok(method) => method,
+        Err(status) => return reply.finish(&status),
+    };
+    if let Some(faults) = &workload.faults
+        && let Some(fault) = tokio::select! {
+            () = reply.cancelled() => return,
+            fault = faults.on_call(method) => fault,
+        }
+    {
+        return strike(reply, fault);
+    }
+    match deadline(request.headers()) {
+        None => dispatch(workload, peer, method, request, reply).await,
+        // The caller has given up by then, and knows it without us.
+        Some(deadline) => drop(timeout(deadline, dispatch(workload, peer, method, request, reply)).await),
+    }
+}
+
+async fn dispatch(workload: &Workload, peer: &Arc<Peer>, method: Method, request: Request<RecvStream>, reply: Reply) {
+    match method {
+        Method::FetchX509Svid => match read::<Empty>(request).await {
+            Ok(_) => stream::tell(workload, peer, reply, X509Svids::default()).await,
+            Err(status) => reply.finish(&status),
+        },
+        Method::FetchX509Bundles => match read::<Empty>(request).await {
+            Ok(_) => stream::tell(workload, peer, reply, X509Bundles).await,
+            Err(status) => reply.finish(&status),
+        },
+        Method::FetchJwtBundles => match read::<Empty>(request).await {
+            Ok(_) => stream::tell(workload, peer, reply, JwtBundles).await,
+            Err(status) => reply.finish(&status),
+        },
+        Method::FetchJwtSvid => {
+            let answered = match read(request).await {
+                Ok(request) => {
+                    reply.asks_for(&request);
+                    jwt::fetch(workload, peer, request).await
+                }
+                Err(status) => Err(status),
+            };
+            stream::answer(workload, reply, method, answered).await;
+        }
+        Method::ValidateJwtSvid => {
+            let answered = match read(request).await {
+                Ok(request) => jwt::validate(workload, peer, request).await,
+                Err(status) => Err(status),
+            };
+            stream::answer(workload, reply, method, answered).await;
+        }
+        Method::FetchWitSvid | Method::FetchWitBundles => {
+            let message = format!("{} is not served: the WIT profile is incubating", method.name());
+            reply.finish(&Status::new(Code::Unimplemented, message));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Who calls, and which SVIDs that process is to have: looked at anew for every call, and whenever something changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Workload;
+use super::call::Method;
+use crate::agent::attestation::is_exhaustion;
+use crate::agent::event::AgentEvent;
+use crate::agent::log;
+use crate::agent::reload::Edition;
+use crate::agent::rule::BeforeHash;
+use crate::agent::svid_rule::SvidRule;
+use crate::peer::{Examination, Peer, PeerError};
+use crate::spiffe::TrustDomain;
+use crate::spiffe::workload_api::{Code, Status};
+
+/// How long the hash of an executable may take.
+const HASHING: Duration = Duration::from_secs(5);
+
+/// The SVIDs of a process, and the rules that gave them.
+pub(super) struct Entitlement {
+    pub(super) edition: Arc<Edition>,
+    /// In the order of the rules: the first is the default identity. Never empty.
+    pub(super) svids: Vec<Arc<SvidRule>>,
+    /// The name of the process, for the log.
+    pub(super) process: String,
+}
+
+impl Entitlement {
+    /// The foreign trust domains it may know.
+    pub(super) fn federates_with(&self) -> impl Iterator<Item = &TrustDomain> {
+        self.svids.iter().flat_map(|svid| &svid.federates_with)
+    }
+}
+
+/// No rule gives this process an SVID.
+pub(super) fn no_identity() -> Status {
+    Status::new(Code::PermissionDenied, "no identity issued")
+}
+
+/// Attests the caller. The error is what it is told.
+pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method) -> Result<Entitlement, Status> {
+    let edition = workload.agent.rules.current();
+    let found = match entitled(peer, &edition, false) {
+        Ok(None) => whole(peer, &edition).await,
+        found => found,
+    };
+    let refusal = match found {
+        Ok(Some((svids, process))) if !svids.is_empty() => return Ok(Entitlement { edition, svids, process }),
+        Ok(Some((_, process))) => {
+            journal(workload, peer, method, &process, Code::PermissionDenied, None);
+            return Err(no_identity());
+        }
+        Ok(None) => Status::new(Code::DeadlineExceeded, "the executable could not be examined in time"),
+        Err(PeerError::Gone) => Status::new(Code::Unauthenticated, "the process that asks is gone"),
+        Err(PeerError::Os { ref source, .. }) if is_exhaustion(source) => {
+            Status::new(Code::Unavailable, "the agent is out of descriptors")
+        }
+        Err(_) => Status::new(Code::Internal, "the process that asks could not be examined"),
+    };
+    let error = refusal.message.as_str();
+    journal(workload, peer, method, "", refusal.code, Some(error));
+    Err(refusal)
+}
+
+/// With hashes, on a thread that may be kept busy by them.
+async fn whole(peer: &Arc<Peer>, edition: &Arc<Edition>) -> Found {
+    let (peer, edition) = (Arc::clone(peer), Arc::clone(edition));
+    let work = tokio::task::spawn_blocking(move || entitled(&peer, &edition, true));
+    match tokio::time::timeout(HASHING, work).await {
+        Ok(Ok(found)) => found,
+        _ => Ok(None),
+    }
+}
+
+/// `None`: it takes the hash of an executable to tell, and there was no time for one.
+type Found = Result<Option<(Vec<Arc<SvidRule>>, String)>, PeerError>;
+
+fn entitled(peer: &Peer, edition: &Edition, may_hash: bool) -> Found {
+    // One look for one decision: what is read twice could be two programs.
+    let look = Examination::new(peer);
+    let mut svids: Vec<Arc<SvidRule>> = Vec::new();
+    for rule in edition.rules.rules() {
+        let Some(svid) = &rule.svid else { continue };
+        if !may_hash {
+            match &rule.before_hash {
+                BeforeHash::NotAsked => {}
+                BeforeHash::HashOnly => return Ok(None),
+                BeforeHash::Conditions(conditions) if look.check(conditions)?.is_ok() => return Ok(None),
+                BeforeHash::Conditions(_) => continue,
+            }
+        }
+        if look.check(&rule.policy)?.is_err() {
+            continue;
+        }
+        // Workload API 5.2.1: a hint is unique within a response. Clients take the first, and so do we.
+        let taken = |other: &Arc<SvidRule>| match svid.hint.as_str() {
+            "" => other.hint.is_empty() && other.spiffe_id == svid.spiffe_id,
+            hint => other.hint == hint,
+        };
+        if !svids.iter().any(taken) {
+            svids.push(Arc::clone(svid));
+        }
+    }
+    // Read last: that it can be read proves that the process was still there when the rules were held against it.
+    let process = look.comm()?.unwrap_or_default();
+    Ok(Some((svids, process)))
+}
+
+/// One line per decision.
+pub(super) fn journal(workload: &Workload, peer: &Peer, method: Method, process: &str, code: Code, more: Option<&str>) {
+    let who = peer.credentials();
+    workload.agent.rules.observers.tell(|| match code {
+        Code::Ok => AgentEvent::Issued {
+            pid: who.pid,
+            uid: who.uid,
+            method: method.name(),
+            spiffe_id: more.unwrap_or_default().to_owned(),
+        },
+        _ => AgentEvent::Refused { pid: who.pid, uid: who.uid, method: method.name(), code: code.name() },
+    });
+    tracing::info!(
+        target: log::TARGET,
+        pid = who.pid,
+        uid = who.uid,
+        gid = who.gid,
+        process,
+        method = method.name(),
+        code = code.name(),
+        more,
+        "{}",
+        if code == Code::Ok { "vouched for" } else { "refused" },
+    );
+}

@@ -1,0 +1,122 @@
+//! The bundles of foreign trust domains: from files, which are watched, and from whoever fetches those of an endpoint.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::agent::log;
+use crate::agent::rules::FileState;
+use crate::agent::workload_settings::Federation;
+use crate::spiffe::limits::{JWKS_BYTES, PEM_BYTES};
+use crate::spiffe::{JwtBundle, SpiffeBundle, TrustDomain, X509Bundle};
+
+/// What is known of foreign trust domains. A bundle that cannot be read any more leaves the last good one in force.
+#[derive(Default)]
+pub(super) struct Federations(Mutex<BTreeMap<TrustDomain, Known>>);
+
+#[derive(Default)]
+struct Known {
+    file: Option<PathBuf>,
+    /// The state of the file when it was last tried.
+    tried: Option<FileState>,
+    from_file: Option<SpiffeBundle>,
+    /// What an endpoint said counts more than the file it began with.
+    from_endpoint: Option<SpiffeBundle>,
+}
+
+impl Federations {
+    /// Looks at the files. Says whether anything is different.
+    pub(super) fn look(&self, wanted: &BTreeMap<TrustDomain, Federation>) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.retain(|name, _| wanted.contains_key(name));
+        let mut changed = known.len() != before;
+        for (name, federation) in wanted {
+            let entry = known.entry(name.clone()).or_default();
+            if entry.file != federation.bundle_file {
+                *entry = Known { file: federation.bundle_file.clone(), ..Known::default() };
+                changed = true;
+            }
+            if federation.endpoint.is_none() {
+                changed |= entry.from_endpoint.take().is_some();
+            }
+            let Some(path) = &entry.file else { continue };
+            let now = FileState::of(path).ok();
+            if now == entry.tried && (now.is_some() || entry.from_file.is_some()) {
+                continue;
+            }
+            let first_try = entry.tried.is_none();
+            entry.tried = now;
+            match read_bundle_file(name, path) {
+                Ok(bundle) if entry.from_file.as_ref() != Some(&bundle) => {
+                    entry.from_file = Some(bundle);
+                    changed = true;
+                    tracing::info!(target: log::TARGET, trust_domain = name.name(), file = %path.display(), "took a foreign bundle");
+                }
+                Ok(_) => {}
+                // Not every second, of a file that stays away.
+                Err(_) if now.is_none() && !first_try => {}
+                Err(error) => {
+                    tracing::error!(target: log::TARGET, trust_domain = name.name(), file = %path.display(), error, "a foreign bundle is not taken");
+                }
+            }
+        }
+        changed
+    }
+
+    /// Takes what an endpoint said. `None`: nobody of the rules wants it, or it is older than what is known.
+    pub(super) fn take(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.get_mut(name)?;
+        let last = entry.from_endpoint.as_ref();
+        // SPIFFE Federation 4: the sequence number only grows.
+        if let (Some(old), Some(new)) = (last.and_then(SpiffeBundle::sequence), bundle.sequence())
+            && new < old
+        {
+            return None;
+        }
+        let changed = last != Some(&bundle);
+        entry.from_endpoint = Some(bundle);
+        Some(changed)
+    }
+
+    pub(super) fn bundles(&self) -> BTreeMap<TrustDomain, SpiffeBundle> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bundle = |(name, entry): (&TrustDomain, &Known)| {
+            let bundle = entry.from_endpoint.as_ref().or(entry.from_file.as_ref())?;
+            Some((name.clone(), bundle.clone()))
+        };
+        known.iter().filter_map(bundle).collect()
+    }
+}
+
+/// A SPIFFE bundle document, or the X.509 authorities as PEM.
+fn read_bundle_file(name: &TrustDomain, path: &Path) -> Result<SpiffeBundle, String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|error| error.to_string())?;
+    let found = file.metadata().map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("not a regular file".into());
+    }
+    if found.mode() & 0o002 != 0 {
+        return Err(format!("mode {:04o}: every user could put authorities in it (chmod o-w)", found.mode() & 0o7777));
+    }
+    let limit = JWKS_BYTES.max(PEM_BYTES) as u64;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    parse_bundle(name, &bytes)
+}
+
+/// The same from text.
+fn parse_bundle(name: &TrustDomain, text: &[u8]) -> Result<SpiffeBundle, String> {
+    if text.trim_ascii_start().starts_with(b"{") {
+        return SpiffeBundle::parse(name.clone(), text).map_err(|error| error.to_string());
+    }
+    let x509 = X509Bundle::from_pem(name.clone(), text).map_err(|error| error.to_string())?;
+    SpiffeBundle::from_bundles(x509, JwtBundle::new(name.clone())).map_err(|error| error.to_string())
+}

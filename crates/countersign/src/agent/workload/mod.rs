@@ -1,0 +1,283 @@
+//! The Workload API of this machine, for the workloads of this machine (SPIFFE Workload API, Workload Endpoint).
+//!
+//! It has a thread, a socket and limits of its own: whoever keeps it busy keeps nobody from asking who they are.
+
+mod bundles;
+mod call;
+mod client_frames;
+mod connection;
+mod entitlement;
+pub(super) mod faults;
+mod federation;
+mod hpack;
+mod jwt;
+mod reply;
+mod stream;
+mod trust;
+mod x509;
+
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
+
+pub use call::Method;
+
+use self::entitlement::Entitlement;
+use self::faults::Faults;
+use self::federation::Federations;
+use self::trust::Trust;
+use super::authority::Authority;
+use super::complaint::Complaint;
+use super::event::AgentEvent;
+use super::limits::Limits;
+use super::log;
+use super::readiness;
+use super::server::{Service, accept};
+use super::stats::WorkloadCounters;
+use super::workload_settings::WorkloadConfig;
+use crate::peer::Peer;
+use crate::spiffe::issue::IssueError;
+use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::{SpiffeBundle, TrustDomain};
+
+/// How many connections are accepted before others get their turn.
+const BATCH: usize = 64;
+/// How long a stopping agent waits for what it has begun.
+const FAREWELL: Duration = Duration::from_millis(1200);
+
+/// What all connections to the Workload API share.
+pub(super) struct Workload {
+    /// The agent whose rules these are.
+    pub(super) agent: Arc<Service>,
+    pub(super) authority: Arc<Authority>,
+    pub(super) counters: WorkloadCounters,
+    pub(super) limits: Arc<Limits>,
+    trust: watch::Sender<Arc<Trust>>,
+    federations: Federations,
+    stop: watch::Sender<bool>,
+    floods: Complaint,
+    faults: Option<Arc<Faults>>,
+}
+
+/// A running Workload API.
+pub(super) struct WorkloadApi {
+    pub(super) shared: Arc<Workload>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Workload {
+    pub(super) fn new(
+        agent: Arc<Service>,
+        authority: Authority,
+        limits: Limits,
+        faults: Option<Arc<Faults>>,
+    ) -> Arc<Workload> {
+        let authority = Arc::new(authority);
+        let federations = Federations::default();
+        if let Some(config) = &agent.rules.current().workload {
+            federations.look(&config.federates_with);
+        }
+        let trust = Arc::new(Trust::new(authority.current(), federations.bundles()));
+        Arc::new(Workload {
+            agent,
+            authority,
+            counters: WorkloadCounters::default(),
+            limits: Arc::new(limits),
+            trust: watch::Sender::new(trust),
+            federations,
+            stop: watch::Sender::new(false),
+            floods: Complaint::default(),
+            faults,
+        })
+    }
+
+    /// How it runs, according to the rules somebody was held against.
+    fn config<'a>(&self, who: &'a Entitlement) -> Result<&'a WorkloadConfig, Status> {
+        who.edition.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
+    }
+
+    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.
+    pub(super) fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
+        let changed = self.federations.take(name, bundle)?;
+        if changed {
+            self.republish();
+        }
+        Some(changed)
+    }
+
+    /// The bundle of a foreign trust domain as it is known now.
+    pub(super) fn foreign_bundle(&self, name: &TrustDomain) -> Option<SpiffeBundle> {
+        Some(self.trust.borrow().foreign.get(name)?.bundle.clone())
+    }
+
+    /// Has everybody told of the keys and bundles of now.
+    pub(super) fn republish(&self) {
+        self.trust.send_replace(Arc::new(Trust::new(self.authority.current(), self.federations.bundles())));
+    }
+}
+
+impl WorkloadApi {
+    /// Starts answering, on a thread of its own.
+    pub(super) fn start(
+        shared: Arc<Workload>,
+        socket: UnixListener,
+        withdraw: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<WorkloadApi> {
+        let (started, waiting) = mpsc::channel();
+        let workload = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("countersign-spiffe".into()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .max_blocking_threads(2)
+                .thread_name("countersign-hash")
+                .build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            runtime.block_on(async {
+                match readiness::watched(socket) {
+                    Ok(listener) => {
+                        let _ = started.send(Ok(()));
+                        serve(workload, listener, withdraw).await;
+                    }
+                    Err(error) => drop(started.send(Err(error))),
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_millis(10));
+        })?;
+        match waiting.recv() {
+            Ok(Ok(())) => Ok(WorkloadApi { shared, thread: Some(thread) }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(std::io::Error::other("the thread ended")),
+        }
+    }
+
+    /// Tells everybody, and ends. Closing twice is closing once.
+    pub(super) fn close(&mut self) {
+        self.shared.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        self.shared.authority.close();
+    }
+}
+
+async fn serve(workload: Arc<Workload>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce()) {
+    let keeping = tokio::spawn(keep_trust(Arc::clone(&workload)));
+    let mut stop = workload.stop.subscribe();
+    let mut pause = Duration::ZERO;
+    loop {
+        let readable = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            readable = listener.readable() => readable,
+        };
+        let Ok(mut readable) = readable else { break };
+        match accept_batch(&workload, listener.get_ref()) {
+            Ok(false) => readable.clear_ready(),
+            Ok(true) => tokio::task::yield_now().await,
+            Err(error) => {
+                if let Some(times) = workload.agent.exhaustion.note() {
+                    tracing::error!(target: log::TARGET, %error, times, "cannot accept connections");
+                }
+                pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
+                tokio::select! {
+                    biased;
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                continue;
+            }
+        }
+        pause = Duration::ZERO;
+    }
+    keeping.abort();
+    withdraw();
+    drop(listener);
+    let until = Instant::now() + FAREWELL;
+    while workload.limits.active() > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Accepts some connections; says whether more may be waiting. An error is one that will pass.
+fn accept_batch(workload: &Arc<Workload>, listener: &UnixListener) -> std::io::Result<bool> {
+    use rustix::io::Errno;
+    for _ in 0..BATCH {
+        let socket = match accept(listener) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN) => return Ok(false),
+            // The client has changed its mind.
+            Err(Errno::CONNABORTED | Errno::INTR) => continue,
+            Err(errno) => return Err(errno.into()),
+        };
+        let peer = match Peer::of(&socket) {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
+                continue;
+            }
+        };
+        match workload.limits.admit(peer.credentials().uid) {
+            Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
+            None => {
+                workload.counters.turned_away();
+                let who = peer.credentials();
+                tracing::debug!(target: log::TARGET, pid = who.pid, uid = who.uid, "too many connections to the Workload API");
+                connection::dismiss(&socket);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Keeps keys and foreign bundles as they should be by now.
+async fn keep_trust(workload: Arc<Workload>) {
+    let mut editions = workload.agent.rules.subscribe();
+    let mut keys = workload.authority.subscribe();
+    keys.mark_unchanged();
+    let mut advanced = Instant::now();
+    loop {
+        let config = workload.agent.rules.current().workload.clone();
+        let ca_ttl = config.as_ref().map_or(super::authority::DEFAULT_CA_TTL, |config| config.ca_ttl);
+        let pace = (ca_ttl / 100).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        tokio::select! {
+            _ = editions.changed() => {}
+            _ = keys.changed() => {
+                workload.republish();
+                let sequence = workload.authority.current().sequence;
+                workload.agent.rules.observers.tell(|| AgentEvent::KeysChanged { sequence });
+                continue;
+            }
+            () = tokio::time::sleep(pace.min(workload.agent.reload_interval.max(Duration::from_millis(1)))) => {}
+        }
+        if let Some(config) = &config
+            && workload.federations.look(&config.federates_with)
+        {
+            workload.republish();
+        }
+        if advanced.elapsed() >= pace {
+            advanced = Instant::now();
+            let authority = Arc::clone(&workload.authority);
+            // It may write to the disk, and wait for it.
+            match tokio::task::spawn_blocking(move || authority.advance(ca_ttl)).await {
+                Ok(Ok(_)) | Err(_) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(target: log::TARGET, %error, "the keys of the authority could not be changed");
+                }
+            }
+        }
+    }
+}
+
+/// For the log; the caller is told no more than that.
+fn crypto_failed(error: &IssueError) -> Status {
+    tracing::error!(target: log::TARGET, %error, "an SVID could not be issued");
+    Status::new(Code::Internal, "the SVID could not be issued")
+}

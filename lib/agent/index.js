@@ -1,0 +1,5 @@
+'use strict'
+const { Agent, startAgent } = require('./agent')
+
+exports.startAgent = startAgent
+exports.Agent = Agent

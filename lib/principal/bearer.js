@@ -1,0 +1,37 @@
+'use strict'
+/** The base of resolvers that judge bearer tokens. */
+
+const { invalidArgument, shown } = require('../errors')
+const { CredentialResolver, FIND, JUDGE } = require('./credential')
+const { bearerOf } = require('./incoming')
+const { checkCredential } = require('./resolver')
+
+/** What a resolver makes of a token. */
+const TOKEN = Symbol('token')
+
+class BearerResolver extends CredentialResolver {
+  /** @param {unknown} token */
+  constructor (token) {
+    super(checkCredential(token, 'token', (value) => typeof value === 'string', 'a string'))
+  }
+
+  /** How a refusal is answered (RFC 6750 3). */
+  get challenge () { return 'Bearer' }
+
+  /** @param {unknown} token */
+  async [JUDGE] (token) {
+    if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${shown(token)}`)
+    return await this[TOKEN](token)
+  }
+
+  /** @param {any} req */
+  [FIND] (req) { return bearerOf(req) }
+
+  /**
+   * @param {string} token
+   * @returns {Promise<import('./resolver').Principal>}
+   */
+  [TOKEN] (token) { throw new Error(`unreachable: ${token.length}`) }
+}
+
+module.exports = { BearerResolver, TOKEN }

@@ -1,0 +1,39 @@
+'use strict'
+/** Principals of both kinds: how they are told and read. */
+
+const { invalidArgument, shown } = require('../errors')
+const exact = require('../exact')
+const { ownOptions } = require('../options')
+const { PrincipalDocument, read } = require('./document')
+const { HumanPrincipal } = require('./human')
+const { WorkloadPrincipal } = require('./workload')
+
+const Principal = Object.freeze({
+  /**
+   * @param {unknown} text
+   * @param {{ strict?: boolean }} [options]
+   */
+  parse (text, options) {
+    const { strict = false } = ownOptions(options, ['strict'], 'options')
+    if (typeof strict !== 'boolean') throw invalidArgument(`options.strict: expected a boolean, got ${shown(strict)}`)
+    if (typeof text !== 'string') throw invalidArgument(`text: expected a string, got ${shown(text)}`)
+    const document = read(text, strict, Principal.parse)
+    return document.members.kind === 'human' ? new HumanPrincipal(document) : new WorkloadPrincipal(document)
+  },
+
+  /**
+   * @param {unknown} value
+   * @param {{ strict?: boolean }} [options]
+   */
+  from (value, options) {
+    if (value instanceof PrincipalDocument) return options?.strict === undefined ? value : Principal.parse(value.toWire(), options)
+    if (typeof value === 'string') return Principal.parse(value, options)
+    if (typeof value !== 'object' || value === null) throw invalidArgument(`value: expected a principal or its JSON, got ${shown(value)}`)
+    return Principal.parse(exact.write(value, 'value'), options)
+  },
+
+  /** @param {unknown} value */
+  is (value) { return value instanceof PrincipalDocument },
+})
+
+module.exports = { Principal }

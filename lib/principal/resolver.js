@@ -1,0 +1,65 @@
+'use strict'
+/** The one interface of everything that ends in a principal. */
+
+const { CountersignError, invalidArgument, shown } = require('../errors')
+const { checkSignal, checkTimeout, ownOptions } = require('../options')
+
+/** What a resolver does, under a name that users cannot call. */
+const RESOLVE = Symbol('resolve')
+
+/** @typedef {InstanceType<typeof import('./human').HumanPrincipal> | InstanceType<typeof import('./workload').WorkloadPrincipal>} Principal */
+
+class PrincipalResolver {
+  /**
+   * @param {{ signal?: AbortSignal, timeout?: number | null }} [options]
+   * @returns {Promise<Principal>}
+   */
+  async resolve (options) {
+    const { signal, timeout = null } = ownOptions(options, ['signal', 'timeout'], 'options')
+    checkSignal(signal, 'options.signal')
+    checkTimeout(timeout, 'options.timeout')
+    signal?.throwIfAborted()
+    return await within(this[RESOLVE](signal), signal, timeout)
+  }
+
+  /**
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<Principal>}
+   */
+  [RESOLVE] (signal) { throw new Error(`unreachable: ${signal}`) }
+}
+
+/**
+ * The outcome, unless the signal or the clock is first.
+ * @template T
+ * @param {Promise<T>} work
+ * @param {AbortSignal | undefined} signal
+ * @param {number | null} timeout
+ * @returns {Promise<T>}
+ */
+function within (work, signal, timeout) {
+  if (signal === undefined && timeout === null) return work
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal?.reason)
+    const timer = timeout === null ? undefined : setTimeout(() => reject(new CountersignError('ERR_TIMEOUT', `no principal within ${timeout} ms`, { timeout })), timeout)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    })
+  })
+}
+
+/**
+ * A credential as an option, or a function that gives it.
+ * @param {unknown} given
+ * @param {string} name
+ * @param {(value: unknown) => boolean} suits
+ * @param {string} expected
+ */
+function checkCredential (given, name, suits, expected) {
+  if (given === undefined || typeof given === 'function' || suits(given)) return given
+  throw invalidArgument(`options.${name}: expected ${expected}, or a function that returns it, got ${shown(given)}`)
+}
+
+module.exports = { PrincipalResolver, RESOLVE, checkCredential }
