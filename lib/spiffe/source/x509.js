@@ -38,7 +38,7 @@ class X509Source extends Live {
     super('x509', given)
     this.#pick = pick
     // Another source may have been told already: what it is replaced by is a rotation here too.
-    if (this.feed.told) this.#serial = this.#picked()?.serialNumber
+    if (this.feed.now.told) this.#serial = this.#picked()?.serialNumber
     Object.freeze(this)
   }
 
