@@ -32,8 +32,14 @@ function shape (name, value) {
   if (typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))) {
     const members = (/** @type {object} */ of, /** @type {string} */ prefix) => Reflect.ownKeys(of)
       .filter((key) => !['constructor', 'prototype', 'length', 'name'].includes(String(key)) && !String(key).includes('nodejs.util.inspect'))
-      .map((key) => `${prefix}${String(key)}`)
-    return [`class ${name}`, ...[...members(value, 'static '), ...members(value.prototype, '')].sort().map((member) => `  ${member}`)].join('\n')
+      // Node.js 20 has names of its own for what became the language's.
+      .map((key) => `${prefix}${String(key).replace('Symbol(nodejs.', 'Symbol(Symbol.')}`)
+    /** @type {string[]} */
+    const inherited = []
+    for (let of = value; /^class\b/.test(Function.prototype.toString.call(of)) && !/\[native code\]/.test(Function.prototype.toString.call(of)) && of !== EventTarget; of = Object.getPrototypeOf(of)) {
+      inherited.push(...members(of, 'static '), ...members(of.prototype, ''))
+    }
+    return [`class ${name}`, ...[...new Set(inherited)].sort().map((member) => `  ${member}`)].join('\n')
   }
   if (typeof value === 'function') return `function ${name}`
   if (typeof value === 'object' && value !== null) return [`object ${name}`, ...Object.keys(value).sort().map((key) => `  ${key}`)].join('\n')
