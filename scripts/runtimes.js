@@ -106,7 +106,11 @@ async function main () {
   process.exitCode = failed === 0 ? 0 : 1
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = 1
-})
+module.exports = { RUNTIMES, install }
+
+if (require.main === module) {
+  main().catch((error) => {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+  })
+}
