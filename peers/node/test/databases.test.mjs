@@ -96,6 +96,8 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   /** @type {string[]} */
   const failures = []
   let [done, queries] = [false, 0]
+  // A test that failed is to end.
+  t.after(() => { done = true; return pool.end().catch(() => {}) })
   pool.on('error', (error) => failures.push(error.message))
   const load = Array.from({ length: 4 }, async () => {
     while (!done) {
@@ -118,7 +120,6 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   assert.deepEqual(failures, [])
   assert.ok(ours.size >= 3 && theirs.size >= 3, `${ours.size} and ${theirs.size} certificates`)
   t.diagnostic(`${queries} queries, ${ours.size} SVIDs of ours and ${theirs.size} of the server, none failed`)
-  await pool.end()
 })
 
 test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Redis here (apt-get install redis-server)' }, async (t) => {
@@ -163,6 +164,7 @@ test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Re
   /** How often it was told to read its files. */
   const settings = () => Number(/config\|set:calls=(\d+)/.exec(execFileSync('redis-cli', ['-s', path.join(database.run, 'redis.sock'), 'INFO', 'commandstats'], { encoding: 'utf8' }))?.[1] ?? 0)
   let [done, commands] = [false, 0]
+  t.after(() => { done = true })
   const theirs = new Set()
   const count = (/** @type {Promise<unknown>} */ command) => command.then(() => commands++, (error) => failures.push(error.message))
   const load = [
