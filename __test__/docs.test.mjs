@@ -49,6 +49,9 @@ const ELSEWHERE = [
   ['docs/testing-against-spire.md', './harness.mjs', '__test__/spire/harness.test.mjs'],
 ]
 
+/** A test runs every block of it, whatever the language. @type {Record<string, string>} */
+const WHOLE = { 'docs/databases.md': 'peers/node/test/databases.test.mjs' }
+
 /** What surrounds a block that is a part of a program: by a piece of it. @type {[part: string, before: string, after?: string][]} */
 const AROUND = [
   ['getPeerProcess(socket).exe', 'const net = listening()'],
@@ -154,7 +157,7 @@ for (const block of blocks) {
   const { file, number, language, text } = block
   test(`${file}, block ${number}: ${text.split('\n')[0]}`, async () => {
     const elsewhere = ELSEWHERE.find(([where, part]) => where === file && language === 'js' && text.includes(part))
-    if (elsewhere) return assert.ok(existsSync(path.join(root, elsewhere[2])))
+    if (elsewhere || WHOLE[file]) return assert.ok(existsSync(path.join(root, elsewhere?.[2] ?? WHOLE[file])))
     if (language === 'js') return runJavaScript(block)
     if (language === 'toml') return checkRules(text)
     if (language === 'sh') {
