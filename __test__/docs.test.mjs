@@ -55,7 +55,7 @@ const WHOLE = { 'docs/databases.md': 'peers/node/test/databases.test.mjs' }
 /** What surrounds a block that is a part of a program: by a piece of it. @type {[part: string, before: string, after?: string][]} */
 const AROUND = [
   ['getPeerProcess(socket).exe', 'const net = listening()'],
-  ['authorizePeer(socket, { exe:', 'const consoleError = console.error', ''],
+  ['authorizePeer(socket, { group: ', 'const net = listening()'],
   ['verifyX509Svid(chain', "const fs = require('node:fs'); const chain = require('countersign').X509Svid.load('svid.pem', 'key.pem').certificates; const token = fs.readFileSync('token.jwt', 'utf8')"],
   ['new MtlsResolver', "const { X509Source } = require('countersign'); const source = await X509Source.open(); const tenants = new Map(); const tenantId = require('countersign/principal').TenantId.random(); const app = { use () {} }"],
   ['startAgent({', 'const log = () => {}'],

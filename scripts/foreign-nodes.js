@@ -29,6 +29,18 @@ function once (name, fill) {
   return directory
 }
 
+/** Where this machine gets Debian from. */
+function debianMirror () {
+  const find = () => run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages']).split('\n').find((uri) => /\/debian\/?$/.test(uri))
+  const known = find()
+  if (known) return known
+  // Images come without the lists that say it.
+  run('apt-get', ['update', '-qq'])
+  const mirror = find()
+  if (!mirror) throw new Error('this machine has no Debian mirror')
+  return mirror
+}
+
 /**
  * Packages of a Debian release other than this machine's, unpacked beside it and not installed.
  * @param {string} release
@@ -39,9 +51,7 @@ function once (name, fill) {
 function unpack (release, architecture, packages, directory) {
   const apt = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-apt-'))
   try {
-    const here = run('apt-get', ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', 'Origin: Debian']).split('\n')
-    const mirror = here.find((uri) => uri && !uri.includes('security'))
-    if (!mirror) throw new Error('this machine has no Debian mirror')
+    const mirror = debianMirror()
     fs.writeFileSync(path.join(apt, 'sources.list'), `deb [arch=${architecture} signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror} ${release} main\n`)
     for (const each of ['state/lists/partial', 'cache/archives/partial']) fs.mkdirSync(path.join(apt, each), { recursive: true })
     const settings = {

@@ -44,20 +44,21 @@ function recorded (source) {
 
 describe('silence', { concurrency: true }, () => {
   test('an agent that forgot to say something new is asked at 70 % of the lifetime', async (t) => {
-    // As after 69 of 100 seconds.
-    const stub = await startStub((call) => call.send(lasting(-69, 31)))
+    // As after 65 of 100 seconds: however slow this machine is, what follows is in place by then.
+    const old = lasting(-65, 35)
+    const stub = await startStub((call) => call.send(old))
     t.after(() => stub.kill())
     const source = await X509Source.open({ endpoint: stub.endpoint })
     t.after(() => source.close())
     const events = recorded(source)
     const before = source.svid().serialNumber
-    stub.answer((call) => call.send(lasting(-10, 90)))
-    await within(5, () => source.svid().serialNumber !== before, 'the new one')
+    const fresh = lasting(-10, 90)
+    stub.answer((call) => call.send(fresh))
+    await within(20, () => source.svid().serialNumber !== before, 'the new one')
     const types = events.map(({ type }) => type)
     assert.deepEqual(types.slice(types.indexOf('overdue')), ['overdue', 'connect', 'update'])
     assert.deepEqual([source.counters.connects, source.counters.errors], [2, 0])
-    await sleep(100)
-    assert.equal(stub.open.size, 1, 'the old stream is over')
+    await within(5, () => stub.open.size === 1, 'the old stream is over')
   })
   test('an SVID that expires is refused from then on, and the agent asked again', async (t) => {
     const old = lasting(-90, 2)

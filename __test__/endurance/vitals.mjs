@@ -23,6 +23,12 @@ export async function handles () {
   return process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout' && kind !== 'CloseReq').sort()
 }
 
+/** Waits until nothing more than before keeps the process alive: a child that was killed takes its time to be gone. @param {string[]} before */
+export async function nothingMore (before) {
+  for (const limit = Date.now() + 30_000; Date.now() < limit;) if ((await handles()).join() === before.join()) return
+  assert.deepEqual(await handles(), before)
+}
+
 /** In MiB: everything, and what JavaScript holds. */
 async function memory () {
   // Twice, with a turn in between: what the first finds unreachable is given up by finalizers behind it.

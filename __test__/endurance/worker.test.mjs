@@ -7,7 +7,7 @@ import { countersign } from '../spiffe-scene.mjs'
 import { startAgents } from './agents.mjs'
 import { until } from './live.mjs'
 import { AUDIENCE, startSluggards } from './sluggards.mjs'
-import { handles, plateau } from './vitals.mjs'
+import { handles, nothingMore, plateau } from './vitals.mjs'
 
 const { X509Source } = countersign
 
@@ -26,7 +26,8 @@ const BUSY = `
   for (let count = 0; count < 5; count++) {
     ask(() => svids.fetchX509Context())
     ask(() => jwt.fetchJwtSvid({ audience: '${AUDIENCE}' }))
-    ask(() => tokens.fetch({ audience: String(Math.random()), timeout }))
+    // Without a timeout: Node's HTTP/2 sends clients away that take a thousand calls back.
+    ask(() => tokens.fetch({ audience: String(Math.random()) }))
   }
   source.ready().then(() => parentPort.postMessage('busy'))`
 
@@ -63,5 +64,5 @@ test('a hundred workers that are ended in the middle of everything', async (t) =
   source.close()
   agents.stop()
   slow.stop()
-  assert.deepEqual(await handles(), before)
+  await nothingMore(before)
 })
