@@ -434,6 +434,8 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   ERR_CLOSED: { readonly state?: 'closed', readonly endpoint?: string }
   /** This system or runtime cannot do it. */
   ERR_UNSUPPORTED_PLATFORM: {}
+  /** A source that others wrote threw something, or gave something of another kind; what it threw is in `cause`. */
+  ERR_SOURCE_FAILED: {}
   /** The native addon cannot be loaded: the message says what was tried and how to fix it. Thrown by `require`. */
   ERR_NATIVE_UNAVAILABLE: {}
 }

@@ -367,6 +367,9 @@ export declare function attach(settle: (key: number, ...outcome: unknown[]) => v
 /** Read a rules file and say what is in it, as JSON text: `{ok: {rules, warnings, findings}}` or `{err: {...}}`. */
 export declare function checkRules(file: string): string
 
+/** The URIs a certificate names, proven by nobody. */
+export declare function claimedUris(der: Uint8Array): Array<string>
+
 /** Which rule of the file a running process would get, as JSON text: `{ok: {verdicts, winner}}` or `{err: {...}}`. */
 export declare function explainRules(file: string, pid: number): string
 
@@ -431,12 +434,6 @@ export interface OfferedX509Svid {
   hint?: string
 }
 
-/**
- * Write the credentials of a descriptor's peer into the scratch. False: ask `peerCredentialsFull`, which tells an
- * error, or what does not fit (many groups, a security label).
- */
-export declare function peerCredentials(socket: number): boolean
-
 /** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
 export declare function peerCredentialsFull(socket: number): string
 
@@ -491,8 +488,6 @@ export declare function workloadId(text: string, strict: boolean): string
 /** The ID of a service of a tenant, or an error. */
 export declare function workloadIdOf(trustDomain: string, service: string, tenantSlug: string): string
 
-/** What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error. */
-export declare function x509Leaf(der: Uint8Array): string
 /** Write a response to `FetchX509Bundles` or `FetchJWTBundles`. */
 export declare function writeBundlesResponse(bundles: Array<OfferedBundle>, jwt: boolean): Buffer
 
@@ -501,3 +496,6 @@ export declare function writeJwtResponse(svids: Array<OfferedJwtSvid>): Buffer
 
 /** Write a response to `FetchX509SVID`. */
 export declare function writeX509Response(svids: Array<OfferedX509Svid>, federated: Array<OfferedBundle>, crls: Array<Buffer>): Buffer
+
+/** What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error. */
+export declare function x509Leaf(der: Uint8Array): string

@@ -8,6 +8,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { installFor } from './command-line.mjs'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const bin = path.join(root, 'bin', 'countersign.js')
@@ -61,15 +62,23 @@ describe('countersign', () => {
     assert.match(run(['--help']).stdout, /whoami .*\n.*agent/)
     assert.equal(run([]).status, 2)
     assert.equal(run(['--version']).stdout.trim(), JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version)
-    for (const command of ['whoami', 'agent', 'check', 'peer', 'bundle']) {
-      const { status, stdout } = run([command, '--help'])
+    for (const command of ['whoami', 'agent', 'check', 'peer', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles', 'bundle', 'doctor']) {
+      const { status, stdout } = run([...command.split(' '), '--help'])
       assert.equal(status, 0)
       assert.match(stdout, new RegExp(`countersign ${command} `))
       assert.match(stdout, /--json/)
     }
+    for (const group of ['x509', 'jwt']) {
+      assert.match(run([group, '--help']).stdout, /Commands:\n {2}fetch/)
+      assert.equal(run([group]).status, 2)
+      assert.equal(run(['help', group, 'fetch']).stdout, run([group, 'fetch', '-h']).stdout)
+    }
     for (const args of [['bogus'], ['toString'], ['whoami', '--bogus'], ['whoami', 'x'], ['whoami', '--timeout', 'soon'], ['whoami', '--runner', 'x'],
       ['whoami', '--runner', 'a=1', '--runner', 'a=2'], ['whoami', '--runner', 'uid=0'], ['whoami', '--socket', ''], ['peer'], ['peer', 'a', 'b'],
-      ['check'], ['check', 'x', '--as-pid', 'me'], ['agent', '--bogus'], ['agent', '--socket'], ['agent', '--dev', '--rules', 'x']]) {
+      ['check'], ['check', 'x', '--as-pid', 'me'], ['agent', '--bogus'], ['agent', '--socket'], ['agent', '--dev', '--rules', 'x'], ['x509', 'bogus'],
+      ['x509', 'fetch', 'x'], ['x509', 'fetch', '--endpoint', '/run/agent.sock'], ['x509', 'fetch', '--hint', 'a', '--spiffe-id', 'b'], ['x509', 'watch', '--timeout', '0'],
+      ['jwt', 'fetch'], ['jwt', 'fetch', '--audience', 'a', '--raw', '--show-token'], ['jwt', 'validate', 'x'], ['jwt', 'validate', '--audience', 'a', '--audience', 'b', 'x'],
+      ['jwt', 'validate', '--audience', 'a', 'x', 'y'], ['bundles', 'a', 'b'], ['bundles', '--pem', '--jwt'], ['bundles', '--pem', '--jwks'], ['bundles', '--jwks', '--write', 'x'], ['doctor', 'x']]) {
       const { status, stderr } = run(args)
       assert.equal(status, 2, `${args.join(' ')}: ${stderr}`)
       assert.match(stderr, /--help/)
@@ -199,22 +208,12 @@ describe('countersign with an agent', () => {
 })
 
 test('agent --dev vouches for this user and this node, without root', { skip: uid !== 0 && 'SKIPPED: agent --dev as another user: not root' }, async (t) => {
-  const home = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-dev-'))
-  fs.chownSync(home, 1001, 1001)
-  fs.chmodSync(home, 0o755)
-  // Node and the package may be where only root gets to; another user has them where it can see them.
-  const exe = path.join(home, 'node')
-  fs.copyFileSync(process.execPath, exe, fs.constants.COPYFILE_FICLONE)
-  fs.chmodSync(exe, 0o755)
-  for (const name of ['package.json', 'index.js', 'lib', 'bin', ...fs.readdirSync(root).filter((name) => name.endsWith('.node'))]) {
-    fs.cpSync(path.join(root, name), path.join(home, name), { recursive: true })
-  }
-  const command = [exe, path.join(home, 'bin', 'countersign.js')]
+  const { home, command, remove } = installFor(1001)
   const asUser = ['--reuid', '1001', '--regid', '1001', '--clear-groups', ...command]
   const child = spawn('setpriv', [...asUser, 'agent', '--dev'], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, TMPDIR: home } })
   t.after(() => {
     child.kill('SIGKILL')
-    fs.rmSync(home, { recursive: true })
+    remove()
   })
   const [line] = await once(child.stdout.setEncoding('utf8'), 'data')
   const found = /^export WHOAMI_SOCKET='?([^'\n]+)'?$/m.exec(line)

@@ -65,6 +65,23 @@ export function leafExtensions (uri, other = {}) {
 /** @param {Minted} issuer @param {string} uri @param {Record<string, string | undefined>} [other] @param {KeyObject} [key] */
 export const leaf = (issuer, uri, other, key) => mint({ issuer, key, subject: '/O=leaf', extensions: leafExtensions(uri, other) })
 
+/**
+ * The same certificate with another validity: the openssl command line knows whole days only.
+ * @param {Buffer} der by a P-256 issuer, with a body of 256 bytes or more @param {Minted} issuer @param {Date} from @param {Date} until
+ */
+export function dated (der, issuer, from, until) {
+  const end = 4 + 4 + der.readUInt16BE(6)
+  const body = Buffer.from(der.subarray(4, end))
+  // SEQUENCE of two UTCTime.
+  const at = body.indexOf(Buffer.from([0x30, 0x1e, 0x17, 0x0d]))
+  const utc = (/** @type {Date} */ time) => `${time.toISOString().slice(2, 19).replace(/\D/g, '')}Z`
+  body.write(utc(from), at + 4)
+  body.write(utc(until), at + 19)
+  const signature = sign('sha256', body, issuer.key)
+  const inside = Buffer.concat([body, der.subarray(end, end + 12), Buffer.from([0x03, signature.length + 1, 0]), signature])
+  return Buffer.concat([Buffer.from([0x30, 0x82, inside.length >> 8, inside.length & 255]), inside])
+}
+
 const HASHES = { 256: 'sha256', 384: 'sha384', 512: 'sha512' }
 const base64url = (/** @type {unknown} */ value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 

@@ -23,7 +23,7 @@ for (const resolution of ['node16', 'nodenext', 'bundler']) {
   })
 }
 
-for (const face of ['index', 'principal']) {
+for (const face of ['index', 'principal', 'tls', 'grpc']) {
   test(`${face}.d.ts declares the values that ${face}.js exports`, (t) => {
     const names = Object.keys(require(`../${face}.js`)).sort()
     const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))
@@ -35,7 +35,7 @@ for (const face of ['index', 'principal']) {
       const nothingMore: [Exclude<Declared, Exported>] extends [never] ? true : Exclude<Declared, Exported> = true
       const nothingLess: [Exclude<Exported, Declared>] extends [never] ? true : Exclude<Exported, Declared> = true
       export { nothingMore, nothingLess }`)
-    const { status, output } = compile(['--strict', '--noEmit', '--module', 'esnext', '--moduleResolution', 'bundler', '--types', 'node', '--ignoreConfig', file])
+    const { status, output } = compile(['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--module', 'esnext', '--moduleResolution', 'bundler', '--types', 'node', '--ignoreConfig', file])
     assert.equal(status, 0, output)
   })
 

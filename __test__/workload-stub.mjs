@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http2'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { authority, claims, leaf, newKey, token } from './spiffe-scene.mjs'
+import { authority, claims, dated, leaf, newKey, token } from './spiffe-scene.mjs'
 
 // Protocol buffers -----------------------------------------------------------------------------------------------------
 
@@ -74,10 +74,12 @@ export function domain (name = 'example.org') {
     name,
     ca,
     jwks: JSON.stringify({ keys: [jwk] }),
-    /** @param {string} path @param {{ hint?: string, other?: Record<string, string> }} [options] */
-    svid (path, { hint, other } = {}) {
+    /** Valid for some days, or from and until so many seconds from now. @param {string} path @param {{ hint?: string, other?: Record<string, string>, from?: number, until?: number }} [options] */
+    svid (path, { hint, other, from, until } = {}) {
       const { der, key } = leaf(ca, `spiffe://${name}${path}`, other)
-      return { id: `spiffe://${name}${path}`, chain: der, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: ca.der, hint }
+      const at = (/** @type {number} */ seconds) => new Date(Date.now() + seconds * 1000)
+      const chain = from === undefined || until === undefined ? der : dated(der, ca, at(from), at(until))
+      return { id: `spiffe://${name}${path}`, chain, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: ca.der, hint }
     },
     /** @param {string} path @param {string[]} audience @param {number} [seconds] */
     token (path, audience, seconds = 600) {

@@ -33,14 +33,15 @@ function install ({ name, packages, executable }) {
 }
 
 /**
- * The smoke test of one runtime, against a daemon that runs on this Node.
+ * A smoke test of one runtime.
  * @param {string} executable
  * @param {string[]} flags
- * @param {string[]} sockets
+ * @param {string} script
+ * @param {string[]} args
  */
-function smoke (executable, flags, sockets) {
+function smoke (executable, flags, script, args) {
   return new Promise((resolve) => {
-    const child = spawn(executable, [...flags, path.join(root, '__test__', 'smoke.cjs'), ...sockets], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(executable, [...flags, path.join(root, '__test__', script), ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
     const timer = setTimeout(() => {
       process.stderr.write('it does not end by itself\n')
       child.kill('SIGKILL')
@@ -78,18 +79,24 @@ function runSuite (executable) {
 
 async function main () {
   const { startDaemon } = await import('../__test__/daemon.mjs')
+  const { writeIdentities } = await import('../__test__/tls-scene.mjs')
   const daemon = await startDaemon()
+  const identities = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-identities-'))
   let failed = 0
   try {
+    writeIdentities(identities)
     const sockets = [await daemon.serve({ echo: true }), await daemon.serve({ silent: true })]
     for (const runtime of RUNTIMES) {
       const executable = install(runtime)
-      if (!await smoke(executable, runtime.flags, sockets)) {
+      if (!await smoke(executable, runtime.flags, 'smoke.cjs', sockets) || !await smoke(executable, runtime.flags, 'tls-smoke.cjs', [identities])) {
         failed++
         process.stdout.write(`${runtime.name}: FAILED\n`)
       } else if (runtime.suite && !process.argv.includes('--smoke') && !suite(executable)) failed++
     }
-  } finally { await daemon.stop() }
+  } finally {
+    fs.rmSync(identities, { recursive: true })
+    await daemon.stop()
+  }
   process.stdout.write(`${RUNTIMES.length - failed} runtimes passed, ${failed} failed\n`)
   process.exitCode = failed === 0 ? 0 : 1
 }

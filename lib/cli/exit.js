@@ -5,7 +5,7 @@ const EXIT = Object.freeze({
   OK: 0,
   FAILURE: 1,
   USAGE: 2,
-  /** Nobody listens at the socket. */
+  /** Nobody listens at the socket, or the connection broke. */
   NO_DAEMON: 3,
   /** Somebody said no: the daemon to us, or we to the daemon. */
   DENIED: 4,
@@ -14,12 +14,21 @@ const EXIT = Object.freeze({
 /** A command line that cannot be understood. */
 class UsageError extends Error {}
 
-/** @param {any} error */
+const NOBODY_THERE = ['ERR_SOCKET_NOT_FOUND', 'ERR_CONNECTION_FAILED']
+const SAID_NO = ['ERR_UNTRUSTED_SERVER', 'ERR_PEER_DENIED', 'ERR_IDENTITY_MISMATCH', 'ERR_NO_IDENTITY', 'ERR_IDENTITY_WITHDRAWN', 'ERR_INVALID_TOKEN']
+/** Not there yet: why, the cause says. */
+const WAITED = ['ERR_TIMEOUT', 'ERR_SOURCE_NOT_READY']
+
+/**
+ * @param {any} error
+ * @returns {number}
+ */
 function exitCodeOf (error) {
-  if (error instanceof UsageError || error.code === 'ERR_INVALID_ARGUMENT' || String(error.code).startsWith('ERR_PARSE_ARGS')) return EXIT.USAGE
-  if (error.code === 'ERR_SOCKET_NOT_FOUND' || error.code === 'ERR_CONNECTION_FAILED') return EXIT.NO_DAEMON
-  if (error.code === 'ERR_DAEMON' && error.daemonCode === 'E_NO_MATCH') return EXIT.DENIED
-  if (error.code === 'ERR_UNTRUSTED_SERVER' || error.code === 'ERR_PEER_DENIED' || error.code === 'ERR_IDENTITY_MISMATCH') return EXIT.DENIED
+  const { code, cause } = error ?? {}
+  if (error instanceof UsageError || code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_INVALID_ENDPOINT' || String(code).startsWith('ERR_PARSE_ARGS')) return EXIT.USAGE
+  if (NOBODY_THERE.includes(code)) return EXIT.NO_DAEMON
+  if (SAID_NO.includes(code) || (code === 'ERR_DAEMON' && error.daemonCode === 'E_NO_MATCH')) return EXIT.DENIED
+  if (WAITED.includes(code) && cause) return exitCodeOf(cause)
   return EXIT.FAILURE
 }
 

@@ -2,6 +2,7 @@
 /** `countersign peer`: who listens at a socket? */
 
 const { connectVerified, getPeerProcess } = require('../peer')
+const { milliseconds } = require('./arguments')
 const { UsageError } = require('./exit')
 const { printJson, printPairs } = require('./print')
 
@@ -15,11 +16,10 @@ const command = {
   },
   async run ({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one socket path')
-    const timeout = values.timeout ?? '5000'
-    if (!/^[1-9]\d{0,8}$/.test(timeout)) throw new UsageError(`--timeout: expected milliseconds, got ${JSON.stringify(timeout)}`)
+    const timeout = milliseconds(values.timeout) ?? 5000
     const [path] = positionals
     // Whoever it is: that is the question.
-    const socket = await connectVerified(path, () => true, { timeout: Number(timeout) })
+    const socket = await connectVerified(path, () => true, { timeout })
     try {
       const peer = getPeerProcess(socket, { sha256: values.sha256 ?? false })
       if (json) return printJson({ path, ...peer })

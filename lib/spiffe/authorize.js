@@ -17,15 +17,20 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
  * @typedef {((id: SpiffeId | string) => boolean) & { readonly description: string }} Judge
  */
 
-/** The functions made here: they need no second look. @type {WeakSet<Function>} */
-const judges = new WeakSet()
+/**
+ * The functions made here need no second look; with the trust domains outside of which they welcome nobody, if there is
+ * such a limit.
+ * @type {WeakMap<Function, ReadonlySet<string> | undefined>}
+ */
+const judges = new WeakMap()
 
 /**
  * @param {string} description
  * @param {(id: SpiffeId) => boolean} decide
+ * @param {Iterable<string>} [domains] nobody outside of these is ever welcome
  * @returns {Judge}
  */
-function judge (description, decide) {
+function judge (description, decide, domains) {
   const made = (/** @type {SpiffeId | string} */ id) => decide(SpiffeId.from(id))
   Object.defineProperties(made, {
     description: { value: description, enumerable: true },
@@ -33,7 +38,7 @@ function judge (description, decide) {
     toString: { value: () => description },
     [inspect]: { value: () => `authorize(${description})` },
   })
-  judges.add(made)
+  judges.set(made, domains && new Set(domains))
   return /** @type {any} */ (Object.freeze(made))
 }
 
@@ -121,6 +126,32 @@ function admit (welcome, id) {
   })
 }
 
+/**
+ * The trust domains outside of which an authorizer welcomes nobody; `undefined` when nothing is known.
+ * @param {Function} authorizer
+ */
+function domainsOf (authorizer) {
+  return judges.get(authorizer)
+}
+
+/**
+ * @param {readonly Function[]} authorizers
+ * @returns {Iterable<string> | undefined}
+ */
+function union (authorizers) {
+  const all = authorizers.map(domainsOf)
+  return all.includes(undefined) ? undefined : all.flatMap((domains) => [...(domains ?? [])])
+}
+
+/**
+ * @param {readonly Function[]} authorizers
+ * @returns {Iterable<string> | undefined}
+ */
+function intersection (authorizers) {
+  const all = authorizers.map(domainsOf).filter((domains) => domains !== undefined)
+  return all.length === 0 ? undefined : [...all[0]].filter((domain) => all.every((domains) => domains.has(domain)))
+}
+
 const everybody = judge('anybody', () => true)
 
 const authorize = Object.freeze({
@@ -131,34 +162,35 @@ const authorize = Object.freeze({
 
   /** @param {Iterable<SpiffeId | string>} ids */
   oneOf: (ids) => {
-    const names = new Set(spread(ids, 'ids').map((id, index) => SpiffeId.from(id, `ids[${index}]`).uri))
-    return judge(list('one of', [...names].sort()), (id) => names.has(id.uri))
+    const all = spread(ids, 'ids').map((id, index) => SpiffeId.from(id, `ids[${index}]`))
+    const names = new Set(all.map((id) => id.uri))
+    return judge(list('one of', [...names].sort()), (id) => names.has(id.uri), all.map((id) => id.trustDomain.name))
   },
 
   /** @param {TrustDomain | SpiffeId | string} trustDomain */
   memberOf: (trustDomain) => {
     const domain = TrustDomain.from(trustDomain)
-    return judge(`a member of ${domain.name}`, (id) => id.memberOf(domain))
+    return judge(`a member of ${domain.name}`, (id) => id.memberOf(domain), [domain.name])
   },
 
   /** @param {SpiffeId | string} prefix */
   idPrefix: (prefix) => {
-    const { uri } = SpiffeId.from(prefix, 'prefix')
+    const { uri, trustDomain } = SpiffeId.from(prefix, 'prefix')
     // Segment by segment: /shop covers /shop/web, and not /shopkeeper.
-    return judge(`${uri} or below`, (id) => id.uri === uri || id.uri.startsWith(`${uri}/`))
+    return judge(`${uri} or below`, (id) => id.uri === uri || id.uri.startsWith(`${uri}/`), [trustDomain.name])
   },
 
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   anyOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
-    return judge(list('any of', all.map((one) => one.description)), (id) => all.some((one) => one(id)))
+    return judge(list('any of', all.map((one) => one.description)), (id) => all.some((one) => one(id)), union(all))
   },
 
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   allOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
     // "All of nothing" is a configuration that got lost, not a decision to let everybody in.
-    return judge(list('all of', all.map((one) => one.description)), (id) => all.length > 0 && all.every((one) => one(id)))
+    return judge(list('all of', all.map((one) => one.description)), (id) => all.length > 0 && all.every((one) => one(id)), intersection(all))
   },
 
   /** @param {(id: SpiffeId) => boolean} authorizer */
@@ -170,4 +202,4 @@ const authorize = Object.freeze({
   custom,
 })
 
-module.exports = { authorize, compile, admit, everybody }
+module.exports = { authorize, compile, admit, domainsOf, everybody }

@@ -60,6 +60,7 @@ impl Feed {
             _ => return Err(napi::Error::new(Status::InvalidArg, "no such subject")),
         };
         let subscription = each!(&feed, feed => Some(feed.subscribe(move |event| tell(&post, key, event))), None);
+        each!(&feed, feed => feed.begin(), ());
         Ok(Either::A(Feed { feed, subscription }))
     }
 

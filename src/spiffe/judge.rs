@@ -2,7 +2,7 @@
 
 use countersign::spiffe::{
     JwtBundleSource, JwtVerifyOptions, PresentedChain, Role, X509BundleSource, X509VerifyError, X509VerifyOptions,
-    verify_jwt_svid, verify_x509_svid,
+    claimed_uris as uris_of, verify_jwt_svid, verify_x509_svid,
 };
 use napi::bindgen_prelude::{BufferSlice, Either, Uint8ArraySlice};
 use napi::{Env, Result};
@@ -64,6 +64,12 @@ fn role_of(role: Option<u32>) -> Option<Role> {
         0 => Some(Role::Server),
         _ => Some(Role::Client),
     }
+}
+
+/// The URIs a certificate names, proven by nobody.
+#[napi]
+pub fn claimed_uris(der: Uint8ArraySlice<'_>) -> Vec<String> {
+    uris_of(&der)
 }
 
 /// Take a presented chain apart: PEM text, or concatenated DER.

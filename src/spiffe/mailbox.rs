@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use countersign::spiffe::workload_api::Channel;
+use countersign::spiffe::workload_api::hurry;
 use napi::bindgen_prelude::{FnArgs, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
@@ -132,21 +132,16 @@ impl Post {
         self.deliver.call((key, text, context).into(), ThreadsafeFunctionCallMode::NonBlocking);
     }
 
-    /// Run a call over a channel, and deliver what it comes to under its key. It begins here and now, and what it has to
+    /// Run a call, and deliver what it comes to under its key. It begins here and now, and what it has to
     /// say is on its way when this returns.
-    pub fn call(
-        self: &Arc<Post>,
-        key: f64,
-        channel: &Channel,
-        running: impl Future<Output = Outcome> + Send + 'static,
-    ) -> Result<()> {
+    pub fn call(self: &Arc<Post>, key: f64, running: impl Future<Output = Outcome> + Send + 'static) -> Result<()> {
         let handle = runtime::handle()?;
         let mut running: Running = Box::pin(running);
         let stage = Mutex::new(Stage::Beginning { woken: false });
         let call = Arc::new(Call { key: key as u64, post: Arc::downgrade(self), stage });
         let waker = Waker::from(Arc::clone(&call));
         let _inside = handle.enter();
-        let begun = channel.hurry(|| running.as_mut().poll(&mut Context::from_waker(&waker)));
+        let begun = hurry(|| running.as_mut().poll(&mut Context::from_waker(&waker)));
         if let Poll::Ready((text, context)) = begun {
             self.send(key, text, context);
             return Ok(());

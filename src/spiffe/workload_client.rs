@@ -63,7 +63,7 @@ impl WorkloadClient {
                 Err(error) => (failure::workload_api(&error), None),
             }
         };
-        self.post.call(key, self.client.channel(), call)
+        self.post.call(key, call)
     }
 
     /// The SVIDs and bundles of now.

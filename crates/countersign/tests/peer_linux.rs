@@ -240,7 +240,8 @@ fn a_zombie_is_gone() {
     connected.child.kill().unwrap();
     let stat = format!("/proc/{}/stat", connected.child.id());
     wait_until(|| fs::read_to_string(&stat).unwrap().contains(") Z "));
-    assert!(matches!(Peer::of(&connected.stream).unwrap().process(), Err(PeerError::Gone)));
+    let seen = Peer::of(&connected.stream).unwrap().process();
+    assert!(matches!(seen, Err(PeerError::Gone)), "{seen:?}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ class X509Source extends Live {
     const pick = compilePick(given)
     super('x509', given)
     this.#pick = pick
+    // Another source may have been told already: what it is replaced by is a rotation here too.
+    if (this.feed.told) this.#serial = this.#picked()?.serialNumber
     Object.freeze(this)
   }
 
@@ -128,6 +130,14 @@ class X509Source extends Live {
     }
   }
 
+  #picked () {
+    try {
+      return this.svid()
+    } catch {
+      return undefined
+    }
+  }
+
   /**
    * @override
    * @protected
@@ -135,12 +145,8 @@ class X509Source extends Live {
    */
   changed (event) {
     if (event.type !== 'update') return
-    let svid
-    try {
-      svid = this.svid()
-    } catch {
-      return
-    }
+    const svid = this.#picked()
+    if (svid === undefined) return
     const before = this.#serial
     this.#serial = svid.serialNumber
     if (before === undefined || before === svid.serialNumber) return

@@ -104,7 +104,8 @@ async function within (promise, { signal, timeout }, late) {
   try {
     return await new Promise((resolve, reject) => {
       promise.then(resolve, reject)
-      if (typeof timeout === 'number') timer = setTimeout(() => reject(late()), timeout)
+      // After a long turn of the loop the timer comes first: what has arrived meanwhile is heard before time is called.
+      if (typeof timeout === 'number') timer = setTimeout(() => setImmediate(() => reject(late())), timeout)
       if (signal) {
         onAbort = () => reject(signal.reason)
         signal.addEventListener('abort', onAbort, { once: true })

@@ -8,6 +8,8 @@ pub const TRUST_DOMAIN_BYTES: usize = 255;
 pub const CHAIN_CERTIFICATES: usize = 16;
 /// Bytes of a presented chain: sixteen RSA-8192 certificates fit.
 pub const CHAIN_BYTES: usize = 64 * 1024;
+/// URIs of a refused certificate that are told.
+pub const CLAIMED_URIS: usize = 4;
 /// Bytes of a private key in PKCS#8 form: RSA-8192 needs 4.7 KB.
 pub const PRIVATE_KEY_BYTES: usize = 16 * 1024;
 /// Bytes of PEM text that is looked through for certificates and a key.

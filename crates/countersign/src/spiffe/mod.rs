@@ -47,7 +47,7 @@ pub use jws::{Curve, JwsAlgorithm};
 pub use jwt_authority::JwtAuthority;
 pub use svid::{
     ExtendedKeyUsage, JwtSvid, KeyAlgorithm, LeafError, LeafFacts, PrivateKey, SigningError, TokenError, X509Svid,
-    X509SvidError,
+    X509SvidError, claimed_uris,
 };
 pub use trust_domain::TrustDomain;
 pub use verify::{

@@ -1,4 +1,4 @@
-use countersign::spiffe::{LeafError, X509Svid};
+use countersign::spiffe::{LeafError, X509Svid, claimed_uris, limits};
 use rcgen::{
     CertificateParams, DistinguishedName, IsCa, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384,
     PKCS_ECDSA_P521_SHA512, PKCS_ED25519, PKCS_RSA_SHA256, SanType,
@@ -36,6 +36,16 @@ fn a_conformant_svid() {
     assert!(svid.serial_number().len() >= 2);
     assert_eq!(svid.clone(), svid);
     assert_ne!(svid.clone().with_hint(None), svid);
+}
+
+#[test]
+fn the_serial_number_is_written_as_others_write_it() {
+    // In DER a byte in front keeps a number from being negative. It is no part of the number.
+    for (bytes, text) in [(&[0x9a, 0xbc][..], "9abc"), (&[0x1a, 0x00], "1a00"), (&[0x00], "00")] {
+        let mut params = leaf_params(ID);
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(bytes));
+        assert_eq!(svid(&Ca::root("root").issue(params)).unwrap().serial_number(), text);
+    }
 }
 
 #[test]
@@ -245,6 +255,25 @@ fn pem_in_one_text_or_two() {
         assert_eq!(read(&chain, Some(&foreign)), Err("private_key_form"));
     }
     assert_eq!(read(&chain.replace("END", "ENDE"), Some(&key)), Err("malformed_pem"));
+}
+
+#[test]
+fn claims_are_told_and_bounded() {
+    let root = Ca::root("root");
+    let claims = |uris: &[&str]| {
+        let mut params = leaf_params(ID);
+        params.subject_alt_names = uris.iter().map(|uri| uri_san(uri)).collect();
+        claimed_uris(&root.issue(params).der)
+    };
+    assert_eq!(claims(&[ID]), [ID]);
+    assert_eq!(claims(&["https://evil", ID]), ["https://evil", ID]);
+    assert_eq!(claims(&[]), Vec::<String>::new());
+    assert_eq!(claims(&[ID; 9]).len(), limits::CLAIMED_URIS);
+    let long = format!("spiffe://{}/x", "a".repeat(limits::SPIFFE_ID_BYTES));
+    assert_eq!(claims(&[&long, ID]), [ID]);
+    for junk in [&b""[..], b"junk", &root.der[..20]] {
+        assert_eq!(claimed_uris(junk), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -17,10 +17,10 @@ pub type X509Source = Feed<X509Context>;
 
 /// One stream of a Workload API, kept open, and the newest of what it told.
 ///
-/// It starts at once and lives as long as somebody holds it. Reading it costs a lock that nobody holds for long.
+/// It lives from [`Feed::begin`] on, for as long as somebody holds it. Reading it costs a lock that nobody holds for long.
 pub struct Feed<S: Subject> {
     shared: Arc<Shared<S>>,
-    tasks: [AbortHandle; 2],
+    tasks: OnceLock<[AbortHandle; 2]>,
 }
 
 pub(super) struct Shared<S> {
@@ -65,8 +65,8 @@ pub(super) fn count(counter: &AtomicU64, more: u64) {
 }
 
 impl<S: Subject> Feed<S> {
-    /// Starts a feed over a channel. Inside of a tokio runtime only.
-    pub fn start(channel: Channel) -> Feed<S> {
+    /// A feed over a channel, not begun.
+    pub fn new(channel: Channel) -> Feed<S> {
         let first = Snapshot {
             state: State::Connecting,
             value: None,
@@ -83,11 +83,17 @@ impl<S: Subject> Feed<S> {
             listeners: Arc::default(),
             counters: Counters::default(),
         });
-        let tasks = [
-            tokio::spawn(supervise(Arc::clone(&shared))).abort_handle(),
-            tokio::spawn(watch_the_clock(Arc::clone(&shared))).abort_handle(),
-        ];
-        Feed { shared, tasks }
+        Feed { shared, tasks: OnceLock::new() }
+    }
+
+    /// Opens the stream, unless somebody else has. Who subscribes before it misses nothing. Inside of a tokio runtime only.
+    pub fn begin(&self) {
+        self.tasks.get_or_init(|| {
+            [
+                tokio::spawn(supervise(Arc::clone(&self.shared))).abort_handle(),
+                tokio::spawn(watch_the_clock(Arc::clone(&self.shared))).abort_handle(),
+            ]
+        });
     }
 
     /// What it asks over.
@@ -237,7 +243,7 @@ impl<S: Subject> Shared<S> {
 
 impl<S: Subject> Drop for Feed<S> {
     fn drop(&mut self) {
-        for task in &self.tasks {
+        for task in self.tasks.get().into_iter().flatten() {
             task.abort();
         }
     }
@@ -252,5 +258,33 @@ impl<S: Subject> fmt::Debug for Feed<S> {
             .field("state", &snapshot.state)
             .field("revision", &snapshot.revision)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spiffe::workload_api::Endpoint;
+    use std::time::Duration;
+
+    #[test]
+    fn who_subscribes_before_it_begins_misses_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let feed = X509Source::new(Channel::new(Endpoint::parse("unix:/nowhere/agent.sock").unwrap()));
+        let first = runtime.block_on(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(feed.counters(), FeedCounters::default());
+            let (told, heard) = tokio::sync::oneshot::channel();
+            let told = Mutex::new(Some(told));
+            let _subscription = feed.subscribe(move |event| {
+                let first = told.lock().unwrap().take();
+                first.map(|told| told.send(format!("{event:?}")).ok());
+            });
+            feed.begin();
+            feed.begin();
+            tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap()
+        });
+        // Only the second attempt is made without a pause.
+        assert!(first.starts_with("Failed") && first.contains("retry_in: Some(0ns)"), "{first}");
     }
 }

@@ -34,17 +34,17 @@ impl Hub {
         channel
     }
 
-    /// The X509-SVIDs of an endpoint. Inside of a tokio runtime, always the same one.
+    /// The X509-SVIDs of an endpoint, always the same feed. Whoever asks for it first has it begin.
     pub fn x509(&self, endpoint: &Endpoint) -> Arc<Feed<X509Context>> {
         self.feed(&self.x509, endpoint)
     }
 
-    /// The X.509 bundles of an endpoint. Inside of a tokio runtime, always the same one.
+    /// The X.509 bundles of an endpoint, always the same feed. Whoever asks for it first has it begin.
     pub fn x509_bundles(&self, endpoint: &Endpoint) -> Arc<Feed<X509Bundles>> {
         self.feed(&self.x509_bundles, endpoint)
     }
 
-    /// The JWT bundles of an endpoint. Inside of a tokio runtime, always the same one.
+    /// The JWT bundles of an endpoint, always the same feed. Whoever asks for it first has it begin.
     pub fn jwt_bundles(&self, endpoint: &Endpoint) -> Arc<Feed<JwtBundles>> {
         self.feed(&self.jwt_bundles, endpoint)
     }
@@ -57,7 +57,7 @@ impl Hub {
             return feed;
         }
         feeds.retain(|_, feed| feed.strong_count() > 0);
-        let feed = Arc::new(Feed::start(self.channel(endpoint)));
+        let feed = Arc::new(Feed::new(self.channel(endpoint)));
         feeds.insert(endpoint.clone(), Arc::downgrade(&feed));
         feed
     }

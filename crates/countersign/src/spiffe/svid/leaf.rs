@@ -8,7 +8,10 @@ use x509_parser::{
     prelude::FromDer,
 };
 
-use crate::spiffe::{SpiffeId, SpiffeIdError};
+use crate::spiffe::{
+    SpiffeId, SpiffeIdError,
+    limits::{CLAIMED_URIS, SPIFFE_ID_BYTES},
+};
 
 /// What a leaf certificate says about itself, after every rule of the X.509-SVID leaf profile was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +19,7 @@ use crate::spiffe::{SpiffeId, SpiffeIdError};
 pub struct LeafFacts {
     /// The one URI SAN.
     pub spiffe_id: SpiffeId,
-    /// The serial number, big-endian.
+    /// The serial number, big-endian, as DER has it: with a zero in front where the first bit is set.
     pub serial_number: Box<[u8]>,
     /// First second of validity, since 1970.
     pub not_before: i64,
@@ -42,7 +45,11 @@ impl LeafFacts {
 
     /// The serial number in lower-case hexadecimal.
     pub fn serial_number_hex(&self) -> String {
-        data_encoding::HEXLOWER.encode(&self.serial_number)
+        let number = match &*self.serial_number {
+            [0, number @ ..] if !number.is_empty() => number,
+            number => number,
+        };
+        data_encoding::HEXLOWER.encode(number)
     }
 }
 
@@ -139,6 +146,16 @@ impl LeafError {
             Self::HasCrlSign => "leaf_has_crl_sign",
         }
     }
+}
+
+/// The URIs a certificate names, proven by nobody: to tell who a peer that was refused claimed to be. At most
+/// [`CLAIMED_URIS`], none of them longer than a SPIFFE ID may be; of what is no certificate, none.
+pub fn claimed_uris(der: &[u8]) -> Vec<String> {
+    let Ok(certificate) = Certificate::parse(der) else {
+        return Vec::new();
+    };
+    let short = certificate.uris.iter().filter(|uri| uri.len() <= SPIFFE_ID_BYTES);
+    short.take(CLAIMED_URIS).map(|uri| (*uri).to_owned()).collect()
 }
 
 /// A parsed certificate with the extensions SPIFFE has rules about, each found at most once (RFC 5280 4.2).

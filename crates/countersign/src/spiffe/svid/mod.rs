@@ -11,7 +11,7 @@ mod x509_error;
 pub use jwt::JwtSvid;
 pub(crate) use jwt::TokenFacts;
 pub(crate) use leaf::Certificate;
-pub use leaf::{ExtendedKeyUsage, KeyAlgorithm, LeafError, LeafFacts};
+pub use leaf::{ExtendedKeyUsage, KeyAlgorithm, LeafError, LeafFacts, claimed_uris};
 pub use private_key::PrivateKey;
 pub use signing::SigningError;
 pub(crate) use signing::SigningFacts;

@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -40,7 +40,6 @@ struct Inner {
 
 struct Connected {
     sender: SendRequest<Bytes>,
-    driver: Arc<Driver>,
     /// One more owner for each open stream.
     uses: Arc<()>,
     last_used: Instant,
@@ -84,18 +83,17 @@ impl Channel {
     /// A handle to open a stream with, on the connection that is there or on a new one.
     pub(super) async fn lease(&self) -> Result<Lease, WorkloadApiError> {
         let mut connected = self.0.connected.lock().await;
-        if let Some(Connected { sender, driver, uses, .. }) = connected.take()
+        if let Some(Connected { sender, uses, .. }) = connected.take()
             && let Ok(sender) = sender.ready().await
         {
             let lease = Lease { sender: sender.clone(), used_before: true, holding: Arc::clone(&uses) };
-            *connected = Some(Connected { sender, driver, uses, last_used: Instant::now() });
+            *connected = Some(Connected { sender, uses, last_used: Instant::now() });
             return Ok(lease);
         }
-        let (sender, driver) = self.connect().await?;
-        let sender = sender.ready().await?;
+        let sender = self.connect().await?.ready().await?;
         let uses = Arc::new(());
         let lease = Lease { sender: sender.clone(), used_before: false, holding: Arc::clone(&uses) };
-        *connected = Some(Connected { sender, driver, uses, last_used: Instant::now() });
+        *connected = Some(Connected { sender, uses, last_used: Instant::now() });
         tokio::spawn(end_when_idle(Arc::downgrade(&self.0)));
         Ok(lease)
     }
@@ -116,21 +114,7 @@ impl Channel {
         }
     }
 
-    /// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and
-    /// whoever drives the connection need not wake up for it.
-    pub fn hurry<T>(&self, begin: impl FnOnce() -> T) -> T {
-        QUIET.set(true);
-        let begun = begin();
-        QUIET.set(false);
-        if let Ok(connected) = self.0.connected.try_lock()
-            && let Some(connected) = &*connected
-        {
-            connected.driver.drive_now();
-        }
-        begun
-    }
-
-    async fn connect(&self) -> Result<(SendRequest<Bytes>, Arc<Driver>), WorkloadApiError> {
+    async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
         let stage = "making the connection";
         let failed =
             |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
@@ -145,26 +129,50 @@ impl Channel {
             .await
             .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
         let driver = Arc::new(Driver { connection: StdMutex::new(Some(connection)), waker: StdMutex::new(None) });
-        let driven = Arc::clone(&driver);
-        tokio::spawn(std::future::poll_fn(move |context| driven.drive(context)));
-        Ok((sender, driver))
+        tokio::spawn(std::future::poll_fn(move |context| driver.drive(context)));
+        Ok(sender)
     }
 }
 
 thread_local! {
-    /// This thread is about to drive the connection itself: nobody need be woken for that.
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+    /// While this thread begins a call: who would have been woken, had it not been in a hurry.
+    static HURRIED: RefCell<Option<Vec<Arc<TaskWaker>>>> = const { RefCell::new(None) };
+}
+
+/// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and who
+/// drives the connection need not wake up for it.
+pub fn hurry<T>(begin: impl FnOnce() -> T) -> T {
+    /// Nobody is left sleeping, whatever `begin` does.
+    struct Afterwards;
+    impl Drop for Afterwards {
+        fn drop(&mut self) {
+            for waker in HURRIED.take().unwrap_or_default() {
+                match waker.driver.upgrade() {
+                    Some(driver) => driver.drive_now(&waker),
+                    None => waker.task.wake_by_ref(),
+                }
+            }
+        }
+    }
+    HURRIED.set(Some(Vec::new()));
+    let _afterwards = Afterwards;
+    begin()
 }
 
 /// What moves the frames of a connection: a task, and now and then somebody who is in a hurry.
 struct Driver {
     /// `None`: it is over.
     connection: StdMutex<Option<h2::client::Connection<Box<dyn Stream>>>>,
-    /// The task's. Whoever drives in its place has it woken by what comes later.
+    /// The task's.
     waker: StdMutex<Option<Arc<TaskWaker>>>,
 }
 
-struct TaskWaker(Waker);
+/// The waker that a connection knows. Whoever drives in the task's place leaves this one with it, so that the task is
+/// woken by what comes later.
+struct TaskWaker {
+    task: Waker,
+    driver: Weak<Driver>,
+}
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
@@ -172,38 +180,47 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !QUIET.get() {
-            self.0.wake_by_ref();
+        let left_for_later = HURRIED.with_borrow_mut(|hurried| match hurried {
+            Some(wakers) => {
+                if !wakers.iter().any(|waker| Arc::ptr_eq(waker, self)) {
+                    wakers.push(Arc::clone(self));
+                }
+                true
+            }
+            None => false,
+        });
+        if !left_for_later {
+            self.task.wake_by_ref();
         }
     }
 }
 
 impl Driver {
-    fn drive(&self, context: &mut Context<'_>) -> Poll<()> {
+    fn drive(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
         let waker = {
             let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
             match &*waker {
-                Some(known) if known.0.will_wake(context.waker()) => Arc::clone(known),
-                _ => Arc::clone(waker.insert(Arc::new(TaskWaker(context.waker().clone())))),
+                Some(known) if known.task.will_wake(context.waker()) => Arc::clone(known),
+                _ => {
+                    let new = TaskWaker { task: context.waker().clone(), driver: Arc::downgrade(self) };
+                    Arc::clone(waker.insert(Arc::new(new)))
+                }
             }
         };
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         self.advance(&mut connection, &mut Context::from_waker(&waker.into()))
     }
 
-    fn drive_now(&self) {
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A task that has not begun yet will find everything.
-        let Some(waker) = waker else { return };
+    fn drive_now(&self, waker: &Arc<TaskWaker>) {
         match self.connection.try_lock() {
             Ok(mut connection) => {
-                let context = Waker::from(Arc::clone(&waker));
+                let context = Waker::from(Arc::clone(waker));
                 if self.advance(&mut connection, &mut Context::from_waker(&context)).is_ready() {
-                    waker.wake();
+                    waker.task.wake_by_ref();
                 }
             }
             // The task is at it, and may have looked already at what was left for it just now.
-            Err(_) => waker.wake(),
+            Err(_) => waker.task.wake_by_ref(),
         }
     }
 

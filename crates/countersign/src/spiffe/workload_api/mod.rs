@@ -20,7 +20,7 @@ mod trust_bundles;
 mod wit_svids;
 mod x509_context;
 
-pub use channel::{Channel, WeakChannel};
+pub use channel::{Channel, WeakChannel, hurry};
 pub use client::{Responses, WorkloadApiClient};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Ignored, IgnoredReason, WorkloadApiError};

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::bytes::Bytes;
 
@@ -31,14 +31,14 @@ pub struct JwtBundles {
 pub(super) struct Assembly {
     pub bundles: BundleSet,
     pub ignored: Vec<Ignored>,
-    told: Vec<TrustDomain>,
+    told: BTreeSet<TrustDomain>,
 }
 
 impl Assembly {
     /// Starts from the bundles of the previous message: what comes again is not made anew, so that whatever was
     /// verified with it stays remembered.
     pub fn after(previous: Option<&BundleSet>) -> Assembly {
-        Assembly { bundles: previous.cloned().unwrap_or_default(), ignored: Vec::new(), told: Vec::new() }
+        Assembly { bundles: previous.cloned().unwrap_or_default(), ignored: Vec::new(), told: BTreeSet::new() }
     }
 
     pub fn ignore(&mut self, what: String, reason: IgnoredReason) {
@@ -56,13 +56,13 @@ impl Assembly {
             let bundle = X509Bundle::from_der_lazy(trust_domain.clone(), der).map_err(IgnoredReason::Bundle)?;
             self.bundles.insert_x509(bundle);
         }
-        self.told.push(trust_domain.clone());
+        self.told.insert(trust_domain.clone());
         Ok(())
     }
 
     fn put_jwt(&mut self, trust_domain: &TrustDomain, jwks: &[u8]) {
         self.bundles.insert_jwt(JwtBundle::from_jwks_lazy(trust_domain.clone(), jwks));
-        self.told.push(trust_domain.clone());
+        self.told.insert(trust_domain.clone());
     }
 
     /// Takes a map of bundles. An empty one is the same as none: its trust domain is not trusted (Workload API 4.1). None
@@ -91,9 +91,8 @@ impl Assembly {
 
     /// Forgets the trust domains the message does not tell of.
     pub fn finish(mut self) -> (BundleSet, Vec<Ignored>) {
-        self.told.sort();
         let gone: Vec<TrustDomain> =
-            self.bundles.trust_domains().filter(|name| self.told.binary_search(name).is_err()).cloned().collect();
+            self.bundles.trust_domains().filter(|name| !self.told.contains(*name)).cloned().collect();
         for trust_domain in &gone {
             self.bundles.remove(trust_domain);
         }
@@ -102,7 +101,7 @@ impl Assembly {
 
     /// Forgets what the message told of a trust domain.
     pub fn retract(&mut self, trust_domain: &TrustDomain) {
-        self.told.retain(|told| told != trust_domain);
+        self.told.remove(trust_domain);
     }
 }
 

@@ -1,0 +1,33 @@
+'use strict'
+/**
+ * npm run test:tls-peers - countersign/tls and countersign/grpc with the libraries people use, which are no part of this
+ * package: they are installed into peers/node.
+ */
+const { spawnSync } = require('node:child_process')
+const fs = require('node:fs')
+const path = require('node:path')
+const { setUp, say, root } = require('./setup')
+const { step, TEST_TIMEOUT } = require('./test')
+
+const peers = path.join(root, 'peers', 'node')
+
+function installPeers () {
+  const installed = path.join(peers, 'node_modules', '.package-lock.json')
+  if (fs.existsSync(installed) && fs.statSync(installed).mtimeMs >= fs.statSync(path.join(peers, 'package-lock.json')).mtimeMs) return
+  say('the libraries: npm install --no-save, in peers/node')
+  const { status } = spawnSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: peers, stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
+}
+
+/** The tests, one by one: Node 20 takes no pattern, Node 22 no directory. */
+function peerTests () {
+  return fs.readdirSync(path.join(peers, 'test')).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join('peers', 'node', 'test', name))
+}
+
+module.exports = { installPeers, peerTests }
+
+if (require.main === module) {
+  setUp()
+  installPeers()
+  step('the libraries: node --test', process.execPath, ['--test', '--test-reporter=spec', TEST_TIMEOUT, ...peerTests()])
+}
