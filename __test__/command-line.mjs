@@ -46,6 +46,9 @@ export function watch (args, how = {}) {
   const child = start(args, how)
   const said = collect(child)
   const gone = new Promise((resolve) => child.on('close', (status, signal) => resolve({ status, signal })))
+  // A test that fails in between is to fail, not to hang.
+  for (const handle of [child, child.stdin, child.stdout, child.stderr]) /** @type {any} */ (handle).unref()
+  process.on('exit', () => child.kill('SIGKILL'))
   return {
     said,
     child,
@@ -59,6 +62,7 @@ export function watch (args, how = {}) {
     /** @param {NodeJS.Signals} signal @returns {Promise<{ status: number | null, signal: NodeJS.Signals | null }>} */
     end: async (signal = 'SIGTERM') => {
       child.kill(signal)
+      for (const handle of [child, child.stdout, child.stderr]) /** @type {any} */ (handle).ref()
       return await gone
     },
   }

@@ -217,3 +217,35 @@ test('a public key as HMAC secret makes no token', () => {
   both(token({ alg: 'HS256', kid: 'RS' }, claims(), secret), 'unsupported_algorithm')
   assert.equal(judged(token({ alg: 'RS256', kid: 'RS' }, claims(), secret, 'HS256')), 'invalid_signature')
 })
+
+test('a token that was judged before is judged by every rule but the signature again', () => {
+  const own = new JwtBundle('example.org')
+  own.add('ES256', createPublicKey(KEYS.ES256))
+  const set = new BundleSet([own])
+  const twice = (/** @type {string} */ text, /** @type {any} */ options, /** @type {any} */ strict, /** @type {string} */ verdict) => {
+    assert.equal(judged(text, options, set), 'accepted')
+    assert.equal(judged(text, options, set), 'accepted')
+    assert.equal(judged(text, strict, set), verdict)
+  }
+  twice(minted({}, { kid: undefined }), {}, { requireKid: true }, 'missing_key_id')
+  twice(minted({}, { x: 1 }), { allowExtraHeaders: true }, {}, 'unexpected_header')
+  twice(minted(), {}, { audience: 'other' }, 'audience_mismatch')
+  twice(minted({ exp: now() + 100 }), {}, { now: new Date(Date.now() + 110_000) }, 'expired')
+  twice(minted({ nbf: now() - 100 }), {}, { now: new Date(Date.now() - 110_000) }, 'not_yet_valid')
+  const good = minted()
+  // The last character of a signature holds bits that mean nothing: another text is another token all the same.
+  assert.notEqual(judged(`${good.slice(0, -2)}${good.at(-2) === 'A' ? 'B' : 'A'}${good.at(-1)}`, {}, set), 'accepted')
+  twice(good, {}, {}, 'accepted')
+  // Another bundle of the same trust domain, though with the very same key: nothing is known of it.
+  const [first, second] = [verifyJwtSvid(good, set, { audience: 'shop' }), verifyJwtSvid(good, set, { audience: 'shop' })]
+  assert.deepEqual({ ...first.claims }, { ...second.claims })
+  assert.equal(second.token, good)
+  const other = new JwtBundle('example.org')
+  other.add('ES256', createPublicKey(newKey('P-256')))
+  set.add(other)
+  assert.equal(judged(good, {}, set), 'invalid_signature')
+  set.remove('example.org')
+  assert.equal(judged(good, {}, set), 'no_bundle')
+  set.add(own)
+  assert.equal(judged(good, {}, set), 'accepted')
+})

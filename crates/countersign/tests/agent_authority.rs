@@ -256,6 +256,26 @@ fn a_state_that_is_not_its_own_is_left_alone() {
     assert!(Authority::open(td(), DEFAULT_CA_TTL, path).is_ok());
 }
 
+/// A process started by another thread has every descriptor of this one until it becomes another program.
+#[test]
+fn the_lock_goes_with_its_authority_though_a_child_still_has_its_descriptor() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::open(td(), DEFAULT_CA_TTL, directory.path()).unwrap();
+    let lock = fs::canonicalize(directory.path().join("authority.lock")).unwrap();
+    let number = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .find(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == lock))
+        .map(|entry| entry.file_name().to_str().unwrap().parse().unwrap())
+        .unwrap();
+    let this = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).unwrap();
+    let child_has = rustix::process::pidfd_getfd(&this, number, rustix::process::PidfdGetfdFlags::empty()).unwrap();
+    assert!(matches!(Authority::open(td(), DEFAULT_CA_TTL, directory.path()), Err(AuthorityError::Locked(_))));
+    drop(authority);
+    Authority::open(td(), DEFAULT_CA_TTL, directory.path()).unwrap();
+    drop(child_has);
+}
+
 /// In a copy of this program: changes keys without end.
 #[test]
 fn rotate_until_killed() {

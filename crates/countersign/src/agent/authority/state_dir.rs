@@ -20,7 +20,15 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub(super) struct StateDir {
     path: PathBuf,
     directory: File,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for StateDir {
+    /// A process that was started meanwhile has the lock's descriptor too until it becomes another program. Closing ours
+    /// would leave the directory locked as long as that takes; unlocking does not.
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
 }
 
 impl StateDir {
@@ -36,7 +44,7 @@ impl StateDir {
         let lock_path = path.join(LOCK);
         let lock = open(&lock_path, OFlags::RDWR | OFlags::CREATE).map_err(io("opening the lock", &lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(StateDir { path: path.to_path_buf(), directory, _lock: lock }),
+            Ok(()) => Ok(StateDir { path: path.to_path_buf(), directory, lock }),
             Err(TryLockError::WouldBlock) => Err(AuthorityError::Locked(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(io("locking", &lock_path)(error)),
         }
