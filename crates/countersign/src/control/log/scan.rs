@@ -130,16 +130,19 @@ impl Scan {
         if number == 0 {
             return Err(flaw(1, 0, "there is no whole line in the file"));
         }
-        self.judge().map_err(|line| flaw(line, whole, "the signature is not one of the key of the log"))?;
+        self.judge(whole).map_err(ScanError::Flaw)?;
         Ok(end)
     }
 
-    /// Looks at the last signature that has gone by. The error is the line it stands in.
-    fn judge(&mut self) -> Result<(), u64> {
+    /// Looks at the last signature that has gone by, for who goes on behind a flaw.
+    pub fn judge(&mut self, whole: u64) -> Result<(), Flaw> {
         let Some(pending) = self.signature.take() else { return Ok(()) };
         match self.key {
             Some(key) if key.has_signed(&pending.message, &pending.text) => Ok(()),
-            _ => Err(pending.line),
+            _ => {
+                let reason = "the signature is not one of the key of the log".to_owned();
+                Err(Flaw { line: pending.line, whole, reason })
+            }
         }
     }
 
