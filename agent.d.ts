@@ -49,7 +49,7 @@ export interface RuleConfig {
   x509SvidTtl?: number
   /** Milliseconds a JWT-SVID lives, rounded up to seconds. Default: that of `workloadApi`. */
   jwtSvidTtl?: number
-  /** DNS names in the X509-SVID besides the SPIFFE ID. */
+  /** DNS names in the X509-SVID besides the SPIFFE ID. The first is the common name as well, when it has at most 64 bytes. */
   dnsNames?: readonly string[]
   /** Foreign trust domains whose bundles the process is given; each must be in `workloadApi.federatesWith`. */
   federatesWith?: readonly (TrustDomain | string)[]

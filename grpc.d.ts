@@ -19,7 +19,7 @@ import type { Authorizer } from './index.js'
 
 export { authorize } from './index.js'
 export { peerOf } from './tls.js'
-export type { AsyncAuthorizer, Peer, Rejection, TlsSource } from './tls.js'
+export type { AsyncAuthorizer, MakePrincipal, Peer, Rejection, TlsSource } from './tls.js'
 
 /** The module `@grpc/grpc-js`, as far as it is used. */
 export interface GrpcModule {

@@ -400,9 +400,9 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   ERR_MISSING_FIELD: { readonly field: string }
   /** The daemon refused: its code (`E_NO_MATCH`; `E_DENIED` of the control socket, ...) and message, verbatim. */
   ERR_DAEMON: { readonly daemonCode: string, readonly daemonMessage: string }
-  /** The time is over: the milliseconds that were allowed. */
-  ERR_TIMEOUT: { readonly timeout: number }
-  /** The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB. */
+  /** The time is over: the milliseconds that were allowed. `stage`: what a call of a Workload API was doing. */
+  ERR_TIMEOUT: { readonly timeout: number, readonly stage?: string }
+  /** The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB, its verdict larger than 1 MiB. */
   ERR_RESPONSE_TOO_LARGE: {}
   /** The server is not who it should be, or cannot be told; the reason is in `cause`. */
   ERR_UNTRUSTED_SERVER: Partial<PeerDenial> & {

@@ -27,6 +27,7 @@ import type { DetailedPeerCertificate, PeerCertificate, SecureContext, SecureVer
 import type {
   Authorizer, BundleSet, CountersignError, CountersignErrorCode, JwtBundle, JwtSvid, SpiffeBundle, SpiffeId, VerifiedX509Svid, X509Svid,
 } from './index.js'
+import type { Principal } from './principal.js'
 
 export { authorize } from './index.js'
 export type { Authorizer, DescribedAuthorizer } from './index.js'
@@ -71,6 +72,8 @@ export interface X509Peer {
   readonly svid: VerifiedX509Svid
   /** The leaf, and the certificates sent with it as far as they were needed. */
   readonly certificates: readonly X509Certificate[]
+  /** What `options.principal` makes of it, made once, when it is looked at. `undefined` without that option. */
+  readonly principal: Principal | undefined
 }
 
 /** Who is behind a request: proven by a token that {@link requireBearer} accepted. Frozen. */
@@ -83,6 +86,8 @@ export interface JwtPeer {
   /** What was judged. Its `token` is secret. */
   readonly svid: JwtSvid
   readonly certificates: undefined
+  /** What `options.principal` of {@link requireBearer} makes of it. `undefined` without that option. */
+  readonly principal: Principal | undefined
 }
 
 /** Whose name is proven, and who was welcome. */
@@ -102,6 +107,18 @@ export type Peer = X509Peer | JwtPeer
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` when the target is no object
  */
 export function peerOf (target: object): Peer | undefined
+
+/**
+ * Makes the principal of a peer whose name is proven: a SPIFFE ID alone does not say which tenant it works for. It is
+ * asked when `peer.principal` is first looked at, and what it throws is thrown there; so is `ERR_INVALID_ARGUMENT` when it
+ * returns anything else, such as a promise. A tenant that must be looked up is for `requirePrincipal` of
+ * `countersign/principal`.
+ *
+ * @example
+ * secureServer(server, source, welcome, { principal: (id) => principalOf(id, { issuer: Issuer.mtls, tenantId: ACME }) })
+ * app.get('/', (req, res) => res.json(peerOf(req).principal))
+ */
+export type MakePrincipal = (spiffeId: SpiffeId, peer: Peer) => Principal
 
 /** A peer that was refused. Frozen; also the message of the diagnostics channel `countersign:tls.reject`. */
 export interface Rejection {
@@ -187,6 +204,8 @@ export interface ServerOptions extends TlsSettings, Lifetimes {
   certificate?: CertificatePem | (() => CertificatePem)
   /** Hears of every client that is refused. */
   onReject?: OnReject
+  /** What `peerOf(...).principal` is. */
+  principal?: MakePrincipal
 }
 
 /** What {@link serverOptions} returns. It holds no secret. */
@@ -288,6 +307,8 @@ export interface ClientOptions extends TlsSettings {
   ca?: string | Buffer | ReadonlyArray<string | Buffer>
   /** Hears of every server that is refused. */
   onReject?: OnReject
+  /** What `peerOf(...).principal` is. */
+  principal?: MakePrincipal
 }
 
 /** Options for a server that is known by its host name. */
@@ -441,6 +462,8 @@ export interface RequireBearerOptions {
   leeway?: number
   /** Hears of every request that is refused. Tokens are never told. */
   onReject?: OnReject
+  /** What `peerOf(...).principal` is. */
+  principal?: MakePrincipal
 }
 
 /** Judges tokens: a `JwtSource`, or anything of this shape. */

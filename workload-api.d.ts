@@ -78,7 +78,7 @@ export interface ValidatedJwtSvid {
 export interface CallOptions {
   /** Takes the call back; it rejects with the signal's `reason`. */
   signal?: AbortSignal
-  /** Milliseconds for the whole call, instead of the client's. `null`: wait for ever. */
+  /** Milliseconds for the whole call, connecting included, instead of the client's. `null`: wait for ever. */
   timeout?: number | null
 }
 
@@ -160,9 +160,9 @@ export interface FetchWitSvidsOptions extends CallOptions {
 // The client
 
 /**
- * The Workload API, method by method (SPIFFE Workload API 5 to 7). Fetches ask once and never retry; for what has to
- * stay fresh there are {@link X509Source} and {@link JwtSource}. All clients and sources of a process share one
- * connection to an endpoint.
+ * The Workload API, method by method (SPIFFE Workload API 5 to 7). Fetches ask once; only when the connection they went
+ * over had died meanwhile, or the server refused to look at them, are they asked once more. For what has to stay fresh there
+ * are {@link X509Source} and {@link JwtSource}. All clients and sources of a process share one connection to an endpoint.
  *
  * @example
  * const client = new WorkloadApiClient()                   // $SPIFFE_ENDPOINT_SOCKET
@@ -170,8 +170,9 @@ export interface FetchWitSvidsOptions extends CallOptions {
  * const token = await client.fetchJwtSvid({ audience: 'spiffe://example.org/shop' })
  *
  * @throws {@link CountersignError} from every fetch
- * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there, or the connection broke (`endpoint`)
- * - `ERR_TIMEOUT`: no answer in time
+ * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there (`endpoint`), the connection broke, or the call was reset
+ * - `ERR_TIMEOUT`: no answer in time (`timeout`, and as `stage` what it was doing: `connecting`, `waiting for the response`,
+ *   `reading the response`)
  * - `ERR_NO_IDENTITY`: the Workload API has no identity for this process
  * - `ERR_WORKLOAD_API`: it answered another error (`grpcCode`, `grpcMessage`)
  * - `ERR_INVALID_RESPONSE`, `ERR_RESPONSE_TOO_LARGE`: its answer cannot be used (`rule`, `field`, `ignored`)
@@ -228,7 +229,7 @@ export class WorkloadApiClient {
   /** JWT bundles as they change, as {@link WorkloadApiClient.watchX509Context} does it. */
   watchJwtBundles (options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
 
-  /** No more calls; those in flight fail with `ERR_CLOSED`. Watches go on until they are left. */
+  /** No more calls and watches; calls in flight fail with `ERR_CLOSED`. Watches that are there go on until they are left. */
   close (): void
   [Symbol.dispose] (): void
   [Symbol.asyncDispose] (): Promise<void>
@@ -262,9 +263,9 @@ export type SourceEvent =
   | { readonly type: 'withdraw', readonly error: Error, readonly withdrawn: boolean, readonly retryIn: number, readonly revision: number, readonly grace?: number }
   /** Parts of a message had to be ignored. */
   | { readonly type: 'ignore', readonly ignored: readonly IgnoredPart[] }
-  /** 70 % of a lifetime went by without anything new. */
+  /** 70 % of a lifetime went by without anything new. The stream is opened anew: it may have died unnoticed. */
   | { readonly type: 'overdue', readonly expiresAt: Date }
-  /** The lifetime is over, and nothing new came. */
+  /** The lifetime is over, and nothing new came. The stream is opened anew once more. */
   | { readonly type: 'expire', readonly expiresAt: Date }
   /** It is over: closed, or (with an `error`) refused for good. */
   | { readonly type: 'close', readonly error?: Error | null, readonly revision?: number }
@@ -287,9 +288,9 @@ export interface SourceCounters {
 
 /** What the cache of tokens did so far. */
 export interface JwtCacheCounters {
-  /** Tokens that were there. */
+  /** Askings that were answered at once. */
   readonly hits: number
-  /** Tokens that had to be fetched. */
+  /** Askings that had to wait for a token. */
   readonly misses: number
   /** Tokens that were renewed ahead of time. */
   readonly refreshes: number
@@ -330,7 +331,8 @@ export interface X509SourceOptions extends SvidSelector {
   endpoint?: string
   /**
    * Milliseconds for which an identity may still be used after the Workload API withdrew it (never beyond its expiry).
-   * Default 0.
+   * Default 0. SPIRE withdraws identities for some milliseconds while it replaces those of an authority that was tainted: a
+   * few seconds are enough not to notice.
    */
   withdrawGrace?: number
 }
@@ -366,7 +368,10 @@ export class X509Source implements LiveSource {
   svid (): X509Svid
   /** The X.509 bundle of a trust domain. Fails as {@link X509Source.context} does, and with `ERR_BUNDLE_NOT_FOUND`. */
   bundle (trustDomain: TrustDomain | string): X509Bundle
-  /** What {@link X509Source.context} gives, whenever it is another one; the newest only. Ends when the source is closed. */
+  /**
+   * What {@link X509Source.context} gives, whenever it is another one; the newest only. Ends when the source is closed, and
+   * fails when the Workload API refuses for good.
+   */
   updates (options?: WatchOptions): AsyncIterableIterator<X509Context>
   /** Whether half of the SVID's lifetime is over: a healthy Workload API has sent a new one by then. */
   needsRotation (): boolean
@@ -385,7 +390,7 @@ export class X509Source implements LiveSource {
 export interface JwtSourceOptions {
   /** As for {@link WorkloadApiClientOptions.endpoint}. */
   endpoint?: string
-  /** Milliseconds for which bundles may still be used after the Workload API withdrew them. Default 0. */
+  /** Milliseconds for which bundles, and tokens that are kept, may still be used after they were withdrawn. Default 0. */
   withdrawGrace?: number
   /** How many tokens are kept. Default 1000. */
   cacheSize?: number
@@ -416,7 +421,8 @@ export class JwtSource implements LiveSource {
   ready (options?: ReadyOptions): Promise<WorkloadBundles>
   /**
    * A token, perhaps one that was fetched before. It is good for a while yet: the last tenth of a life (30 s at most) is
-   * never handed out. Need not be `ready`. Fails as {@link WorkloadApiClient.fetchJwtSvid} does.
+   * never handed out, and none that was fetched before a withdrawal. Need not be `ready`. Fails as
+   * {@link WorkloadApiClient.fetchJwtSvid} does.
    */
   fetch (options: FetchJwtSvidOptions): Promise<JwtSvid>
   /**
@@ -428,7 +434,10 @@ export class JwtSource implements LiveSource {
   get bundles (): WorkloadBundles
   /** The JWT bundle of a trust domain. Fails also with `ERR_BUNDLE_NOT_FOUND`. */
   bundle (trustDomain: TrustDomain | string): JwtBundle
-  /** The bundles, whenever they are others; the newest only. Ends when the source is closed. */
+  /**
+   * The bundles, whenever they are others; the newest only. Ends when the source is closed, and fails when the Workload API
+   * refuses for good.
+   */
   updates (options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
   get counters (): SourceCounters & { readonly cache: JwtCacheCounters }
   get state (): SourceState
@@ -466,7 +475,7 @@ export interface WorkloadApiErrorDetails {
   ERR_IDENTITY_WITHDRAWN: { readonly state: SourceState, readonly endpoint: string }
   /**
    * The answer cannot be used: `missing_field` and `empty` with the `field`, `nothing_usable` with what was `ignored`,
-   * `malformed`, `ended`, `too_many_svids`.
+   * `malformed` (also: more than 262144 fields), `ended`, `too_many_svids` (more than 4096).
    */
   ERR_INVALID_RESPONSE: { readonly rule: string, readonly field?: string, readonly ignored?: readonly IgnoredPart[] }
   /** Nothing was told yet. */

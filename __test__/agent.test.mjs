@@ -1,6 +1,7 @@
 // An agent in this process: a typed configuration, events, and everything the daemon does.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { createServer } from 'node:https'
@@ -53,6 +54,7 @@ describe('startAgent', () => {
       const svid = await client.fetchX509Svid({ hint: 'internal' })
       assert.ok(svid.expiresAt.getTime() - Date.now() <= 60_000)
       verifyX509Svid(svid.certificates, new BundleSet([agent.bundle()]))
+      assert.equal(new X509Certificate(svid.chainPem()).subject, 'O=countersign\nCN=billing.example.org')
       client.close()
       assert.equal(agent.trustDomain?.name, 'example.org')
       assert.deepEqual(agent.env, { WHOAMI_SOCKET: agent.socketPath, SPIFFE_ENDPOINT_SOCKET: agent.endpoint })

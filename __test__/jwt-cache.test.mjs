@@ -98,6 +98,19 @@ test('what is used is renewed at half-life, what is not is dropped', async () =>
   assert.equal(source.counters.cache.refreshes, 1)
 })
 
+test('what is asked for when half of its life is over is renewed behind the back of whoever asked', async (t) => {
+  const { source, asked } = await serve({ seconds: 600 })
+  const token = await source.fetch({ audience: 'a' })
+  const now = Date.now()
+  t.mock.timers.enable({ apis: ['Date'], now: now + 310_000 })
+  assert.equal(await source.fetch({ audience: 'a' }), token, 'nobody waits')
+  t.mock.timers.reset()
+  for (const limit = Date.now() + 5000; asked() < 2 && Date.now() < limit;) await sleep(5)
+  await sleep(50)
+  const { hits, misses, refreshes } = source.counters.cache
+  assert.deepEqual({ hits, misses, refreshes, asked: asked() }, { hits: 1, misses: 1, refreshes: 1, asked: 2 })
+})
+
 test('when renewing fails, the old one serves until it is nearly over', async () => {
   const { source, fault } = await serve({ seconds: 10 })
   const token = await source.fetch({ audience: 'a' })

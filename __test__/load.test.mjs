@@ -45,9 +45,9 @@ function install (at, main) {
 /**
  * Require the package in a fresh process.
  * @param {string} at
- * @param {{ before?: string, after?: string, env?: Record<string, string> }} [options]
+ * @param {{ before?: string, after?: string, env?: Record<string, string>, flags?: string[] }} [options]
  */
-function load (at, { before = '', after = '', env = {} } = {}) {
+function load (at, { before = '', after = '', env = {}, flags = [] } = {}) {
   const script = `${before}
     let result
     try { result = { names: Object.keys(require(${JSON.stringify(at)})).length } } catch (error) {
@@ -55,7 +55,7 @@ function load (at, { before = '', after = '', env = {} } = {}) {
     }
     ${after}
     console.log(JSON.stringify(result))`
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--eval', script], { env: { ...process.env, ...env }, encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, '--eval', script], { env: { ...process.env, ...env }, encoding: 'utf8' })
   assert.equal(status, 0, stderr)
   return JSON.parse(stdout)
 }
@@ -110,6 +110,22 @@ describe('the addon', () => {
       assert.equal(code, 'ERR_NATIVE_UNAVAILABLE')
       assert.ok(message.includes(`${key} ${value}`) && /supported: .*linux-x64-gnu/.test(message), message)
     }
+  })
+})
+
+const permission = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+
+describe('under the permission model of Node.js', () => {
+  test('without --allow-addons: the message says so', () => {
+    const { code, message } = load(copy({ local: true }), { flags: [permission, '--allow-fs-read=*'] })
+    assert.equal(code, 'ERR_NATIVE_UNAVAILABLE')
+    assert.match(message, /fix: .*--allow-addons/)
+    assert.doesNotMatch(message, /npm install/)
+  })
+  test('it is loaded, with every file in sight and with its own only', () => {
+    const at = copy({ local: true })
+    assert.ok(load(at, { flags: [permission, '--allow-addons', '--allow-fs-read=*'] }).names > 5)
+    assert.ok(load(at, { flags: [permission, '--allow-addons', `--allow-fs-read=${path.join(at, '..', '*')}`] }).names > 5)
   })
 })
 

@@ -31,19 +31,40 @@ export const pkcs8 = (key) => String(key.export({ format: 'pem', type: 'pkcs8' }
 
 /**
  * @typedef {{ pem: string, der: Buffer, key: KeyObject, keyPem: string, file: string, keyFile: string }} Minted
- * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number }} wish
+ * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?: Date, number?: string }} wish valid
+ * for so many days, or (given an issuer) from and to these moments
  * @returns {Minted}
  */
-export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30 }) {
+export function mint ({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30, from, to, number }) {
   const serial = ++count
   const keyPem = pkcs8(key)
   const keyFile = file(`${serial}.key`, keyPem)
   const config = file(`${serial}.cnf`, `[req]\ndistinguished_name=dn\nx509_extensions=ext\nstring_mask=utf8only\n[dn]\n[ext]\n${extensions.join('\n')}\n`)
   const out = path.join(directory, `${serial}.pem`)
+  if (issuer && from && to) {
+    dated(serial, { issuer, keyFile, config, subject, from, to, out })
+    const pem = readFileSync(out, 'utf8')
+    return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
+  }
   const by = issuer ? ['-CA', issuer.file, '-CAkey', issuer.keyFile] : []
-  execFileSync('openssl', ['req', '-x509', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-days', String(days), '-set_serial', String(4096 + serial), '-out', out, ...by], { stdio: 'pipe' })
+  execFileSync('openssl', ['req', '-x509', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-days', String(days), '-set_serial', number ?? String(4096 + serial), '-out', out, ...by], { stdio: 'pipe' })
   const pem = readFileSync(out, 'utf8')
   return { pem, der: toDer(pem), key, keyPem, file: out, keyFile }
+}
+
+/**
+ * Only the subcommand for whole authorities takes dates in every version of OpenSSL.
+ * @param {number} serial
+ * @param {{ issuer: Minted, keyFile: string, config: string, subject: string, from: Date, to: Date, out: string }} wish
+ */
+function dated (serial, { issuer, keyFile, config, subject, from, to, out }) {
+  const request = path.join(directory, `${serial}.csr`)
+  execFileSync('openssl', ['req', '-new', '-key', keyFile, '-config', config, '-subj', subject, '-out', request], { stdio: 'pipe' })
+  const database = file(`${serial}.index`, '')
+  const serialFile = file(`${serial}.serial`, `0${(8192 + serial).toString(16)}\n`.slice(-5))
+  const at = (/** @type {Date} */ date) => `${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`
+  const authority = file(`${serial}.ca.cnf`, `${readFileSync(config, 'utf8')}[ca]\ndefault_ca=c\n[c]\ndatabase=${database}\nserial=${serialFile}\nnew_certs_dir=${directory}\ndefault_md=sha256\npolicy=any\n[any]\norganizationName=optional\n`)
+  execFileSync('openssl', ['ca', '-batch', '-notext', '-config', authority, '-extensions', 'ext', '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', at(from), '-enddate', at(to), '-in', request, '-out', out], { stdio: 'pipe' })
 }
 
 /** @param {string} pem */
@@ -62,25 +83,8 @@ export function leafExtensions (uri, other = {}) {
   return Object.entries(wanted).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`)
 }
 
-/** @param {Minted} issuer @param {string} uri @param {Record<string, string | undefined>} [other] @param {KeyObject} [key] */
-export const leaf = (issuer, uri, other, key) => mint({ issuer, key, subject: '/O=leaf', extensions: leafExtensions(uri, other) })
-
-/**
- * The same certificate with another validity: the openssl command line knows whole days only.
- * @param {Buffer} der by a P-256 issuer, with a body of 256 bytes or more @param {Minted} issuer @param {Date} from @param {Date} until
- */
-export function dated (der, issuer, from, until) {
-  const end = 4 + 4 + der.readUInt16BE(6)
-  const body = Buffer.from(der.subarray(4, end))
-  // SEQUENCE of two UTCTime.
-  const at = body.indexOf(Buffer.from([0x30, 0x1e, 0x17, 0x0d]))
-  const utc = (/** @type {Date} */ time) => `${time.toISOString().slice(2, 19).replace(/\D/g, '')}Z`
-  body.write(utc(from), at + 4)
-  body.write(utc(until), at + 19)
-  const signature = sign('sha256', body, issuer.key)
-  const inside = Buffer.concat([body, der.subarray(end, end + 12), Buffer.from([0x03, signature.length + 1, 0]), signature])
-  return Buffer.concat([Buffer.from([0x30, 0x82, inside.length >> 8, inside.length & 255]), inside])
-}
+/** @param {Minted} issuer @param {string} uri @param {Record<string, string | undefined>} [other] @param {KeyObject} [key] @param {{ from?: Date, to?: Date }} [validity] */
+export const leaf = (issuer, uri, other, key, validity) => mint({ issuer, key, subject: '/O=leaf', extensions: leafExtensions(uri, other), ...validity })
 
 const HASHES = { 256: 'sha256', 384: 'sha384', 512: 'sha512' }
 const base64url = (/** @type {unknown} */ value) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')

@@ -227,7 +227,10 @@ test('an SVID from files, texts and bytes, and back', () => {
   assert.equal(first.certificates.length, 2)
   assert.equal(first.certificates, first.certificates)
   assert.ok(first.privateKey.equals(below.key) && first.privateKey === first.privateKey)
-  assert.equal(BigInt(`0x${first.serialNumber}`), BigInt(`0x${new X509Certificate(below.pem).serialNumber}`))
+  for (const number of [undefined, '1', '0x7f', '0x80', '0xff00000000000000000000000000000000000001']) {
+    const { pem, keyPem } = mint({ issuer: root, extensions: leafExtensions(ID), number })
+    assert.equal(X509Svid.fromPem(pem, keyPem).serialNumber, new X509Certificate(pem).serialNumber.toLowerCase())
+  }
   assert.equal(first.expiresAt.getTime(), Date.parse(new X509Certificate(below.pem).validTo))
   assert.ok(first.expiresAt > first.notBefore)
   assert.throws(() => X509Svid.load('/nowhere/svid.pem'), (error) => error.rule === 'unreadable_file' && error.path === '/nowhere/svid.pem' && error.cause.code === 'ENOENT')

@@ -142,21 +142,29 @@ let signed = 0
  * A leaf that is valid at other times: openssl req does not know about those.
  * @param {import('./spiffe-scene.mjs').Minted} issuer @param {string} uri @param {string} from @param {string} to as YYYYMMDDhhmmssZ
  */
-export function leafBetween (issuer, uri, from, to) {
+export const leafBetween = (issuer, uri, from, to) => mintBetween({ issuer, from, to, extensions: leafExtensions(uri) })
+
+/**
+ * A certificate that is valid at other times.
+ * @param {{ issuer: import('./spiffe-scene.mjs').Minted, from: string, to: string, extensions: string[], subject?: string, key?: import('node:crypto').KeyObject }} wish
+ */
+export function mintBetween ({ issuer, from, to, extensions, subject = '/O=leaf', key = newKey() }) {
   const name = `between-${++signed}`
-  const key = newKey()
   const keyPem = String(key.export({ format: 'pem', type: 'pkcs8' }))
   const keyFile = file(`${name}.key`, keyPem)
-  const extensions = file(`${name}.ext`, `[ext]\n${leafExtensions(uri).join('\n')}\n`)
+  const extensionsFile = file(`${name}.ext`, `[ext]\n${extensions.join('\n')}\n`)
   const directory = path.dirname(keyFile)
   const request = path.join(directory, `${name}.csr`)
   const out = path.join(directory, `${name}.pem`)
   const config = file(`${name}.cnf`, `[ca]\ndefault_ca=d\n[d]\ndatabase=${file(`${name}.idx`, '')}\nnew_certs_dir=${directory}\npolicy=p\ndefault_md=sha256\nrand_serial=yes\n[p]\nO=optional\n`)
-  execFileSync('openssl', ['req', '-new', '-key', keyFile, '-subj', '/O=leaf', '-out', request], { stdio: 'pipe' })
-  execFileSync('openssl', ['ca', '-batch', '-notext', '-config', config, '-in', request, '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', from, '-enddate', to, '-extfile', extensions, '-extensions', 'ext', '-out', out], { stdio: 'pipe' })
+  execFileSync('openssl', ['req', '-new', '-key', keyFile, '-subj', subject, '-out', request], { stdio: 'pipe' })
+  execFileSync('openssl', ['ca', '-batch', '-notext', '-config', config, '-in', request, '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', from, '-enddate', to, '-extfile', extensionsFile, '-extensions', 'ext', '-out', out], { stdio: 'pipe' })
   const pem = readFileSync(out, 'utf8')
   return { pem, key, keyPem, file: out, keyFile, der: Buffer.alloc(0) }
 }
+
+/** As openssl writes a time. @param {number} ms from now */
+export const timeIn = (ms) => `${new Date(Date.now() + ms).toISOString().replace(/[-:T]|\..*/g, '')}Z`
 
 /** What tls-smoke.cjs needs, as files: certificates with their issuers and keys. @param {string} directory */
 export function writeIdentities (directory) {

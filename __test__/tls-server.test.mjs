@@ -7,7 +7,7 @@ import http2 from 'node:http2'
 import { test } from 'node:test'
 import tls from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask, authorize, both, bundleA, BundleSet, client, clientMinted, countersign, face, intermediateA, leaf, listening, raw, rootA, serve, server, shown, sourceOf, svidOf, VERSIONS } from './tls-scene.mjs'
+import { ask, authorize, both, bundleA, BundleSet, CA, client, clientMinted, countersign, face, intermediateA, leaf, listening, mint, mintBetween, raw, rootA, serve, server, shown, sourceOf, svidOf, timeIn, VERSIONS } from './tls-scene.mjs'
 
 const { serverOptions, secureServer, peerOf } = face
 const serverSource = sourceOf(server)
@@ -27,6 +27,23 @@ for (const version of VERSIONS) {
     for (let round = 0; round < 3; round++) assert.equal(await ask(port, sourceOf(below), authorize.id('spiffe://a.test/below')), 'spiffe://a.test/below')
   })
 }
+
+test('an intermediate that was renewed is taken in place of the one that expired, with the same leaf', async (t) => {
+  const extensions = [...CA, 'subjectAltName=URI:spiffe://a.test']
+  const renewed = mint({ issuer: rootA, subject: '/O=renewed', extensions })
+  const before = mintBetween({ issuer: rootA, from: '20200101000000Z', to: timeIn(2000), subject: '/O=renewed', key: renewed.key, extensions })
+  const below = leaf(renewed, 'spiffe://a.test/below')
+  const { port, rules } = await serve(t, serverSource, authorize.any())
+  assert.equal(await raw(port, shown(below, before)), 'spiffe://a.test/below')
+  for (;; await sleep(100)) {
+    // For the last second node:tls is the stricter one.
+    await raw(port, shown(below, before))
+    if (rules().at(-1) === 'expired') break
+  }
+  const { length } = rules()
+  assert.equal(await raw(port, shown(below, renewed)), 'spiffe://a.test/below')
+  assert.equal(rules().length, length)
+})
 
 test('the options alone are a locked door', async (t) => {
   const options = serverOptions(serverSource, authorize.any())

@@ -1,4 +1,4 @@
-// What docs/workload-api.md and the README say about the Workload API works as it stands there.
+// What docs/workload-api.md and the tour say about the Workload API works as it stands there.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
@@ -24,7 +24,7 @@ after(() => stub.kill())
 const scripts = (file) => [...readFileSync(`${root}/${file}`, 'utf8').matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text)
 const ours = [
   ...scripts('docs/workload-api.md').map((script, index) => /** @type {const} */ ([`docs/workload-api.md ${index + 1}`, script])),
-  ...scripts('README.md').filter((script) => script.includes('JwtSource.open()')).map((script, index) => /** @type {const} */ ([`README.md ${index + 1}`, script])),
+  ...scripts('docs/tour.md').filter((script) => script.includes('JwtSource.open()')).map((script, index) => /** @type {const} */ ([`docs/tour.md ${index + 1}`, script])),
 ]
 
 /** OpenTelemetry is not ours to bring along: only what is called of it is here. */

@@ -400,6 +400,11 @@ test('watching by the client: reconnects, ends with a denial', async () => {
   for await (const bundles of client.watchJwtBundles()) { assert.equal(bundles.size, 1); break }
   for await (const bundles of client.watchX509Bundles()) { assert.equal(bundles.size, 1); break }
   assert.throws(() => client.watchX509Context(/** @type {any} */ ({ timeout: 1 })), { code: 'ERR_INVALID_ARGUMENT' })
+  const lasting = client.watchX509Bundles()
+  client.close()
+  assert.equal((await lasting.next()).value.size, 1, 'it goes on until it is left')
+  await lasting.return?.()
+  for (const watch of ['watchX509Context', 'watchX509Bundles', 'watchJwtBundles']) assert.throws(() => client[watch](), { code: 'ERR_CLOSED' })
 })
 
 test('bundles of the JWT source are withdrawn and come back', async () => {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http2'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { authority, claims, dated, leaf, newKey, token } from './spiffe-scene.mjs'
+import { authority, claims, leaf, newKey, token } from './spiffe-scene.mjs'
 
 // Protocol buffers -----------------------------------------------------------------------------------------------------
 
@@ -76,10 +76,9 @@ export function domain (name = 'example.org') {
     jwks: JSON.stringify({ keys: [jwk] }),
     /** Valid for some days, or from and until so many seconds from now. @param {string} path @param {{ hint?: string, other?: Record<string, string>, from?: number, until?: number }} [options] */
     svid (path, { hint, other, from, until } = {}) {
-      const { der, key } = leaf(ca, `spiffe://${name}${path}`, other)
-      const at = (/** @type {number} */ seconds) => new Date(Date.now() + seconds * 1000)
-      const chain = from === undefined || until === undefined ? der : dated(der, ca, at(from), at(until))
-      return { id: `spiffe://${name}${path}`, chain, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: ca.der, hint }
+      const at = (/** @type {number | undefined} */ seconds) => seconds === undefined ? undefined : new Date(Date.now() + seconds * 1000)
+      const { der, key } = leaf(ca, `spiffe://${name}${path}`, other, undefined, { from: at(from), to: at(until) })
+      return { id: `spiffe://${name}${path}`, chain: der, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: ca.der, hint }
     },
     /** @param {string} path @param {string[]} audience @param {number} [seconds] */
     token (path, audience, seconds = 600) {
@@ -107,9 +106,10 @@ export function framed (message) {
 
 /**
  * @param {(call: Call) => void} answer
- * @param {{ socket?: string }} [options]
+ * @param {{ socket?: string, http2?: import('node:http2').ServerOptions, remember?: boolean }} [options] remember: keep all
+ * calls to look at
  */
-export async function startStub (answer, { socket = path.join(directory, `${++count}.sock`) } = {}) {
+export async function startStub (answer, { socket = path.join(directory, `${++count}.sock`), http2 = {}, remember = true } = {}) {
   let answering = answer
   /** @type {Set<Call>} */
   const open = new Set()
@@ -118,7 +118,7 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
   /** @type {Set<import('node:http2').ServerHttp2Session>} */
   const sessions = new Set()
   let connections = 0
-  const server = createServer()
+  const server = createServer(http2)
   server.on('session', (session) => {
     connections++
     sessions.add(session)
@@ -162,7 +162,7 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
           stream.close(2)
         },
       }
-      calls.push(call)
+      if (remember) calls.push(call)
       open.add(call)
       stream.on('close', () => open.delete(call))
       answering(call)
@@ -183,6 +183,12 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
     push (method, message) { for (const call of open) if (call.method === method) call.send(message) },
     /** @param {string} method @param {number} code @param {string} [message] */
     end (method, code, message) { for (const call of [...open]) if (call.method === method) call.end(code, message) },
+    /** Makes room at its path for another one, and breaks its connections when told to. */
+    async replace () {
+      rmSync(socket, { force: true })
+      server.close()
+      return { leave () { for (const session of sessions) session.destroy() } }
+    },
     /** As a process that is killed does. */
     async kill () {
       for (const session of sessions) session.destroy()

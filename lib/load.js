@@ -25,6 +25,62 @@ const ADDONS = {
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-x64-gnu'),
   },
+  'linux-arm64-gnu': {
+    file: 'countersign.linux-arm64-gnu.node',
+    package: '@countersign/linux-arm64-gnu',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.linux-arm64-gnu.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/linux-arm64-gnu'),
+  },
+  'linux-x64-musl': {
+    file: 'countersign.linux-x64-musl.node',
+    package: '@countersign/linux-x64-musl',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.linux-x64-musl.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/linux-x64-musl'),
+  },
+  'linux-arm64-musl': {
+    file: 'countersign.linux-arm64-musl.node',
+    package: '@countersign/linux-arm64-musl',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.linux-arm64-musl.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/linux-arm64-musl'),
+  },
+  'darwin-x64': {
+    file: 'countersign.darwin-x64.node',
+    package: '@countersign/darwin-x64',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.darwin-x64.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/darwin-x64'),
+  },
+  'darwin-arm64': {
+    file: 'countersign.darwin-arm64.node',
+    package: '@countersign/darwin-arm64',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.darwin-arm64.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/darwin-arm64'),
+  },
+  'win32-x64': {
+    file: 'countersign.win32-x64-msvc.node',
+    package: '@countersign/win32-x64',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.win32-x64-msvc.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/win32-x64'),
+  },
+  'win32-arm64': {
+    file: 'countersign.win32-arm64-msvc.node',
+    package: '@countersign/win32-arm64',
+    // @ts-ignore: present only in a checkout
+    local: () => require('../countersign.win32-arm64-msvc.node'),
+    // @ts-ignore: an optional dependency
+    installed: () => require('@countersign/win32-arm64'),
+  },
 }
 
 /**
@@ -34,7 +90,12 @@ const ADDONS = {
 function likelyLibc () {
   if (process.platform !== 'linux') return undefined
   const arch = { x64: 'x86_64', arm64: 'aarch64' }[String(process.arch)]
-  return arch && !require('node:fs').existsSync(`/lib/ld-musl-${arch}.so.1`) ? 'gnu' : libc()
+  try {
+    if (arch && !require('node:fs').existsSync(`/lib/ld-musl-${arch}.so.1`)) return 'gnu'
+  } catch {
+    // Under `node --permission` it is not for us to know.
+  }
+  return libc()
 }
 
 /** The C library: the loader this very program asks for says it, at a hundredth of the price of a process report. */
@@ -102,6 +163,27 @@ function attempt (c, attempts) {
 }
 
 /**
+ * What to do where it is the host that lets no addon in, or has no way to its files.
+ * @param {Error[]} attempts
+ */
+function hostHint (attempts) {
+  if (attempts.some(({ cause }) => /** @type {any} */ (cause)?.code === 'ERR_DLOPEN_DISABLED')) {
+    return 'this Node.js runs without addons: add --allow-addons to its --permission, or take --no-addons away'
+  }
+  if (require('node:v8').startupSnapshot?.isBuildingSnapshot()) {
+    return 'native code cannot be part of a startup snapshot: require countersign in the function given to setDeserializeMainFunction'
+  }
+  let sea = false
+  try {
+    sea = require('node:sea').isSea()
+  } catch {
+    // Not in this runtime.
+  }
+  if (sea) return "a single executable has no node_modules: keep it beside, and load with require('node:module').createRequire(process.execPath)('countersign')"
+  return undefined
+}
+
+/**
  * @param {string | undefined} c
  * @param {Error[]} attempts
  */
@@ -112,7 +194,10 @@ function unavailable (c, attempts) {
   const where = `platform ${process.platform}, arch ${process.arch}${c ? `, libc ${c}` : ''}, Node.js ${process.version}`
   const lines = [`countersign: no native addon for ${target} (${where})`]
   for (const attempt of attempts) lines.push(`  tried ${attempt.message}`)
-  if (addon) {
+  const host = hostHint(attempts)
+  if (host) {
+    lines.push(`  fix: ${host}`)
+  } else if (addon) {
     lines.push(`  fix: npm install --include=optional ${addon.package}@${EXPECTED}`)
     lines.push('       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install again)')
     lines.push('       in a checkout: npm run build')

@@ -9,6 +9,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
+const { rustPeer } = require('./rust-peers')
 const { setUp, root } = require('./setup')
 
 const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign')
@@ -32,11 +33,7 @@ const goPrograms = (what) => run(process.execPath, [path.join(root, 'scripts', '
 const CLIENTS = [
   {
     name: 'the crate spiffe',
-    prepare () {
-      const target = path.join(cache, 'peers-target')
-      run('cargo', ['build', '--quiet', '--release', '-p', 'spiffe-workload'], { cwd: path.join(root, 'peers'), env: { ...process.env, CARGO_TARGET_DIR: target } })
-      return path.join(target, 'release', 'spiffe-workload')
-    },
+    prepare: () => rustPeer('spiffe-workload'),
     command: (program, endpoint) => [program, endpoint],
   },
   {

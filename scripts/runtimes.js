@@ -38,10 +38,11 @@ function install ({ name, packages, executable }) {
  * @param {string[]} flags
  * @param {string} script
  * @param {string[]} args
+ * @param {Record<string, string>} [env]
  */
-function smoke (executable, flags, script, args) {
+function smoke (executable, flags, script, args, env) {
   return new Promise((resolve) => {
-    const child = spawn(executable, [...flags, path.join(root, '__test__', script), ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(executable, [...flags, path.join(root, '__test__', script), ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
     const timer = setTimeout(() => {
       process.stderr.write('it does not end by itself\n')
       child.kill('SIGKILL')
@@ -80,15 +81,19 @@ function runSuite (executable) {
 async function main () {
   const { startDaemon } = await import('../__test__/daemon.mjs')
   const { writeIdentities } = await import('../__test__/tls-scene.mjs')
+  const { writeAttacks } = await import('../__test__/tls-attack-list.mjs')
   const daemon = await startDaemon()
   const identities = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-identities-'))
   let failed = 0
   try {
     writeIdentities(identities)
+    writeAttacks(identities)
     const sockets = [await daemon.serve({ echo: true }), await daemon.serve({ silent: true })]
     for (const runtime of RUNTIMES) {
       const executable = install(runtime)
-      if (!await smoke(executable, runtime.flags, 'smoke.cjs', sockets) || !await smoke(executable, runtime.flags, 'tls-smoke.cjs', [identities])) {
+      const passes = (/** @type {string} */ script, /** @type {string[]} */ args, /** @type {Record<string, string>} */ env = {}) => smoke(executable, runtime.flags, script, args, env)
+      if (!await passes('smoke.cjs', sockets) || !await passes('tls-smoke.cjs', [identities]) ||
+        !await passes('tls-attacks.cjs', [identities]) || !await passes('tls-attacks.cjs', [identities], { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' })) {
         failed++
         process.stdout.write(`${runtime.name}: FAILED\n`)
       } else if (runtime.suite && !process.argv.includes('--smoke') && !suite(executable)) failed++
@@ -101,7 +106,11 @@ async function main () {
   process.exitCode = failed === 0 ? 0 : 1
 }
 
-main().catch((error) => {
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = 1
-})
+module.exports = { RUNTIMES, install }
+
+if (require.main === module) {
+  main().catch((error) => {
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+  })
+}

@@ -1,7 +1,7 @@
 'use strict'
 /**
  * npm run test:tls-peers - countersign/tls and countersign/grpc with the libraries people use, which are no part of this
- * package: they are installed into peers/node.
+ * package: they are installed into peers/node. PostgreSQL and Redis come from the packages of Debian.
  */
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -19,6 +19,17 @@ function installPeers () {
   if (status !== 0) process.exit(1)
 }
 
+/** Servers whose packages docs/databases.md is tested with, where root of a Debian can install them. */
+function installDatabases () {
+  const { existsSync } = fs
+  const missing = [...existsSync('/usr/lib/postgresql') ? [] : ['postgresql'], ...existsSync('/usr/bin/redis-server') ? [] : ['redis-server']]
+  if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
+  say(`databases: apt-get install ${missing.join(' ')}`)
+  const apt = (/** @type {string[]} */ ...args) => spawnSync('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+  // What cannot be had is said by the test that wants it.
+  if (!apt('update', '-qq') || !apt('install', '-qq', '-y', '--no-install-recommends', ...missing)) process.stderr.write(`apt-get cannot install ${missing.join(' and ')}\n`)
+}
+
 /** The tests, one by one: Node 20 takes no pattern, Node 22 no directory. */
 function peerTests () {
   return fs.readdirSync(path.join(peers, 'test')).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join('peers', 'node', 'test', name))
@@ -29,5 +40,6 @@ module.exports = { installPeers, peerTests }
 if (require.main === module) {
   setUp()
   installPeers()
+  installDatabases()
   step('the libraries: node --test', process.execPath, ['--test', '--test-reporter=spec', TEST_TIMEOUT, ...peerTests()])
 }

@@ -3,7 +3,7 @@
 
 const tls = require('node:tls')
 const { invalidArgument, shown } = require('../errors')
-const { checkOptions } = require('../options')
+const { ownOptions } = require('../options')
 const { compile, domainsOf, everybody } = require('../spiffe/authorize')
 const { untrusted } = require('./guard')
 const { chainOf, refusal, verdict } = require('./judge')
@@ -19,7 +19,7 @@ const { checkSource, currentContext } = require('./source')
 /** @typedef {import('node:tls').DetailedPeerCertificate} DetailedPeerCertificate */
 /** @typedef {{ error?: any, peer?: InstanceType<typeof Peer>, chain?: readonly Uint8Array[] }} Outcome */
 
-const OPTIONS = ['certificate', 'servers', 'ca', 'onReject', ...SETTINGS]
+const OPTIONS = ['certificate', 'servers', 'ca', 'onReject', 'principal', ...SETTINGS]
 const CERTIFICATES = ['svid', 'none']
 const SERVERS = ['spiffe', 'web']
 
@@ -29,6 +29,7 @@ class Client {
   #plan
   #web
   #onReject
+  #principal
   #lifetimes
   #unsubscribe = () => {}
   /** Those that were there last: of a withdrawn identity, nothing else is kept. @type {import('../../index').BundleSet | undefined} */
@@ -45,7 +46,7 @@ class Client {
    * @param {readonly string[]} [others] further options that somebody else reads
    */
   constructor (source, authorize, options, others = []) {
-    const given = checkOptions(options, [...OPTIONS, ...others], 'options')
+    const given = ownOptions(options, [...OPTIONS, ...others], 'options')
     this.#web = checkChoice(given.servers, SERVERS, 'options.servers') === 'web'
     const shows = checkChoice(given.certificate, CERTIFICATES, 'options.certificate') === 'svid'
     if (this.#web && authorize !== null) throw invalidArgument(`authorize: expected null, because with servers: 'web' a server has a host name and no SPIFFE ID, got ${shown(authorize)}`)
@@ -63,6 +64,7 @@ class Client {
       webRoots: given.ca === undefined ? undefined : [given.ca].flat(),
     }
     this.#onReject = checkFunction(given.onReject, 'options.onReject')
+    this.#principal = checkFunction(given.principal, 'options.principal')
     this.#lifetimes = new Lifetimes(this.#source, 'client', readLifetimes(given), this.#onReject)
     if (this.#lifetimes.watches) this.#unsubscribe = this.#source.subscribe((event) => this.#lifetimes.sourceChanged(event))
   }
@@ -136,7 +138,7 @@ class Client {
       const context = currentContext(this.#source)
       if (this.#unusable !== undefined) throw this.#unusable
       const found = verdict(chainOf(certificate), context, this.#welcome, 'serverAuth')
-      if (!found.error) return { peer: new Peer('x509', found.svid), chain: found.chain }
+      if (!found.error) return { peer: new Peer('x509', found.svid, this.#principal), chain: found.chain }
       error = found.error
     } catch (thrown) {
       error = refusal(thrown)

@@ -31,6 +31,7 @@ class Guard {
   #welcome
   #clients
   #onReject
+  #principal
   #closed = false
   /** @type {WeakMap<TLSSocket, Outcome>} */
   #outcomes = new WeakMap()
@@ -40,13 +41,14 @@ class Guard {
   /**
    * @param {import('../../tls').TlsSource} source
    * @param {import('../spiffe/authorize').Judge} welcome
-   * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../tls').Rejection) => void) | undefined }} options
+   * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../tls').Rejection) => void) | undefined, principal?: import('../../tls').MakePrincipal | undefined }} options
    */
-  constructor (source, welcome, { clients, onReject }) {
+  constructor (source, welcome, { clients, onReject, principal }) {
     this.#source = source
     this.#welcome = welcome
     this.#clients = clients
     this.#onReject = onReject
+    this.#principal = principal
   }
 
   /**
@@ -119,7 +121,7 @@ class Guard {
       return this.#clients === 'required' ? { error: untrusted('no_certificate', 'the client showed no certificate') } : {}
     }
     const { error, svid, chain } = /** @type {any} */ (judge(certificate, () => socket.getPeerCertificate(true), context, this.#welcome, 'clientAuth'))
-    return error ? { error } : { peer: new Peer('x509', svid), chain }
+    return error ? { error } : { peer: new Peer('x509', svid, this.#principal), chain }
   }
 
   /**

@@ -26,6 +26,8 @@ const known = new Map()
 
 /** What is said of a leaf whose issuers are missing: the second where one of them has the name of an authority. */
 const INCOMPLETE = new Set(['unknown_issuer', 'invalid_signature'])
+/** What is said of a name, whatever the chain. */
+const OF_NAMES = new Set(['not_authorized', 'authorizer_failed'])
 
 /**
  * @param {PeerCertificate} certificate the leaf, of which only the bytes count
@@ -40,7 +42,10 @@ function judge (certificate, whole, context, welcome, usage) {
   const { fingerprint256 } = certificate
   const issuers = known.get(fingerprint256)
   const first = verdict(issuers ? [leaf, ...issuers] : [leaf], context, welcome, usage)
-  if (!first.error || !INCOMPLETE.has(/** @type {string} */ (first.error.rule))) return first
+  if (!first.error) return first
+  const rule = /** @type {string} */ (first.error.rule)
+  // What is remembered may be out of date: the peer may show other issuers by now.
+  if (issuers ? OF_NAMES.has(rule) : !INCOMPLETE.has(rule)) return first
   const chain = chainOf(whole())
   const second = verdict(chain, context, welcome, usage)
   if (!second.error && fingerprint256) remember(fingerprint256, chain.slice(1))

@@ -1,6 +1,7 @@
 'use strict'
 /** Who is at the other end of a connection, or behind a request. */
 
+const { isPromise } = require('node:util').types
 const { invalidArgument, shown } = require('../errors')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
@@ -16,13 +17,18 @@ const byOptions = new WeakMap()
 /** A peer whose name is proven and welcome. */
 class Peer {
   #svid
+  #makePrincipal
+  /** @type {import('../../principal').Principal | undefined} */
+  #principal
 
   /**
    * @param {'x509' | 'jwt'} kind what it was proven with
    * @param {any} svid a VerifiedX509Svid, or a JwtSvid
+   * @param {import('../../tls').MakePrincipal} [makePrincipal] as the caller has it
    */
-  constructor (kind, svid) {
+  constructor (kind, svid, makePrincipal) {
     this.#svid = svid
+    this.#makePrincipal = makePrincipal
     this.kind = kind
     this.spiffeId = svid.spiffeId
     this.expiresAt = svid.expiresAt
@@ -32,6 +38,12 @@ class Peer {
   get svid () { return this.#svid }
 
   get certificates () { return this.kind === 'x509' ? this.#svid.certificates : undefined }
+
+  /** Made when it is asked for, once. Where the caller's function fails there is an error, and never nothing. */
+  get principal () {
+    if (this.#makePrincipal && !this.#principal) this.#principal = checkPrincipal(this.#makePrincipal(this.spiffeId, /** @type {any} */ (this)))
+    return this.#principal
+  }
 
   /** @param {unknown} value */
   static is (value) { return typeof value === 'object' && value !== null && #svid in value }
@@ -49,6 +61,13 @@ class Peer {
    * @param {typeof import('node:util').inspect} show
    */
   [inspect] (depth, options, show) { return `Peer ${show(this.toJSON(), options)}` }
+}
+
+/** @param {unknown} made */
+function checkPrincipal (made) {
+  const { Principal } = require('../principal/principal')
+  if (Principal.is(made)) return /** @type {any} */ (made)
+  throw invalidArgument(`options.principal: expected it to return a principal, got ${isPromise(made) ? 'a promise: whoever must ask somebody needs requirePrincipal' : shown(made)}`)
 }
 
 /**

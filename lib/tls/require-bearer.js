@@ -2,7 +2,7 @@
 /** Lets in whoever shows a JWT-SVID (JWT-SVID 4.1, RFC 6750). For node:http, Express and Fastify. */
 
 const { CountersignError, invalidArgument, reason, shown } = require('../errors')
-const { checkOptions } = require('../options')
+const { ownOptions } = require('../options')
 const { admit, compile, everybody } = require('../spiffe/authorize')
 const { JwtSvid } = require('../spiffe/jwt-svid')
 const { verifyJwtSvid } = require('../spiffe/verify')
@@ -10,7 +10,7 @@ const { Peer, setPeer } = require('./peer')
 const { report } = require('./rejection')
 const { checkFunction } = require('./settings')
 
-const OPTIONS = ['audience', 'authorize', 'leeway', 'onReject']
+const OPTIONS = ['audience', 'authorize', 'leeway', 'onReject', 'principal']
 /** RFC 6750 2.1: the scheme in any case, one token. */
 const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
 
@@ -19,9 +19,10 @@ const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
  * @param {import('../../tls').RequireBearerOptions} options
  */
 function requireBearer (verifier, options) {
-  const given = checkOptions(options, OPTIONS, 'options')
+  const given = ownOptions(options, OPTIONS, 'options')
   const { audience, leeway } = given
   const onReject = checkFunction(given.onReject, 'options.onReject')
+  const principal = checkFunction(given.principal, 'options.principal')
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
   const welcome = 'authorize' in given ? compile(given.authorize, 'options.authorize') : everybody
   const judge = judgeOf(verifier, { audience, ...leeway !== undefined && { leeway } })
@@ -31,7 +32,7 @@ function requireBearer (verifier, options) {
     seen.token = tokenOf(request)
     const svid = await judge(seen.token)
     admit(welcome, svid.spiffeId)
-    return new Peer('jwt', svid)
+    return new Peer('jwt', svid, principal)
   }
 
   /**

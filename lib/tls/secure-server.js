@@ -25,8 +25,8 @@ class SecuredServer {
    * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
    * @param {any} [http] the server that speaks HTTP, if it is another one
    */
-  constructor (server, { source, welcome, clients, plan, limits, onReject }, admitted, http = server) {
-    const guard = this.#guard = new Guard(source, welcome, { clients, onReject })
+  constructor (server, { source, welcome, clients, plan, limits, onReject, principal }, admitted, http = server) {
+    const guard = this.#guard = new Guard(source, welcome, { clients, onReject, principal })
     const rotation = this.#rotation = new Rotation(server, source, plan)
     const lifetimes = this.#lifetimes = new Lifetimes(source, 'server', limits, onReject)
     if (typeof http.prependListener === 'function') followHttp(http, lifetimes.ends)

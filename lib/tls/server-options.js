@@ -2,13 +2,13 @@
 /** The options a server is made with. */
 
 const { invalidArgument, shown } = require('../errors')
-const { checkOptions } = require('../options')
+const { ownOptions } = require('../options')
 const { compile, domainsOf, everybody } = require('../spiffe/authorize')
 const { LIFETIMES, readLifetimes } = require('./lifetimes')
 const { SECURE_OPTIONS, SETTINGS, checkChoice, checkFunction, readSettings } = require('./settings')
 const { checkSource } = require('./source')
 
-const OPTIONS = ['clients', 'certificate', 'onReject', ...SETTINGS, ...LIFETIMES]
+const OPTIONS = ['clients', 'certificate', 'onReject', 'principal', ...SETTINGS, ...LIFETIMES]
 /** @type {readonly ['required', 'optional', 'none']} */
 const CLIENTS = ['required', 'optional', 'none']
 
@@ -19,7 +19,7 @@ const CLIENTS = ['required', 'optional', 'none']
  * @param {unknown} options
  */
 function readServerOptions (source, authorize, options) {
-  const given = checkOptions(options, OPTIONS, 'options')
+  const given = ownOptions(options, OPTIONS, 'options')
   const clients = /** @type {typeof CLIENTS[number]} */ (checkChoice(given.clients, CLIENTS, 'options.clients'))
   const certificate = readCertificate(given.certificate)
   if (clients === 'none') {
@@ -38,6 +38,7 @@ function readServerOptions (source, authorize, options) {
     settings,
     limits: readLifetimes(given),
     onReject: checkFunction(given.onReject, 'options.onReject'),
+    principal: checkFunction(given.principal, 'options.principal'),
   }
 }
 
@@ -46,7 +47,7 @@ function readCertificate (certificate) {
   if (certificate === undefined) return undefined
   if (typeof certificate === 'function') return /** @type {() => import('./secure-contexts').Shown} */ (certificate)
   if (typeof certificate !== 'object' || certificate === null) throw invalidArgument(`options.certificate: expected { cert, key } or a function that returns it, got ${shown(certificate)}`)
-  const { cert, key } = checkOptions(certificate, ['cert', 'key'], 'options.certificate')
+  const { cert, key } = ownOptions(certificate, ['cert', 'key'], 'options.certificate')
   return () => ({ cert, key })
 }
 

@@ -32,14 +32,16 @@ pub fn workload_api_value(error: &WorkloadApiError) -> Value {
             let code = if missing { "ERR_SOCKET_NOT_FOUND" } else { "ERR_CONNECTION_FAILED" };
             (code, json!({ "endpoint": endpoint.to_string(), "errno": source.raw_os_error() }))
         }
-        E::Transport(_) => ("ERR_CONNECTION_FAILED", json!({})),
-        E::Timeout { after, .. } => ("ERR_TIMEOUT", json!({ "timeout": after.as_secs_f64() * 1000.0 })),
-        E::Status(status) => {
+        E::Transport(_) | E::Reset { .. } => ("ERR_CONNECTION_FAILED", json!({})),
+        E::Timeout { after, stage } => {
+            ("ERR_TIMEOUT", json!({ "timeout": after.as_secs_f64() * 1000.0, "stage": stage }))
+        }
+        E::Status(status) | E::NotGrpc(status) => {
             let code = if error.is_denial() { "ERR_NO_IDENTITY" } else { "ERR_WORKLOAD_API" };
             let (number, name) = (status.code as u8, status.code.name());
             (code, json!({ "grpcStatus": number, "grpcCode": name, "grpcMessage": status.message }))
         }
-        E::TooLarge(_) => ("ERR_RESPONSE_TOO_LARGE", json!({})),
+        E::TooLarge { .. } => ("ERR_RESPONSE_TOO_LARGE", json!({})),
         E::MissingField(field) => ("ERR_INVALID_RESPONSE", json!({ "rule": "missing_field", "field": field })),
         E::NothingUsable(ignored) => {
             let ignored = super::x509_context::ignored_value(ignored);

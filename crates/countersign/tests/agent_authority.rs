@@ -303,8 +303,9 @@ fn it_starts_again_after_any_crash() {
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
-        // Half of them die while they change keys, the others while they start.
-        while round % 2 == 0 && !said.contains("OPEN") && output.read_line(&mut said).unwrap() > 0 {}
+        // Half of them die while they change keys, after so many changes, the others while they start.
+        let lived = |said: &str| said.contains("OPEN") && said.matches("TOLD").count() as u64 >= round / 2 % 6;
+        while round % 2 == 0 && !lived(&said) && output.read_line(&mut said).unwrap() > 0 {}
         std::thread::sleep(Duration::from_micros(if round % 2 == 0 { 0 } else { 15_000 } + (round * 7919) % 9000));
         child.kill().unwrap();
         output.read_to_string(&mut said).unwrap();

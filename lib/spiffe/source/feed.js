@@ -12,6 +12,15 @@ const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
 /** @typedef {keyof typeof SUBJECTS} Subject */
 /** @typedef {'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 'closed'} State */
 /** @typedef {{ type: string, [detail: string]: any }} Event */
+/**
+ * How a feed stands at one moment. `givenUp`: nothing will change any more. `told`: what was told last, while it counts.
+ * @typedef {{
+ *   readonly revision: number,
+ *   readonly state: State,
+ *   readonly givenUp: boolean,
+ *   readonly told: import('../../../native').X509Context | undefined,
+ * }} Snapshot
+ */
 
 /** @type {Map<string, Feed>} */
 const feeds = new Map()
@@ -23,11 +32,8 @@ class Feed {
   #users = 1
   /** @type {Set<(event: Event) => void>} */
   #listeners = new Set()
-  #revision = -1
-  /** @type {{ state: State, toldAt: number | null, givenUp: boolean }} */
-  #snapshot = { state: 'connecting', toldAt: null, givenUp: false }
-  /** @type {import('../../../native').X509Context | undefined} */
-  #told
+  /** @type {Snapshot} */
+  #snapshot = { revision: -1, state: 'connecting', givenUp: false, told: undefined }
   /** What it did, once it is over. @type {Readonly<Record<string, number>> | undefined} */
   #counted
 
@@ -58,7 +64,7 @@ class Feed {
     const name = `${subject} ${endpoint}`
     const known = feeds.get(name)
     // One that has given up is of no use to somebody new.
-    if (known && !known.givenUp) {
+    if (known && !known.now.givenUp) {
       known.#users++
       return known
     }
@@ -72,47 +78,27 @@ class Feed {
     this.#counted = this.counters
     unlisten(this.#key)
     if (feeds.get(this.#name) === this) feeds.delete(this.#name)
-    this.#told = undefined
+    this.#snapshot = { ...this.#snapshot, told: undefined }
     // What the collector would do some day.
     this.#native.close()
   }
 
-  /** A number that is another one after every change; reading it is all it costs to know that nothing changed. */
-  revision () {
-    const revision = this.#native.revision()
-    if (revision !== this.#revision) this.#look()
-    return this.#revision
+  /**
+   * How it stands now: the same object until something changes, and to know that costs a look at a number. Whoever wants
+   * to know two things takes both out of one: the next look may find another one.
+   */
+  get now () {
+    const { revision } = this.#snapshot
+    return this.#native.revision() === revision ? this.#snapshot : this.#look()
   }
 
   #look () {
     // Text and context are read one after the other: they belong together when nothing happened in between.
     for (;;) {
-      const snapshot = JSON.parse(this.#native.snapshot())
+      const { revision, state, givenUp } = JSON.parse(this.#native.snapshot())
       const told = this.#native.context() ?? undefined
-      if (this.#native.revision() !== snapshot.revision) continue
-      this.#snapshot = snapshot
-      this.#told = told
-      this.#revision = snapshot.revision
-      return
+      if (this.#native.revision() === revision) return this.#snapshot = Object.freeze({ revision, state, givenUp, told })
     }
-  }
-
-  /** @returns {State} */
-  get state () {
-    this.revision()
-    return this.#snapshot.state
-  }
-
-  /** Nothing will change any more. */
-  get givenUp () {
-    this.revision()
-    return this.#snapshot.givenUp
-  }
-
-  /** What was told last, while it counts. */
-  get told () {
-    this.revision()
-    return this.#told
   }
 
   /** What went wrong since something was last told. */

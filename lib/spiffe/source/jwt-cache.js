@@ -34,12 +34,12 @@ class JwtCache {
   get counters () { return { ...this.#counters, size: this.#entries.size } }
 
   /**
-   * The token of this key if there is one that may be used now, without waiting.
+   * The token of this key if there is one that may be used now and is not to be renewed, without waiting.
    * @param {string} key
    */
   now (key) {
     const entry = this.#entries.get(key)
-    if (entry === undefined || Date.now() >= entry.until) return undefined
+    if (entry?.svid === undefined || Date.now() >= entry.until || entry.svid.needsRotation()) return undefined
     entry.used = true
     this.#counters.hits++
     return entry.svid
@@ -57,7 +57,7 @@ class JwtCache {
     if (entry.svid && left > 0) {
       this.#counters.hits++
       // Late, because its timer was: the caller need not wait for that.
-      if (entry.svid.needsRotation() && Date.now() - entry.failedAt >= PAUSE) this.#refresh(key, entry).catch(() => {})
+      if (entry.svid.needsRotation() && Date.now() - entry.failedAt >= PAUSE) this.#renew(key, entry)
       return entry.svid
     }
     this.#counters.misses++
@@ -134,7 +134,16 @@ class JwtCache {
   #due (key, entry) {
     if (this.#entries.get(key) !== entry) return
     if (!entry.used) return this.#drop(key)
-    this.#counters.refreshes++
+    this.#renew(key, entry)
+  }
+
+  /**
+   * Ahead of time: nobody waits for it.
+   * @param {string} key
+   * @param {Entry} entry
+   */
+  #renew (key, entry) {
+    if (entry.coming === undefined) this.#counters.refreshes++
     this.#refresh(key, entry).catch(() => {})
   }
 

@@ -23,7 +23,9 @@ const DEFAULT_TIMEOUT = 10_000
 class JwtSource extends Live {
   #client
   #cache
-  #seen = -1
+  /** What was last looked at. @type {import('./feed').Snapshot | undefined} */
+  #seen
+  #revision = 0
   /** @type {InstanceType<typeof WorkloadBundles> | undefined} */
   #bundles
 
@@ -61,18 +63,21 @@ class JwtSource extends Live {
 
   get bundles () {
     if (!this.closed) {
-      if (this.feed.revision() !== this.#seen) this.#look()
+      const { now } = this.feed
+      if (now !== this.#seen) this.#look(now)
       if (this.#bundles) return this.#bundles
     }
     throw this.unavailable()
   }
 
-  #look () {
-    const { told } = this.feed
-    this.#seen = this.feed.revision()
-    if (told) this.#bundles = new WorkloadBundles(told)
-    else if (!this.inGrace) this.#bundles = undefined
-    else this.#seen = -1
+  /** @param {import('./feed').Snapshot} now */
+  #look (now) {
+    this.#seen = now
+    if (now.told) {
+      this.#bundles = new WorkloadBundles(now.told)
+      this.#revision = now.revision
+    } else if (this.inGrace) this.#seen = undefined
+    else this.#bundles = undefined
   }
 
   /** @param {InstanceType<typeof TrustDomain> | string} trustDomain */
@@ -90,10 +95,12 @@ class JwtSource extends Live {
   async fetch (options) {
     const { audience, spiffeId, hint, signal, timeout } = checkOptions(options, FETCH_OPTIONS, 'options')
     if (this.closed) throw closed()
+    // The event that says so may still be on its way.
+    if (this.feed.now.state === 'withdrawn' && !this.inGrace) this.#cache.flush()
     const plain = typeof audience === 'string' && audience !== '' && spiffeId === undefined && hint === undefined
     const key = plain ? audience : keyOf(audience, spiffeId, hint)
     const known = this.#cache.now(key)
-    if (known !== undefined && !known.needsRotation()) {
+    if (known !== undefined) {
       signal?.throwIfAborted()
       return known
     }
@@ -117,12 +124,12 @@ class JwtSource extends Live {
   updates (options) {
     return this.follow(options, () => {
       const value = this.bundles
-      return { revision: this.#seen, value }
+      return { revision: this.#revision, value }
     })
   }
 
   isHealthy () {
-    return this.state === 'ready' && !this.feed.givenUp
+    return this.state === 'ready' && !this.feed.now.givenUp
   }
 
   /** @override */

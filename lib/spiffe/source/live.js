@@ -55,7 +55,7 @@ class Live {
    * @protected
    */
   get inGrace () {
-    if (this.#grace === 0 || this.#feed.state !== 'withdrawn') return false
+    if (this.#grace === 0 || this.#feed.now.state !== 'withdrawn') return false
     // It begins with whoever notices first: a reader may be ahead of the event.
     if (this.#graceUntil === 0) this.#graceUntil = Date.now() + this.#grace
     return Date.now() < this.#graceUntil
@@ -64,7 +64,7 @@ class Live {
   /** @returns {State} */
   get state () {
     if (this.#closed) return 'closed'
-    const { state } = this.#feed
+    const { state } = this.#feed.now
     return state === 'withdrawn' && this.inGrace ? 'ready' : state
   }
 
@@ -120,7 +120,7 @@ class Live {
    */
   unavailable () {
     if (this.#closed) return closed()
-    const { state, lastError: cause } = this.#feed
+    const { now: { state }, lastError: cause } = this.#feed
     const why = cause ? `: ${cause.message}` : ''
     const details = { state, endpoint: this.endpoint, ...(cause ? { cause } : {}) }
     switch (state) {
@@ -154,7 +154,7 @@ class Live {
           cause = error
           // Waiting helps against everything but these.
           const { code } = /** @type {any} */ (error)
-          if (this.#closed || this.#feed.givenUp || code === 'ERR_INVALID_ARGUMENT' || !CountersignError.is(error)) reject(error)
+          if (this.#closed || this.#feed.now.givenUp || code === 'ERR_INVALID_ARGUMENT' || !CountersignError.is(error)) reject(error)
         }
       }
       const unlisten = this.#listeners.add(attempt)
@@ -192,7 +192,7 @@ class Live {
           const found = read()
           return found.revision === seen ? undefined : found
         } catch (error) {
-          if (this.#feed.givenUp) throw error
+          if (this.#feed.now.givenUp) throw error
           return undefined
         }
       },

@@ -20,7 +20,8 @@ const messages = new WeakMap()
 
 class X509Source extends Live {
   #pick
-  #seen = -1
+  /** What was last looked at. @type {import('./feed').Snapshot | undefined} */
+  #seen
   /** @type {InstanceType<typeof X509Context> | undefined} */
   #context
   /** @type {unknown} */
@@ -37,7 +38,7 @@ class X509Source extends Live {
     super('x509', given)
     this.#pick = pick
     // Another source may have been told already: what it is replaced by is a rotation here too.
-    if (this.feed.told) this.#serial = this.#picked()?.serialNumber
+    if (this.feed.now.told) this.#serial = this.#picked()?.serialNumber
     Object.freeze(this)
   }
 
@@ -61,7 +62,8 @@ class X509Source extends Live {
 
   context () {
     if (!this.closed) {
-      if (this.feed.revision() !== this.#seen) this.#look()
+      const { now } = this.feed
+      if (now !== this.#seen) this.#look(now)
       if (this.#context) {
         if (Date.now() < this.#ends) return this.#context
         throw this.#expired()
@@ -70,13 +72,14 @@ class X509Source extends Live {
     throw this.#failure ?? this.unavailable()
   }
 
-  #look () {
-    const { told } = this.feed
-    this.#seen = this.feed.revision()
+  /** @param {import('./feed').Snapshot} now */
+  #look (now) {
+    const { told, revision } = now
+    this.#seen = now
     if (told === undefined) {
       // What was withdrawn is kept for as long as was asked for, and no longer.
-      if (!this.inGrace) this.#context = undefined
-      else this.#seen = -1
+      if (this.inGrace) this.#seen = undefined
+      else this.#context = undefined
       this.#failure = undefined
       return
     }
@@ -84,7 +87,7 @@ class X509Source extends Live {
     if (!message) messages.set(told, message = new Message(told))
     try {
       const svid = message.svid(this.#pick(message))
-      this.#context = new X509Context(message, svid, this.#seen)
+      this.#context = new X509Context(message, svid, revision)
       // The last second counts.
       this.#ends = svid.expiresAt.getTime() + 1000
       this.#failure = undefined
@@ -124,7 +127,7 @@ class X509Source extends Live {
 
   isHealthy () {
     try {
-      return !this.feed.givenUp && !this.needsRotation()
+      return !this.feed.now.givenUp && !this.needsRotation()
     } catch {
       return false
     }

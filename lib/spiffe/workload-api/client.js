@@ -150,17 +150,28 @@ class WorkloadApiClient {
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchX509Context (options) {
-    return require('./watch').watch(this.endpoint, 'x509', options, (told, revision) => contextOf(new Message(told), revision))
+    return this.#watch('x509', options, (told, revision) => contextOf(new Message(told), revision))
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchX509Bundles (options) {
-    return require('./watch').watch(this.endpoint, 'x509Bundles', options, (told) => new WorkloadBundles(told))
+    return this.#watch('x509Bundles', options, (told) => new WorkloadBundles(told))
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchJwtBundles (options) {
-    return require('./watch').watch(this.endpoint, 'jwtBundles', options, (told) => new WorkloadBundles(told))
+    return this.#watch('jwtBundles', options, (told) => new WorkloadBundles(told))
+  }
+
+  /**
+   * @template T
+   * @param {import('../source/feed').Subject} subject
+   * @param {unknown} options
+   * @param {(told: import('../../../native').X509Context, revision: number) => T} make
+   */
+  #watch (subject, options, make) {
+    if (this.#closed) throw closed()
+    return require('./watch').watch(this.endpoint, subject, options, make)
   }
 
   close () {

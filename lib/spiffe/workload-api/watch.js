@@ -22,9 +22,8 @@ function watch (endpoint, subject, options, make) {
   const feed = Feed.take(endpoint, subject)
   return updates({
     read (seen) {
-      const revision = feed.revision()
-      if (feed.state === 'noIdentity' || feed.state === 'withdrawn' || feed.givenUp) throw feed.lastError
-      const { told } = feed
+      const { revision, state, givenUp, told } = feed.now
+      if (state === 'noIdentity' || state === 'withdrawn' || givenUp) throw feed.lastError
       return told === undefined || revision === seen ? undefined : { revision, value: make(told, revision) }
     },
     subscribe: (listener) => feed.subscribe(listener),

@@ -36,6 +36,13 @@ pub const VERIFIED_CHAINS: usize = 512;
 pub const VERIFIED_TOKENS: usize = 1024;
 /// Bytes of one message of the Workload API: a thousand SVIDs with their bundles fit.
 pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of the headers of one response.
+pub const HEADER_BYTES: u32 = 64 * 1024;
+/// Fields in one message of the Workload API: each SVID, each bundle, each revocation list is one. An empty one takes
+/// two bytes on the wire and a hundred in memory.
+pub const MESSAGE_FIELDS: usize = 1 << 18;
+/// Bytes of a verdict on a token: its claims, which came in a token.
+pub const VERDICT_BYTES: usize = 1024 * 1024;
 /// SVIDs in one message of the Workload API.
 pub const SVIDS: usize = 4096;
 /// Bytes of a hint (Workload API 5.2.1).

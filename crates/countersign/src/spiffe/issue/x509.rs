@@ -16,6 +16,8 @@ use crate::spiffe::{PublicKey, SpiffeId, TrustDomain};
 const ORGANIZATION: &str = "countersign";
 /// `serialNumber` (RFC 4519 2.31): tells the roots of one trust domain apart by name.
 const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
+/// RFC 5280 appendix A.1, `ub-common-name`.
+const LONGEST_COMMON_NAME: usize = 64;
 
 /// A root of a trust domain with its key: signs X509-SVIDs.
 pub struct X509Issuer {
@@ -159,6 +161,10 @@ impl X509Issuer {
 pub(crate) fn leaf_parameters(request: &LeafRequest<'_>) -> Result<CertificateParams, IssueError> {
     let mut leaf = CertificateParams::default();
     leaf.distinguished_name = name();
+    // As SPIRE does: databases look there for the name of a user.
+    if let Some(first) = request.dns_names.first().filter(|name| name.len() <= LONGEST_COMMON_NAME) {
+        leaf.distinguished_name.push(DnType::CommonName, first.as_str());
+    }
     leaf.serial_number = Some(random_serial()?);
     leaf.subject_alt_names = vec![uri(request.spiffe_id)?];
     for dns_name in request.dns_names {

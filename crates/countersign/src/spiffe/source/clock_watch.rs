@@ -10,7 +10,8 @@ use crate::spiffe::workload_api::Subject;
 /// clock may be set.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// Says so when a lifetime goes by without anything new: after 70 % of it, and when it is over.
+/// Says so when a lifetime goes by without anything new: after 70 % of it, and when it is over. Both times the stream is
+/// opened anew: it may have died without anybody noticing, or it told, while the clock was wrong, what is good by now.
 pub(super) async fn watch_the_clock<S: Subject>(feed: Arc<Shared<S>>) {
     let mut changes = feed.changes();
     loop {
@@ -29,11 +30,13 @@ pub(super) async fn watch_the_clock<S: Subject>(feed: Arc<Shared<S>>) {
 /// One lifetime, from its update to its end.
 async fn count_down<S: Subject>(feed: &Shared<S>, lifetime: Option<(i64, i64)>) {
     let Some((begins, ends)) = lifetime else { return };
-    wait_until(begins.saturating_add(ends.saturating_sub(begins) / 10 * 7)).await;
+    wait_until(begins.saturating_add(ends.saturating_sub(begins).saturating_mul(7) / 10)).await;
     feed.listeners.tell(&Event::Overdue { expires_at: ends });
+    feed.overdue.notify_waiters();
     // The last second counts.
     wait_until(ends.saturating_add(1)).await;
     feed.listeners.tell(&Event::Expired { expired_at: ends });
+    feed.overdue.notify_waiters();
 }
 
 async fn wait_until(moment: i64) {

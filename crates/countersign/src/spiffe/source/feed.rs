@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use super::clock_watch::watch_the_clock;
@@ -29,6 +29,8 @@ pub(super) struct Shared<S> {
     /// The revision of the current snapshot, for those who only want to know whether it is another one.
     revision: AtomicU64,
     changed: watch::Sender<u64>,
+    /// Something new should have come by now.
+    pub overdue: Notify,
     pub listeners: Arc<Listeners>,
     pub counters: Counters,
 }
@@ -80,6 +82,7 @@ impl<S: Subject> Feed<S> {
             current: Mutex::new(first),
             revision: AtomicU64::new(0),
             changed: watch::Sender::new(0),
+            overdue: Notify::new(),
             listeners: Arc::default(),
             counters: Counters::default(),
         });

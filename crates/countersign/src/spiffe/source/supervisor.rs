@@ -9,15 +9,19 @@ use crate::spiffe::workload_api::{Subject, WorkloadApiClient, WorkloadApiError};
 /// A stream that lived this long, and told something, was a good one. A server that tells something and hangs up at
 /// once is not asked again and again without a pause.
 const GOOD: Duration = Duration::from_secs(1);
+/// How long a server may take to answer at all. Attesting a container may take its time, so this is long; a server that
+/// is stuck, or a connection that died without a word, is asked anew.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// Keeps a stream open for as long as it makes sense.
 pub(super) async fn supervise<S: Subject>(feed: Arc<Shared<S>>) {
-    let client = WorkloadApiClient::over(feed.channel.clone());
+    let client = WorkloadApiClient::over(feed.channel.clone()).with_timeout(Some(OPENING));
     let mut backoff = Backoff::default();
     loop {
         let begun = Instant::now();
         let mut told = false;
-        let error = Arc::new(follow(&client, &feed, &mut told).await);
+        let Err(error) = follow(&client, &feed, &mut told).await else { continue };
+        let error = Arc::new(error);
         if told && begun.elapsed() >= GOOD {
             backoff.reset();
         }
@@ -38,24 +42,30 @@ pub(super) async fn supervise<S: Subject>(feed: Arc<Shared<S>>) {
     }
 }
 
-/// Follows one stream to its end, and says why it ended.
-async fn follow<S: Subject>(client: &WorkloadApiClient, feed: &Shared<S>, told: &mut bool) -> WorkloadApiError {
-    let mut responses = match client.watch::<S>().await {
-        Ok(responses) => responses,
-        Err(error) => return error,
-    };
+/// Follows one stream to its end, and says why it ended. `Ok`: a new one is to be opened at once, because this one has
+/// been silent when it should not have been.
+async fn follow<S: Subject>(
+    client: &WorkloadApiClient,
+    feed: &Shared<S>,
+    told: &mut bool,
+) -> Result<(), WorkloadApiError> {
+    let mut responses = client.watch::<S>().await?;
     count(&feed.counters.connects, 1);
     feed.listeners.tell(&Event::Connected);
     loop {
         let memory = feed.snapshot().value.map(|value| value.memory());
-        match responses.next(memory.as_ref()).await {
+        let next = tokio::select! {
+            next = responses.next(memory.as_ref()) => next,
+            () = feed.overdue.notified() => return Ok(()),
+        };
+        match next {
             Ok(value) => {
                 *told = true;
                 feed.tell(value);
             }
-            Err(error) if responses.is_over() => return error,
+            Err(error) if responses.is_over() => return Err(error),
             // Nothing to fall back on: perhaps a new stream begins with something better.
-            Err(error) if memory.is_none() => return error,
+            Err(error) if memory.is_none() => return Err(error),
             Err(error) => {
                 let error = Arc::new(error);
                 feed.fail(&error);

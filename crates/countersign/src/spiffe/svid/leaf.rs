@@ -43,7 +43,8 @@ impl LeafFacts {
         Certificate::parse(der).map_err(|_| LeafError::Malformed)?.judge_leaf()
     }
 
-    /// The serial number in lower-case hexadecimal.
+    /// The serial number in lower-case hexadecimal, as everybody else writes it: without the zero that DER puts in front
+    /// of a number whose first bit is set.
     pub fn serial_number_hex(&self) -> String {
         let number = match &*self.serial_number {
             [0, number @ ..] if !number.is_empty() => number,

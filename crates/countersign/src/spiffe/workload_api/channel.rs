@@ -1,28 +1,28 @@
-use std::cell::RefCell;
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use h2::client::SendRequest;
 use prost::bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
+use super::stage::Stage;
 use super::x509_context::X509Memory;
+use crate::spiffe::limits::HEADER_BYTES;
 
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
 /// A bundle of a thousand trust domains should not have to wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Who says nothing this long after the connection was made does not speak HTTP/2.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A network that says neither yes nor no is given up on long before the operating system would.
+const DIAL: Duration = Duration::from_secs(10);
 
 /// A connection to one endpoint, made when first needed, and made anew when it broke. Cheap to clone: clones share it.
 ///
@@ -41,7 +41,7 @@ struct Inner {
 struct Connected {
     sender: SendRequest<Bytes>,
     /// One more owner for each open stream.
-    uses: Arc<()>,
+    connection: Arc<Connection>,
     last_used: Instant,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Lease {
     /// The connection was there already. Such a one may turn out to be dead, and then another attempt is worth it.
     pub(super) used_before: bool,
     /// To be kept as long as the stream.
-    pub(super) holding: Arc<()>,
+    pub(super) connection: Arc<Connection>,
 }
 
 /// A channel that does not count: when nobody else has it any more, it is gone.
@@ -83,18 +83,19 @@ impl Channel {
     /// A handle to open a stream with, on the connection that is there or on a new one.
     pub(super) async fn lease(&self) -> Result<Lease, WorkloadApiError> {
         let mut connected = self.0.connected.lock().await;
-        if let Some(Connected { sender, uses, .. }) = connected.take()
+        if let Some(Connected { sender, connection, .. }) = connected.take()
             && let Ok(sender) = sender.ready().await
         {
-            let lease = Lease { sender: sender.clone(), used_before: true, holding: Arc::clone(&uses) };
-            *connected = Some(Connected { sender, uses, last_used: Instant::now() });
+            let lease = Lease { sender: sender.clone(), used_before: true, connection: Arc::clone(&connection) };
+            *connected = Some(Connected { sender, connection, last_used: Instant::now() });
             return Ok(lease);
         }
-        let sender = self.connect().await?.ready().await?;
-        let uses = Arc::new(());
-        let lease = Lease { sender: sender.clone(), used_before: false, holding: Arc::clone(&uses) };
-        *connected = Some(Connected { sender, uses, last_used: Instant::now() });
-        tokio::spawn(end_when_idle(Arc::downgrade(&self.0)));
+        let (sender, connection) = self.connect().await?;
+        let sender = sender.ready().await?;
+        let connection = Arc::new(connection);
+        let lease = Lease { sender: sender.clone(), used_before: false, connection: Arc::clone(&connection) };
+        tokio::spawn(end_when_idle(Arc::downgrade(&self.0), Arc::downgrade(&connection)));
+        *connected = Some(Connected { sender, connection, last_used: Instant::now() });
         Ok(lease)
     }
 
@@ -106,146 +107,47 @@ impl Channel {
         *self.0.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
     }
 
-    /// Opens nothing more on the connection a lease came from.
-    pub(super) async fn forget(&self, lease: &Arc<()>) {
+    /// Opens nothing more on this connection.
+    pub(super) async fn forget(&self, connection: &Arc<Connection>) {
         let mut connected = self.0.connected.lock().await;
-        if connected.as_ref().is_some_and(|connected| Arc::ptr_eq(&connected.uses, lease)) {
+        if connected.as_ref().is_some_and(|connected| Arc::ptr_eq(&connected.connection, connection)) {
             *connected = None;
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Bytes>, WorkloadApiError> {
-        let stage = "making the connection";
+    async fn connect(&self) -> Result<(SendRequest<Bytes>, Connection), WorkloadApiError> {
         let failed =
             |error: io::Error| WorkloadApiError::Connect { endpoint: self.0.endpoint.clone(), source: Arc::new(error) };
-        let socket = dial(&self.0.endpoint).await.map_err(failed)?;
-        let shaking = h2::client::Builder::new()
+        let socket = tokio::time::timeout(DIAL, dial(&self.0.endpoint))
+            .await
+            .map_err(|_| WorkloadApiError::Timeout { after: DIAL, stage: Stage::CONNECTING })?
+            .map_err(failed)?;
+        // It waits for no word of the server: whoever stays silent is found out by the call that waits.
+        let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(1 << 18)
+            .max_header_list_size(HEADER_BYTES)
             .enable_push(false)
-            .handshake(socket);
-        let (sender, connection) = tokio::time::timeout(HANDSHAKE, shaking)
-            .await
-            .map_err(|_| WorkloadApiError::Timeout { after: HANDSHAKE, stage })??;
-        let driver = Arc::new(Driver { connection: StdMutex::new(Some(connection)), waker: StdMutex::new(None) });
-        tokio::spawn(std::future::poll_fn(move |context| driver.drive(context)));
-        Ok(sender)
-    }
-}
-
-thread_local! {
-    /// While this thread begins a call: who would have been woken, had it not been in a hurry.
-    static HURRIED: RefCell<Option<Vec<Arc<TaskWaker>>>> = const { RefCell::new(None) };
-}
-
-/// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and who
-/// drives the connection need not wake up for it.
-pub fn hurry<T>(begin: impl FnOnce() -> T) -> T {
-    /// Nobody is left sleeping, whatever `begin` does.
-    struct Afterwards;
-    impl Drop for Afterwards {
-        fn drop(&mut self) {
-            for waker in HURRIED.take().unwrap_or_default() {
-                match waker.driver.upgrade() {
-                    Some(driver) => driver.drive_now(&waker),
-                    None => waker.task.wake_by_ref(),
-                }
-            }
-        }
-    }
-    HURRIED.set(Some(Vec::new()));
-    let _afterwards = Afterwards;
-    begin()
-}
-
-/// What moves the frames of a connection: a task, and now and then somebody who is in a hurry.
-struct Driver {
-    /// `None`: it is over.
-    connection: StdMutex<Option<h2::client::Connection<Box<dyn Stream>>>>,
-    /// The task's.
-    waker: StdMutex<Option<Arc<TaskWaker>>>,
-}
-
-/// The waker that a connection knows. Whoever drives in the task's place leaves this one with it, so that the task is
-/// woken by what comes later.
-struct TaskWaker {
-    task: Waker,
-    driver: Weak<Driver>,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let left_for_later = HURRIED.with_borrow_mut(|hurried| match hurried {
-            Some(wakers) => {
-                if !wakers.iter().any(|waker| Arc::ptr_eq(waker, self)) {
-                    wakers.push(Arc::clone(self));
-                }
-                true
-            }
-            None => false,
-        });
-        if !left_for_later {
-            self.task.wake_by_ref();
-        }
-    }
-}
-
-impl Driver {
-    fn drive(self: &Arc<Self>, context: &mut Context<'_>) -> Poll<()> {
-        let waker = {
-            let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*waker {
-                Some(known) if known.task.will_wake(context.waker()) => Arc::clone(known),
-                _ => {
-                    let new = TaskWaker { task: context.waker().clone(), driver: Arc::downgrade(self) };
-                    Arc::clone(waker.insert(Arc::new(new)))
-                }
-            }
-        };
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        self.advance(&mut connection, &mut Context::from_waker(&waker.into()))
-    }
-
-    fn drive_now(&self, waker: &Arc<TaskWaker>) {
-        match self.connection.try_lock() {
-            Ok(mut connection) => {
-                let context = Waker::from(Arc::clone(waker));
-                if self.advance(&mut connection, &mut Context::from_waker(&context)).is_ready() {
-                    waker.task.wake_by_ref();
-                }
-            }
-            // The task is at it, and may have looked already at what was left for it just now.
-            Err(_) => waker.task.wake_by_ref(),
-        }
-    }
-
-    /// It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn of an
-    /// error from their streams.
-    fn advance(
-        &self,
-        connection: &mut Option<h2::client::Connection<Box<dyn Stream>>>,
-        context: &mut Context<'_>,
-    ) -> Poll<()> {
-        let Some(driven) = connection else { return Poll::Ready(()) };
-        ready!(Pin::new(driven).poll(context)).ok();
-        *connection = None;
-        Poll::Ready(())
+            .handshake(socket)
+            .await?;
+        Ok((sender, Connection::new(connection)))
     }
 }
 
 /// Lets go of a connection without streams that nobody has used for a while.
-async fn end_when_idle(channel: Weak<Inner>) {
+async fn end_when_idle(channel: Weak<Inner>, watched: Weak<Connection>) {
     loop {
         tokio::time::sleep(IDLE / 2).await;
         let Some(channel) = channel.upgrade() else { return };
         let mut connected = channel.connected.lock().await;
-        let Some(Connected { uses, last_used, .. }) = &*connected else { return };
-        if Arc::strong_count(uses) == 1 && last_used.elapsed() >= IDLE {
+        // Another one took its place, and has a watch of its own.
+        let Some(Connected { connection, last_used, .. }) =
+            connected.as_ref().filter(|now| std::ptr::eq(Arc::as_ptr(&now.connection), watched.as_ptr()))
+        else {
+            return;
+        };
+        if Arc::strong_count(connection) == 1 && last_used.elapsed() >= IDLE {
             *connected = None;
             return;
         }
@@ -253,7 +155,7 @@ async fn end_when_idle(channel: Weak<Inner>) {
 }
 
 /// A stream of bytes, whatever it goes through: HTTP/2 is then in the program once, and not for each of them.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
@@ -264,6 +166,8 @@ async fn dial(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
         Endpoint::Tcp(address) => {
             let socket = tokio::net::TcpStream::connect(address).await?;
             socket.set_nodelay(true)?;
+            #[cfg(unix)]
+            keep_alive(&socket)?;
             Ok(Box::new(socket))
         }
         #[cfg(windows)]
@@ -293,8 +197,115 @@ async fn unix_stream(path: &std::path::Path) -> io::Result<tokio::net::UnixStrea
     }
 }
 
+/// A host that vanished, or a router that forgot the connection, says nothing, and a stream may have nothing to say for
+/// hours: only asking tells one from the other.
+#[cfg(unix)]
+fn keep_alive(socket: &tokio::net::TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, Duration::from_secs(60))?;
+    sockopt::set_tcp_keepintvl(socket, Duration::from_secs(15))?;
+    sockopt::set_tcp_keepcnt(socket, 4)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(socket, 120_000)?;
+    Ok(())
+}
+
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Channel({})", self.0.endpoint)
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)] // a server that cannot be started fails the test
+mod tests {
+    use super::*;
+    use tokio::net::UnixListener;
+    use tokio::runtime::Handle;
+
+    /// A channel to a server that speaks HTTP/2 and answers nothing.
+    fn channel(directory: &tempfile::TempDir) -> Channel {
+        let path = directory.path().join("agent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let Ok(mut connection) = h2::server::handshake(socket).await else { return };
+                    while let Some(Ok(_)) = connection.accept().await {}
+                });
+            }
+        });
+        Channel::new(Endpoint::parse(&format!("unix:{}", path.display())).unwrap())
+    }
+
+    /// Waits until so many tasks are left, and tells how many there are when that takes too long.
+    async fn tasks(expected: usize) -> usize {
+        let alive = || Handle::current().metrics().num_alive_tasks();
+        for _ in 0..1000 {
+            if alive() == expected {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        alive()
+    }
+
+    /// Lets time go by without waiting for it.
+    async fn pass(time: Duration) {
+        // What is on its way in real sockets comes first.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::pause();
+        tokio::time::sleep(time).await;
+        tokio::time::resume();
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_replaced_leave_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        for _ in 0..100 {
+            let lease = channel.lease().await.unwrap();
+            channel.forget(&lease.connection).await;
+        }
+        let lease = channel.lease().await.unwrap();
+        assert!(!lease.used_before);
+        pass(IDLE * 2).await;
+        // The listener; and of the one that is left, both its ends and the watch over it.
+        assert_eq!(tasks(4).await, 4);
+        assert!(channel.lease().await.unwrap().used_before, "it is in use, and so it stays");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_uses_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        drop(channel.lease().await.unwrap());
+        pass(IDLE / 2).await;
+        assert!(channel.lease().await.unwrap().used_before, "not at once");
+        pass(IDLE * 2).await;
+        assert_eq!(tasks(1).await, 1, "the listener is left");
+        assert!(!channel.lease().await.unwrap().used_before);
+    }
+
+    #[tokio::test]
+    async fn all_who_come_while_it_is_being_made_share_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = channel(&directory);
+        let leases: Vec<_> = (0..50)
+            .map(|_| {
+                tokio::spawn({
+                    let channel = channel.clone();
+                    async move { channel.lease().await.unwrap() }
+                })
+            })
+            .collect();
+        let mut made = 0;
+        for lease in leases {
+            made += usize::from(!lease.await.unwrap().used_before);
+        }
+        assert_eq!(made, 1);
     }
 }

@@ -13,12 +13,13 @@ use super::jwt_svids::{JwtSvids, Validated};
 use super::proto::{
     Empty, JwtSvidRequest, JwtSvidResponse, ValidateJwtSvidRequest, ValidateJwtSvidResponse, WitSvidRequest, method,
 };
+use super::stage::Stage;
 use super::subject::Subject;
 use super::trust_bundles::{JwtBundles, X509Bundles};
 use super::wit_svids::{WitBundles, WitSvids};
 use super::x509_context::X509Context;
 use crate::spiffe::SpiffeId;
-use crate::spiffe::limits::AUDIENCES;
+use crate::spiffe::limits::{AUDIENCES, MESSAGE_BYTES, VERDICT_BYTES};
 
 /// Asks a Workload API. Cheap to clone: clones share the connection. It has to be used inside of a tokio runtime.
 ///
@@ -49,7 +50,7 @@ impl WorkloadApiClient {
         WorkloadApiClient { channel, timeout: None }
     }
 
-    /// The same client with a limit on how long each of its fetches may take. Watches have none.
+    /// The same client with a limit on how long each of its fetches may take, and each of its watches until it is open.
     pub fn with_timeout(mut self, timeout: Option<Duration>) -> WorkloadApiClient {
         self.timeout = timeout;
         self
@@ -62,8 +63,10 @@ impl WorkloadApiClient {
 
     /// The SVIDs and bundles of now.
     pub async fn fetch_x509_context(&self) -> Result<X509Context, WorkloadApiError> {
-        self.in_time(async {
-            let mut call = Call::open(&self.channel, X509Context::METHOD, frame(&Empty {}), self.timeout).await?;
+        let stage = Stage::default();
+        self.in_time(&stage, async {
+            let framed = frame(&Empty {});
+            let mut call = Call::open(&self.channel, X509Context::METHOD, framed, self.timeout, &stage).await?;
             let response = call.next().await?.ok_or(WorkloadApiError::Ended)?;
             let context = X509Context::read(response, self.channel.memory().as_ref())?;
             self.channel.remember(context.memory());
@@ -107,9 +110,10 @@ impl WorkloadApiClient {
             return Err(WorkloadApiError::Argument(format!("at most {AUDIENCES} audiences can be asked for")));
         }
         let request = JwtSvidRequest { audience: audience.to_vec(), spiffe_id: written(spiffe_id) };
-        self.in_time(async {
-            let call = Call::open(&self.channel, method::FETCH_JWT_SVID, frame(&request), self.timeout).await?;
-            JwtSvids::read(&call.only::<JwtSvidResponse>().await?, audience)
+        let stage = Stage::default();
+        self.in_time(&stage, async {
+            let call = Call::open(&self.channel, method::FETCH_JWT_SVID, frame(&request), self.timeout, &stage).await?;
+            JwtSvids::read(&call.only::<JwtSvidResponse>(MESSAGE_BYTES).await?, audience)
         })
         .await
     }
@@ -117,34 +121,43 @@ impl WorkloadApiClient {
     /// Has the Workload API judge a token. A bad token is answered with a status, commonly `InvalidArgument`.
     pub async fn validate_jwt_svid(&self, audience: &str, token: &str) -> Result<Validated, WorkloadApiError> {
         let request = ValidateJwtSvidRequest { audience: audience.to_owned(), svid: token.to_owned() };
-        self.in_time(async {
-            let call = Call::open(&self.channel, method::VALIDATE_JWT_SVID, frame(&request), self.timeout).await?;
-            Validated::read(&call.only::<ValidateJwtSvidResponse>().await?)
+        let stage = Stage::default();
+        self.in_time(&stage, async {
+            let method = method::VALIDATE_JWT_SVID;
+            let call = Call::open(&self.channel, method, frame(&request), self.timeout, &stage).await?;
+            Validated::read(&call.only::<ValidateJwtSvidResponse>(VERDICT_BYTES).await?)
         })
         .await
     }
 
     /// Whatever it tells, from now on.
     pub async fn watch<S: Subject>(&self) -> Result<Responses<S>, WorkloadApiError> {
-        let call = Call::open(&self.channel, S::METHOD, frame(&Empty {}), None).await?;
+        let stage = Stage::default();
+        let opening = Call::open(&self.channel, S::METHOD, frame(&Empty {}), None, &stage);
+        let call = self.in_time(&stage, opening).await?;
         Ok(Responses { call, subject: PhantomData })
     }
 
     async fn first<S: Subject>(&self, framed: Bytes) -> Result<S, WorkloadApiError> {
-        self.in_time(async {
-            let mut call = Call::open(&self.channel, S::METHOD, framed, self.timeout).await?;
+        let stage = Stage::default();
+        self.in_time(&stage, async {
+            let mut call = Call::open(&self.channel, S::METHOD, framed, self.timeout, &stage).await?;
             let response = call.next().await?.ok_or(WorkloadApiError::Ended)?;
             S::read(response, None)
         })
         .await
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, WorkloadApiError>>) -> Result<T, WorkloadApiError> {
+    async fn in_time<T>(
+        &self,
+        stage: &Stage,
+        call: impl Future<Output = Result<T, WorkloadApiError>>,
+    ) -> Result<T, WorkloadApiError> {
         match self.timeout {
             None => call.await,
             Some(after) => match tokio::time::timeout(after, call).await {
                 Ok(answered) => answered,
-                Err(_) => Err(WorkloadApiError::Timeout { after, stage: "waiting for the response" }),
+                Err(_) => Err(WorkloadApiError::Timeout { after, stage: stage.name() }),
             },
         }
     }

@@ -22,6 +22,14 @@ pub enum WorkloadApiError {
     /// The connection broke, or the other side does not speak HTTP/2.
     #[error("the connection to the Workload API broke: {0}")]
     Transport(String),
+    /// The call alone broke; the connection goes on.
+    #[error("the call to the Workload API was reset: {said}")]
+    Reset {
+        /// The error code of HTTP/2.
+        code: u32,
+        /// The same for people.
+        said: String,
+    },
     /// The call took too long.
     #[error("no answer from the Workload API within {after:?} ({stage})")]
     Timeout {
@@ -33,12 +41,20 @@ pub enum WorkloadApiError {
     /// The server ended the call with a status of its own.
     #[error("the Workload API answers {0}")]
     Status(Status),
+    /// What answers is no Workload API, at least not now; the status is what its HTTP status stands for in gRPC.
+    #[error("the Workload API answers {0}")]
+    NotGrpc(Status),
     /// The stream ended in good order. A stream of the Workload API is not meant to.
     #[error("the Workload API ended the stream")]
     Ended,
     /// A response longer than is read.
-    #[error("a response of {0} bytes, at most {MESSAGE_BYTES} are read")]
-    TooLarge(usize),
+    #[error("a response of {bytes} bytes, at most {limit} are read")]
+    TooLarge {
+        /// How long it is, or says that it will be.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// The response is none.
     #[error("the response cannot be read: {0}")]
     Malformed(String),
@@ -142,15 +158,19 @@ impl WorkloadApiError {
     /// The status the server sent.
     pub fn status(&self) -> Option<&Status> {
         match self {
-            Self::Status(status) => Some(status),
+            Self::Status(status) | Self::NotGrpc(status) => Some(status),
             _ => None,
         }
     }
 
     /// The server will never answer otherwise (Workload Endpoint 6): asking again is of no use.
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Argument(_) | Self::Closed)
-            || self.status().is_some_and(|status| matches!(status.code, Code::InvalidArgument | Code::Unimplemented))
+        match self {
+            Self::Argument(_) | Self::Closed => true,
+            // Not what HTTP alone says: a proxy whose agent is away may well say 404.
+            Self::Status(status) => matches!(status.code, Code::InvalidArgument | Code::Unimplemented),
+            _ => false,
+        }
     }
 
     /// The server says that this workload has no identity, or has lost it.
@@ -161,17 +181,18 @@ impl WorkloadApiError {
 
 impl From<h2::Error> for WorkloadApiError {
     fn from(error: h2::Error) -> Self {
-        Self::Transport(match error.get_io() {
-            Some(error) => error.to_string(),
-            None => error.to_string(),
-        })
+        match (error.get_io(), error.reason()) {
+            (Some(error), _) => Self::Transport(error.to_string()),
+            (None, Some(reason)) if error.is_reset() => Self::Reset { code: reason.into(), said: error.to_string() },
+            _ => Self::Transport(error.to_string()),
+        }
     }
 }
 
 impl From<FrameFault> for WorkloadApiError {
     fn from(fault: FrameFault) -> Self {
         match fault {
-            FrameFault::TooLarge(length) => Self::TooLarge(length),
+            FrameFault::TooLarge(bytes) => Self::TooLarge { bytes, limit: MESSAGE_BYTES },
             FrameFault::Compressed => Self::Malformed("it is compressed, which was not agreed on".to_owned()),
             FrameFault::Flag => Self::Malformed("it is no gRPC message".to_owned()),
         }

@@ -9,19 +9,23 @@
 mod call;
 mod channel;
 mod client;
+mod connection;
+mod driver;
 mod endpoint;
 mod error;
 pub mod framing;
 mod jwt_svids;
 pub mod proto;
+mod stage;
 mod status;
 mod subject;
 mod trust_bundles;
 mod wit_svids;
 mod x509_context;
 
-pub use channel::{Channel, WeakChannel, hurry};
+pub use channel::{Channel, WeakChannel};
 pub use client::{Responses, WorkloadApiClient};
+pub use driver::hurry;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Ignored, IgnoredReason, WorkloadApiError};
 pub use jwt_svids::{JwtSvids, Validated};

@@ -1,0 +1,22 @@
+'use strict'
+/** Builds the Rust programs that countersign is tested against (peers), into ${XDG_CACHE_HOME:-~/.cache}/countersign. */
+const { spawnSync } = require('node:child_process')
+const os = require('node:os')
+const path = require('node:path')
+
+const root = path.join(__dirname, '..')
+const target = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'peers-target')
+
+/**
+ * Where the program is.
+ * @param {string} name of the package
+ */
+function rustPeer (name) {
+  const { status, error, stderr } = spawnSync('cargo', ['build', '--quiet', '--release', '-p', name], {
+    cwd: path.join(root, 'peers'), env: { ...process.env, CARGO_TARGET_DIR: target }, encoding: 'utf8', maxBuffer: 1 << 26,
+  })
+  if (error || status !== 0) throw new Error(`cargo: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+  return path.join(target, 'release', name)
+}
+
+module.exports = { rustPeer }
