@@ -99,6 +99,38 @@ export interface AgentConfig {
   socketMode?: number
   /** Serve the Workload API. */
   workloadApi?: WorkloadApiConfig
+  /** Where the kill switch is kept, for the next start; that of `workloadApi` if it has one. An absolute path. Default: nowhere. */
+  stateDir?: string
+  /** Answer operators (`countersign/control`). `true`: on a socket in a private directory. A development agent always does. */
+  control?: boolean | ControlConfig
+  /** Keep a signed log of every decision: a path, or more. */
+  auditLog?: string | AuditLogConfig
+}
+
+/** Who may see and steer the agent. */
+export interface ControlConfig {
+  /** The socket. Default: one in a private directory. */
+  socketPath?: string
+  /** Its permission bits. Default 0o600, or 0o666 when others are named; each request is judged by its user all the same. */
+  socketMode?: number
+  /** User ids that may look, besides the agent's own and root. */
+  readers?: readonly number[]
+  /** User ids that may look and steer. */
+  writers?: readonly number[]
+}
+
+/** How the audit log is kept. */
+export interface AuditLogConfig {
+  /** The file. Beside it lie its key (`.key`, 0600), the public half (`.pub`) and the head (`.head`). */
+  path: string
+  /** Let no answer leave before its line is on the disk. Default false: within a second. */
+  sync?: boolean
+  /** Begin another file from so many bytes on. Default 64 MiB. */
+  maxBytes?: number
+  /** Full files that are kept. Default 16. */
+  keep?: number
+  /** When it cannot be written: vouch for nobody until it can (`refuse`, the default), or go on and say later what is missing. */
+  onFailure?: 'refuse' | 'continue'
 }
 
 /** What became of new rules. */
@@ -127,6 +159,10 @@ export interface AgentEventMap {
   reload: CustomEvent<{ rules: number }>
   /** New rules were not taken. */
   reloaderror: CustomEvent<{ message: string }>
+  /** The kill switch was turned on: nobody is vouched for. */
+  kill: CustomEvent<{ by: string, reason: string }>
+  /** It was turned off. */
+  resume: CustomEvent<{ by: string }>
   /** The keys of the authority changed. */
   keys: CustomEvent<{ sequence: number }>
   /** A foreign bundle was fetched, and is another one. */
@@ -144,10 +180,12 @@ export class Agent extends EventTarget {
   get socketPath (): string
   /** Where the Workload API is served: `unix:` and a path. */
   get endpoint (): string | undefined
+  /** Where operators are answered, if they are. */
+  get controlSocketPath (): string | undefined
   /** The trust domain it is the authority of. */
   get trustDomain (): TrustDomain | undefined
   /** The variables a child needs to find it: `spawn(cmd, { env: { ...process.env, ...agent.env } })`. */
-  get env (): { WHOAMI_SOCKET: string, SPIFFE_ENDPOINT_SOCKET?: string }
+  get env (): { WHOAMI_SOCKET: string, SPIFFE_ENDPOINT_SOCKET?: string, COUNTERSIGN_CONTROL_SOCKET?: string }
   /**
    * Go by these rules from now on: SVIDs are added and withdrawn on open streams.
    * @throws {@link CountersignError} `ERR_INVALID_RULES` with `path`, such as `rules[0].match.uid`; the old ones stay

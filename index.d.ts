@@ -398,7 +398,7 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   ERR_INVALID_JSON: {}
   /** The answer lacks a field. */
   ERR_MISSING_FIELD: { readonly field: string }
-  /** The daemon refused: its code (`E_NO_MATCH`, ...) and message, verbatim. */
+  /** The daemon refused: its code (`E_NO_MATCH`; `E_DENIED` of the control socket, ...) and message, verbatim. */
   ERR_DAEMON: { readonly daemonCode: string, readonly daemonMessage: string }
   /** The time is over: the milliseconds that were allowed. `stage`: what a call of a Workload API was doing. */
   ERR_TIMEOUT: { readonly timeout: number, readonly stage?: string }
@@ -432,6 +432,10 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   ERR_NOT_A_UNIX_SOCKET: {}
   /** Not connected yet, closed, or no such descriptor; a client or source that is closed. */
   ERR_CLOSED: { readonly state?: 'closed', readonly endpoint?: string }
+  /** The agent answered an operator with an empty line: it failed, or cannot write its answer down. */
+  ERR_EMPTY_REPLY: { readonly path: string }
+  /** An audit log that is not what was written, or cannot be read. */
+  ERR_INVALID_LOG: { readonly path: string }
   /** This system or runtime cannot do it. */
   ERR_UNSUPPORTED_PLATFORM: {}
   /** A source that others wrote threw something, or gave something of another kind; what it threw is in `cause`. */

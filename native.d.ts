@@ -146,6 +146,8 @@ export declare class NativeAgent {
   stats(): string
   /** Where it listens. */
   get socketPath(): string
+  /** Where operators are answered; undefined when they are not. */
+  get controlSocketPath(): string | null
   /** The shell lines that point clients at it. */
   get exportLines(): string
   /** Where the Workload API is served, as `unix:` and a path; undefined when it is not. */
@@ -478,6 +480,9 @@ export declare function trustDomain(text: string): string
 
 /** A UUID in its canonical form; nothing when the text is none. */
 export declare function uuid(text: string): string | null
+
+/** Judge an audit log. JSON: `{ok: {...}}` or `{err: {...}}`. */
+export declare function verifyLog(path: string, keys: Array<string>, withoutHead: boolean): Promise<string>
 
 /** The version of this addon; the JavaScript side refuses any but its own. */
 export declare function version(): string

@@ -23,7 +23,7 @@ for (const resolution of ['node16', 'nodenext', 'bundler']) {
   })
 }
 
-for (const face of ['index', 'principal', 'tls', 'grpc']) {
+for (const face of ['index', 'principal', 'control', 'tls', 'grpc']) {
   test(`${face}.d.ts declares the values that ${face}.js exports`, (t) => {
     const names = Object.keys(require(`../${face}.js`)).sort()
     const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))

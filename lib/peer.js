@@ -184,4 +184,4 @@ function connectError (path, error) {
     missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, errno: error.errno, syscallError: error.code, cause: error })
 }
 
-module.exports = { getPeerCredentials, getPeerProcess, authorizePeer, connectVerified, peerProcess, toProcess, toCredentials, unwrap, untrusted }
+module.exports = { getPeerCredentials, getPeerProcess, authorizePeer, connectVerified, peerProcess, toProcess, toCredentials, unwrap, untrusted, connectError }

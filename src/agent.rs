@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use countersign::agent::{
-    Agent, AgentError, AgentEvent, AgentOptions, BundleEndpoint, ParsedArgs, ReloadReport, Rotation, RuleSet,
-    RulesError, RulesSource, log,
+    Agent, AgentError, AgentEvent, AgentOptions, AuditLogOptions, BundleEndpoint, LogFailure, ParsedArgs, ReloadReport,
+    Rotation, RuleSet, RulesError, RulesSource, log,
 };
 use countersign::peer::Peer;
 use countersign::spiffe::{SpiffeBundle, TrustDomain};
@@ -144,6 +144,12 @@ impl NativeAgent {
         self.agent.socket_path().to_string_lossy().into_owned()
     }
 
+    /// Where operators are answered; undefined when they are not.
+    #[napi(getter)]
+    pub fn control_socket_path(&self) -> Option<String> {
+        self.agent.control_socket_path().map(|path| path.to_string_lossy().into_owned())
+    }
+
     /// The shell lines that point clients at it.
     #[napi(getter)]
     pub fn export_lines(&self) -> String {
@@ -197,8 +203,41 @@ struct RunForm {
     state_dir: Option<PathBuf>,
     #[serde(default)]
     in_memory: bool,
+    control_socket: Option<PathBuf>,
+    control_socket_mode: Option<u32>,
+    #[serde(default)]
+    control_readers: Vec<u32>,
+    #[serde(default)]
+    control_writers: Vec<u32>,
+    audit_log: Option<AuditLogForm>,
     max_workload_connections: Option<usize>,
     max_workload_connections_per_uid: Option<usize>,
+}
+
+/// How it keeps its audit log.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AuditLogForm {
+    path: PathBuf,
+    #[serde(default)]
+    sync: bool,
+    max_bytes: Option<u64>,
+    keep: Option<usize>,
+    #[serde(default)]
+    go_on: bool,
+}
+
+impl AuditLogForm {
+    fn options(self) -> AuditLogOptions {
+        let usual = AuditLogOptions::new(self.path);
+        AuditLogOptions {
+            sync: self.sync,
+            max_bytes: self.max_bytes.unwrap_or(usual.max_bytes),
+            keep: self.keep.unwrap_or(usual.keep),
+            on_failure: if self.go_on { LogFailure::Continue } else { LogFailure::Refuse },
+            ..usual
+        }
+    }
 }
 
 /// Starts an agent as JSON options ask for. The error is JSON.
@@ -231,6 +270,11 @@ impl RunForm {
         options.socket_mode = self.socket_mode.unwrap_or(options.socket_mode);
         options.state_in_memory |= self.in_memory;
         options.state_dir = self.state_dir;
+        options.control_socket = self.control_socket;
+        options.control_socket_mode = self.control_socket_mode;
+        options.control_readers = self.control_readers;
+        options.control_writers = self.control_writers;
+        options.audit_log = self.audit_log.map(AuditLogForm::options);
         if let Some(limit) = self.max_workload_connections {
             options.max_workload_connections = limit;
         }
@@ -246,12 +290,14 @@ pub(crate) fn tell(agent: &Agent, mailbox: &Mailbox, key: f64) {
     let post = Arc::clone(&mailbox.post);
     agent.observe(move |event| {
         let value = match event {
-            AgentEvent::Issued { pid, uid, method, spiffe_id } => {
-                json!({ "type": "issued", "pid": pid, "uid": uid, "method": method, "spiffeId": spiffe_id })
+            AgentEvent::Issued { caller, method, spiffe_id, .. } => {
+                json!({ "type": "issued", "pid": caller.pid, "uid": caller.uid, "method": method, "spiffeId": spiffe_id })
             }
-            AgentEvent::Refused { pid, uid, method, code } => {
-                json!({ "type": "refused", "pid": pid, "uid": uid, "method": method, "status": code })
+            AgentEvent::Refused { caller, method, code } => {
+                json!({ "type": "refused", "pid": caller.pid, "uid": caller.uid, "method": method, "status": code })
             }
+            AgentEvent::Killed { by, reason } => json!({ "type": "kill", "by": by, "reason": reason }),
+            AgentEvent::Resumed { by } => json!({ "type": "resume", "by": by }),
             AgentEvent::Reloaded { rules } => json!({ "type": "reload", "rules": rules }),
             AgentEvent::ReloadFailed { error } => json!({ "type": "reloaderror", "message": error }),
             AgentEvent::KeysChanged { sequence } => json!({ "type": "keys", "sequence": sequence }),

@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod agent;
+#[cfg(unix)]
+mod control;
 #[cfg(target_os = "linux")]
 mod event_loop;
 mod large_integers;

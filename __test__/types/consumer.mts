@@ -118,6 +118,7 @@ function explain (error: unknown): string {
     case 'ERR_INVALID_PRINCIPAL': return error.rule + (error.member ?? '')
     case 'ERR_KEYS_UNAVAILABLE': return error.url
     case 'ERR_PRINCIPAL_DENIED': return error.actual
+    case 'ERR_EMPTY_REPLY': case 'ERR_INVALID_LOG': return error.path
     case 'ERR_SOURCE_FAILED': case 'ERR_NO_PRINCIPAL': return asError.message
     case 'ERR_INVALID_ARGUMENT': case 'ERR_INVALID_JSON': case 'ERR_RESPONSE_TOO_LARGE': case 'ERR_PEER_GONE':
     case 'ERR_NOT_A_UNIX_SOCKET': case 'ERR_CLOSED': case 'ERR_UNSUPPORTED_PLATFORM': case 'ERR_NATIVE_UNAVAILABLE':

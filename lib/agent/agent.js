@@ -12,10 +12,11 @@ const { TrustDomain } = require('../spiffe/trust-domain')
 const { listen, mailbox, unlisten } = require('../spiffe/workload-api/calls')
 const { rulesText } = require('./config')
 const { BundleFetcher } = require('./federation')
+const { auditLogOptions, controlOptions } = require('./operation')
 
 /** @typedef {import('../../agent').AgentConfig} AgentConfig */
 
-const CONFIG = ['rules', 'rulesFile', 'dev', 'socketPath', 'socketMode', 'workloadApi']
+const CONFIG = ['rules', 'rulesFile', 'dev', 'socketPath', 'socketMode', 'workloadApi', 'stateDir', 'control', 'auditLog']
 const STEPS = ['prepare', 'activate', 'forget']
 
 /** Those in use: a process that ends without closing its agents leaves none behind. @type {Set<string>} */
@@ -57,16 +58,18 @@ class Agent extends EventTarget {
     if (typeof native.NativeAgent?.run !== 'function') {
       throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `the agent needs Unix sockets with peer credentials; ${process.platform} has none`)
     }
-    const { rules, rulesFile, dev, socketPath, socketMode, workloadApi } = checkOptions(config, CONFIG, 'config')
+    const { rules, rulesFile, dev, socketPath, socketMode, workloadApi, stateDir, control, auditLog } = checkOptions(config, CONFIG, 'config')
     const sources = [rules !== undefined, rulesFile !== undefined, dev === true].filter(Boolean)
     if (sources.length !== 1) throw invalidArgument('config: expected one of rules, rulesFile and dev: true')
+    if (stateDir !== undefined && (typeof stateDir !== 'string' || !path.isAbsolute(stateDir))) throw invalidArgument('stateDir: expected an absolute path')
     for (const [name, value] of Object.entries({ socketPath, 'workloadApi.socketPath': workloadApi?.socketPath })) if (value !== undefined) checkPath(value, name)
     if (socketMode !== undefined && !(Number.isInteger(socketMode) && socketMode >= 0 && socketMode <= 0o777)) throw invalidArgument('socketMode: expected permission bits such as 0o660')
     this.#config = config
     this.#written = rules === undefined ? undefined : rulesText(rules, workloadApi)
     if (rules === undefined && workloadApi !== undefined) checkOptions(workloadApi, ['socketPath', 'stateDir', 'trustDomain'], 'workloadApi')
     const serves = workloadApi !== undefined
-    const needsPlace = !dev && (socketPath === undefined || (serves && workloadApi.socketPath === undefined && rulesFile === undefined))
+    const controlled = controlOptions(control)
+    const needsPlace = !dev && (socketPath === undefined || (controlled && controlled.socketPath === undefined) || (serves && workloadApi.socketPath === undefined && rulesFile === undefined))
     this.#directory = needsPlace ? privateDirectory() : undefined
     /** @param {string} name */
     const place = (name) => this.#directory && path.join(this.#directory, name)
@@ -78,9 +81,14 @@ class Agent extends EventTarget {
       workloadSocket: workloadApi?.socketPath ?? (serves && rulesFile === undefined ? place('workload.sock') : undefined),
       socketMode,
       trustDomain: rules === undefined && workloadApi?.trustDomain !== undefined ? String(workloadApi.trustDomain) : undefined,
-      stateDir: workloadApi?.stateDir,
+      stateDir: workloadApi?.stateDir ?? stateDir,
       // A library does not write to a place nobody named; a rules file may name one.
-      inMemory: workloadApi?.stateDir === undefined && rulesFile === undefined,
+      inMemory: workloadApi?.stateDir === undefined && stateDir === undefined && rulesFile === undefined,
+      controlSocket: controlled && (controlled.socketPath ?? place('control.sock')),
+      controlSocketMode: controlled?.socketMode,
+      controlReaders: controlled?.readers,
+      controlWriters: controlled?.writers,
+      auditLog: auditLogOptions(auditLog),
     }
     this.#key = listen((text) => this.#tell(JSON.parse(text)))
     const started = native.NativeAgent.run(mailbox(), this.#key, JSON.stringify(options))
@@ -102,6 +110,7 @@ class Agent extends EventTarget {
 
   get socketPath () { return this.#native.socketPath }
   get endpoint () { return this.#native.endpoint ?? undefined }
+  get controlSocketPath () { return this.#native.controlSocketPath ?? undefined }
   get trustDomain () {
     const name = this.#native.trustDomain
     return name == null ? undefined : TrustDomain.parse(name)
@@ -109,8 +118,12 @@ class Agent extends EventTarget {
 
   /** What a child's environment needs to find this agent. */
   get env () {
-    const { socketPath, endpoint } = this
-    return { WHOAMI_SOCKET: socketPath, ...(endpoint === undefined ? {} : { SPIFFE_ENDPOINT_SOCKET: endpoint }) }
+    const { socketPath, endpoint, controlSocketPath } = this
+    return {
+      WHOAMI_SOCKET: socketPath,
+      ...(endpoint === undefined ? {} : { SPIFFE_ENDPOINT_SOCKET: endpoint }),
+      ...(controlSocketPath === undefined ? {} : { COUNTERSIGN_CONTROL_SOCKET: controlSocketPath }),
+    }
   }
 
   /** @param {readonly import('../../agent').RuleConfig[]} rules */

@@ -32,7 +32,8 @@ const command = {
     const dev = args.includes('--dev')
     const endpoint = agent.endpoint ?? undefined
     const trustDomain = agent.trustDomain ?? undefined
-    if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, pid: process.pid })
+    const controlSocketPath = agent.controlSocketPath ?? undefined
+    if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, controlSocketPath, pid: process.pid })
     else if (dev) {
       process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
       process.stderr.write(`# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`)
@@ -40,6 +41,7 @@ const command = {
     } else {
       process.stderr.write(`listening on ${agent.socketPath}\n`)
       if (endpoint) process.stderr.write(`serving the SPIFFE Workload API of ${trustDomain} on ${endpoint}\n`)
+      if (controlSocketPath) process.stderr.write(`answering operators on ${controlSocketPath}\n`)
     }
     // The agent's thread does not keep the process alive; waiting for a signal must.
     const alive = setInterval(() => {}, 0x7fffffff)

@@ -27,7 +27,7 @@ function exitCodeOf (error) {
   const { code, cause } = error ?? {}
   if (error instanceof UsageError || code === 'ERR_INVALID_ARGUMENT' || code === 'ERR_INVALID_ENDPOINT' || String(code).startsWith('ERR_PARSE_ARGS')) return EXIT.USAGE
   if (NOBODY_THERE.includes(code)) return EXIT.NO_DAEMON
-  if (SAID_NO.includes(code) || (code === 'ERR_DAEMON' && error.daemonCode === 'E_NO_MATCH')) return EXIT.DENIED
+  if (SAID_NO.includes(code) || (code === 'ERR_DAEMON' && ['E_NO_MATCH', 'E_DENIED', 'E_KILLED'].includes(error.daemonCode))) return EXIT.DENIED
   if (WAITED.includes(code) && cause) return exitCodeOf(cause)
   return EXIT.FAILURE
 }

@@ -30,6 +30,15 @@ const COMMANDS = {
   bundles: () => require('./bundles'),
   bundle: () => require('./bundle'),
   doctor: () => require('./doctor'),
+  status: () => require('./status'),
+  alerts: () => require('./alerts'),
+  reload: () => require('./steer').reload,
+  kill: () => require('./steer').kill,
+  resume: () => require('./steer').resume,
+  audit: () => require('./audit'),
+  metrics: () => require('./steer').metrics,
+  log: () => require('./log'),
+  top: () => require('./top'),
 }
 
 const HELP = ['--help', '-h']

@@ -10,6 +10,8 @@
 
 #[cfg(all(target_os = "linux", feature = "spiffe"))]
 pub mod agent;
+#[cfg(all(unix, feature = "spiffe"))]
+pub mod control;
 pub mod peer;
 #[cfg(feature = "spiffe")]
 pub mod principal;

@@ -92,6 +92,11 @@ fn what_is_not_understood_is_named() {
         (&["--log-format", "xml"], "text or json"),
         (&["--trust-domain", "a b"], "--trust-domain a b"),
         (&["--log-level", "loud"], "expected off"),
+        (&["--control-socket-mode", "4755"], "octal"),
+        (&["--control-read", "0,no-such-user"], "no-such-user"),
+        (&["--log-sync"], "give --audit-log"),
+        (&["--audit-log", "x", "--log-failure", "panic"], "refuse or continue"),
+        (&["--audit-log", "x", "--log-keep", "0"], "a number from 1"),
         (&["--dev", "--rules", "x"], "leave out --rules"),
     ] {
         let error = parse(args).unwrap_err();
@@ -100,7 +105,9 @@ fn what_is_not_understood_is_named() {
 }
 
 /// Where a default is only what holds when the rules, or development, say nothing else.
-const PATHS: [&str; 4] = ["--socket", "--rules", "--workload-socket", "--state-dir"];
+const PATHS: [&str; 5] = ["--socket", "--rules", "--workload-socket", "--state-dir", "--control-socket"];
+/// What is said about an audit log goes with one.
+const ABOUT_THE_LOG: [&str; 3] = ["--log-max-mib", "--log-keep", "--log-failure"];
 
 #[test]
 fn the_help_and_the_defaults_come_from_the_same_table() {
@@ -110,7 +117,8 @@ fn the_help_and_the_defaults_come_from_the_same_table() {
         assert!(help.contains(argument.name) && help.contains(argument.help), "{}", argument.name);
         // Saying the default out loud changes nothing but what it says.
         if let (Some(default), false) = (argument.default, PATHS.contains(&argument.name)) {
-            assert_eq!(options(&[argument.name, default]), options(&[]), "{}", argument.name);
+            let with: &[&str] = if ABOUT_THE_LOG.contains(&argument.name) { &["--audit-log", "x"] } else { &[] };
+            assert_eq!(options(&[with, &[argument.name, default]].concat()), options(with), "{}", argument.name);
         }
     }
 }

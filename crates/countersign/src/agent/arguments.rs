@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::audit_log::{AuditLogOptions, LogFailure};
 use super::log::LogFormat;
 use super::options::{AgentOptions, RulesSource};
 use super::rule::uid_of;
@@ -31,8 +32,13 @@ struct Parsing {
     options: AgentOptions,
     rules_given: bool,
     dev: bool,
+    /// What was said about a log, and by which option.
+    log: Vec<LogOption>,
     leave: Option<ParsedArgs>,
 }
+
+/// The option, what it does to the log, and the number it does that with.
+type LogOption = (&'static str, fn(&mut AuditLogOptions, u64), u64);
 
 /// What a command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,10 +85,7 @@ pub const ARGUMENTS: &[Argument] = &[
         default: Some("0666"),
         help: "permission bits of the sockets",
         apply: Apply::Value(|parsing, value| {
-            parsing.options.socket_mode = u32::from_str_radix(value, 8)
-                .ok()
-                .filter(|mode| *mode <= 0o777)
-                .ok_or("expected octal permission bits such as 0660")?;
+            parsing.options.socket_mode = mode(value)?;
             Ok(())
         }),
     },
@@ -134,6 +137,99 @@ pub const ARGUMENTS: &[Argument] = &[
         help: "where the keys of the authority are kept",
         apply: Apply::Value(|parsing, value| {
             parsing.options.state_dir = Some(value.into());
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--control-socket",
+        value: Some("PATH"),
+        default: Some(crate::control::DEFAULT_CONTROL_SOCKET_PATH),
+        help: "the socket the operator is answered on; with --socket there is none unless it is given",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.control_socket = Some(value.into());
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--control-socket-mode",
+        value: Some("OCTAL"),
+        default: None,
+        help: "its permission bits: 0600, or 0666 with --control-read or --control-write, unless given",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.control_socket_mode = Some(mode(value)?);
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--control-read",
+        value: Some("USERS"),
+        default: None,
+        help: "users (names or numbers, with commas) who may look, besides the agent's own and root",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.control_readers = users(value)?;
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--control-write",
+        value: Some("USERS"),
+        default: None,
+        help: "users who may look and steer: kill, resume, reload, repair",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.control_writers = users(value)?;
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--audit-log",
+        value: Some("FILE"),
+        default: None,
+        help: "keep a signed log of every decision in this file",
+        apply: Apply::Value(|parsing, value| {
+            parsing.options.audit_log = Some(AuditLogOptions::new(value));
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--log-sync",
+        value: None,
+        default: None,
+        help: "let no answer leave before its line in the audit log is on the disk",
+        apply: Apply::Switch(|parsing| parsing.say("--log-sync", |log, _| log.sync = true, 0)),
+    },
+    Argument {
+        name: "--log-max-mib",
+        value: Some("N"),
+        default: Some("64"),
+        help: "begin another file of the audit log from so many MiB on",
+        apply: Apply::Value(|parsing, value| {
+            let mib = number(value, 1, 1024 * 1024)? as u64;
+            parsing.say("--log-max-mib", |log, mib| log.max_bytes = mib * 1024 * 1024, mib);
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--log-keep",
+        value: Some("N"),
+        default: Some("16"),
+        help: "keep so many full files of the audit log",
+        apply: Apply::Value(|parsing, value| {
+            let keep = number(value, 1, 1_000_000)? as u64;
+            parsing.say("--log-keep", |log, keep| log.keep = keep as usize, keep);
+            Ok(())
+        }),
+    },
+    Argument {
+        name: "--log-failure",
+        value: Some("WHAT"),
+        default: Some("refuse"),
+        help: "when the audit log cannot be written: refuse (vouch for nobody) or continue",
+        apply: Apply::Value(|parsing, value| {
+            match value {
+                "refuse" => parsing.say("--log-failure", |log, _| log.on_failure = LogFailure::Refuse, 0),
+                "continue" => parsing.say("--log-failure", |log, _| log.on_failure = LogFailure::Continue, 0),
+                _ => return Err("expected refuse or continue".into()),
+            }
             Ok(())
         }),
     },
@@ -237,6 +333,7 @@ impl AgentOptions {
             options: AgentOptions { service_manager: true, ..AgentOptions::default() },
             rules_given: false,
             dev: false,
+            log: Vec::new(),
             leave: None,
         };
         let mut seen = Vec::new();
@@ -277,6 +374,12 @@ impl AgentOptions {
         if let Some(leave) = parsing.leave {
             return Ok(leave);
         }
+        if let (None, Some((name, ..))) = (&parsing.options.audit_log, parsing.log.first()) {
+            return Err(UsageError(format!("{name} is about an audit log: give --audit-log")));
+        }
+        if let Some(log) = &mut parsing.options.audit_log {
+            parsing.log.iter().for_each(|(_, apply, number)| apply(log, *number));
+        }
         if parsing.dev {
             if parsing.rules_given {
                 return Err(UsageError("--dev brings its own rule: leave out --rules".into()));
@@ -304,6 +407,24 @@ impl AgentOptions {
         }
         help
     }
+}
+
+impl Parsing {
+    /// Options of the log may stand before the one that gives it.
+    fn say(&mut self, name: &'static str, apply: fn(&mut AuditLogOptions, u64), number: u64) {
+        self.log.push((name, apply, number));
+    }
+}
+
+fn mode(value: &str) -> Result<u32, String> {
+    u32::from_str_radix(value, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "expected octal permission bits such as 0660".to_owned())
+}
+
+fn users(value: &str) -> Result<Vec<u32>, String> {
+    value.split(',').map(|user| id(user.trim(), uid_of)).collect()
 }
 
 fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {

@@ -4,6 +4,7 @@ use tracing::{Level, enabled, info};
 use zeroize::Zeroizing;
 
 use super::code::Code;
+use super::event::{AgentEvent, Caller, Objection, Observers};
 use super::log;
 use super::reload::Edition;
 use super::rule::{BeforeHash, Rule};
@@ -25,6 +26,15 @@ impl Answer {
     }
 }
 
+impl Objection {
+    fn answer(self) -> Answer {
+        match self {
+            Objection::Killed => Answer::refusal(Code::Killed, "the kill switch is on: nobody is vouched for"),
+            Objection::Unrecorded => Answer::refusal(Code::Internal, "the decision could not be recorded"),
+        }
+    }
+}
+
 /// How long an attestation may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -39,34 +49,84 @@ pub(super) type Said = Option<RunnerContext>;
 
 /// Attests the peer and makes its answer. `Err` gives back what the client said when no decision can be made
 /// without the hash of an executable and there was no patience for one.
-pub(super) fn attest(peer: &Peer, edition: &Edition, said: Said, patience: Patience) -> Result<Answer, Said> {
+pub(super) fn attest(
+    peer: &Peer,
+    edition: &Edition,
+    observers: &Observers,
+    said: Said,
+    patience: Patience,
+) -> Result<Answer, Said> {
     // One look for one decision: what is read twice could be two programs.
     let look = Examination::new(peer);
+    if observers.are_killed() {
+        let answer = Objection::Killed.answer();
+        report(peer, &look, edition, observers, None, &name(&look).unwrap_or_default(), answer.code);
+        return Ok(answer);
+    }
     let (rule, process) = match first_match(&look, edition.rules.rules(), patience) {
         Ok(Found::NeedsHash) => return Err(said),
         Ok(Found::Rule(rule, process)) => (Some(rule), process),
         Ok(Found::Nothing(process)) => (None, process),
-        Err(error) => return Ok(failure(peer, &error)),
+        Err(error) => return Ok(failure(peer, observers, &error)),
     };
-    let answer = match rule {
+    let mut answer = match rule {
         Some(rule) => identify(peer, rule, edition, said, &process),
         None => {
             let uid = peer.ids().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
             Answer::refusal(Code::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
         }
     };
-    if enabled!(target: log::TARGET, Level::INFO) {
-        journal(peer, &look, edition, rule, &process, answer.code);
+    if let (Some(rule), Code::Ok) = (rule, answer.code) {
+        let event = || AgentEvent::Answered {
+            caller: Caller::of(peer, process.clone()),
+            code: Code::Ok,
+            identity: Some(rule.name().to_owned()),
+            exe: exe_of(&look, edition, Some(rule)),
+        };
+        match observers.vouch(event) {
+            Ok(()) => {
+                journal(peer, &look, edition, Some(rule), &process, Code::Ok);
+                return Ok(answer);
+            }
+            Err(objection) => answer = objection.answer(),
+        }
     }
+    report(peer, &look, edition, observers, rule, &process, answer.code);
     Ok(answer)
 }
 
+/// Puts on record that somebody was refused.
+fn report(
+    peer: &Peer,
+    look: &Examination<'_>,
+    edition: &Edition,
+    observers: &Observers,
+    rule: Option<&Rule>,
+    process: &str,
+    code: Code,
+) {
+    observers.tell(|| AgentEvent::Answered {
+        caller: Caller::of(peer, process),
+        code,
+        identity: None,
+        exe: exe_of(look, edition, rule),
+    });
+    journal(peer, look, edition, rule, process, code);
+}
+
 /// The answer for a peer that could not be looked at.
-fn failure(peer: &Peer, error: &PeerError) -> Answer {
+fn failure(peer: &Peer, observers: &Observers, error: &PeerError) -> Answer {
     let answer = unseen(error);
+    refused(peer, observers, answer.code);
     let who = peer.ids();
     info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), %error, "refused");
     answer
+}
+
+/// Puts on record that somebody was refused who was not looked at any closer.
+pub(super) fn refused(peer: &Peer, observers: &Observers, code: Code) {
+    let caller = || Caller::of(peer, "");
+    observers.tell(|| AgentEvent::Answered { caller: caller(), code, identity: None, exe: None });
 }
 
 /// The same when not even its credentials are known.
@@ -147,18 +207,10 @@ fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &s
 
 /// One line per decision.
 fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<&Rule>, process: &str, code: Code) {
-    // Named when a rule asked for it; for a refusal that tells the operator what to write into the rules.
-    let asked = |rule: &Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
-    let exe = match rule {
-        Some(rule) if asked(rule) => look.exe().ok(),
-        None if edition.rules.rules().iter().any(asked) => look.exe().ok(),
-        _ => None,
-    };
-    let exe = exe.as_ref().and_then(|exe| match exe {
-        Exe::Proven(path) => Some(path.display().to_string()),
-        Exe::Doubtful(path, doubt) => Some(format!("{} ({doubt:?})", path.display())),
-        Exe::Unknown(_) => None,
-    });
+    if !enabled!(target: log::TARGET, Level::INFO) {
+        return;
+    }
+    let exe = exe_of(look, edition, rule);
     let who = peer.ids();
     info!(
         target: log::TARGET,
@@ -172,4 +224,19 @@ fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<
         "{}",
         if code == Code::Ok { "vouched for" } else { "refused" },
     );
+}
+
+/// Named when a rule asked for it; for a refusal that tells the operator what to write into the rules.
+fn exe_of(look: &Examination<'_>, edition: &Edition, rule: Option<&Rule>) -> Option<String> {
+    let asked = |rule: &Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
+    let exe = match rule {
+        Some(rule) if asked(rule) => look.exe().ok(),
+        None if edition.rules.rules().iter().any(asked) => look.exe().ok(),
+        _ => None,
+    };
+    match exe? {
+        Exe::Proven(path) => Some(path.display().to_string()),
+        Exe::Doubtful(path, doubt) => Some(format!("{} ({doubt:?})", path.display())),
+        Exe::Unknown(_) => None,
+    }
 }

@@ -17,11 +17,13 @@ pub enum Code {
     Internal,
     /// `E_BUSY`: too many connections; try again later.
     Busy,
+    /// `E_KILLED`: the kill switch is on, and nobody is vouched for.
+    Killed,
 }
 
 impl Code {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Code; 8] = [
+    pub const ALL: [Code; 9] = [
         Code::Ok,
         Code::NoMatch,
         Code::BadRequest,
@@ -30,6 +32,7 @@ impl Code {
         Code::PeerGone,
         Code::Internal,
         Code::Busy,
+        Code::Killed,
     ];
 
     /// As it stands on the wire and in the log.
@@ -43,6 +46,7 @@ impl Code {
             Code::PeerGone => "E_PEER_GONE",
             Code::Internal => "E_INTERNAL",
             Code::Busy => "E_BUSY",
+            Code::Killed => "E_KILLED",
         }
     }
 }

@@ -13,8 +13,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use super::attestation::{Answer, Patience, Said, attest, unseen};
+use super::attestation::{Answer, Patience, Said, attest, refused, unseen};
 use super::code::Code;
+use super::event::{AgentEvent, Caller};
 use super::limits::Place;
 use super::log;
 use super::readiness::watched;
@@ -49,6 +50,13 @@ pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) 
             let answer = unseen(&error);
             service.count(answer.code);
             let code = answer.code.as_str();
+            let caller = Caller::default();
+            service.rules.observers.tell(|| AgentEvent::Answered {
+                caller,
+                code: answer.code,
+                identity: None,
+                exe: None,
+            });
             match answer.code {
                 // Whoever brings this about can do it thousands of times a second.
                 Code::Busy => {
@@ -79,6 +87,7 @@ pub(super) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) 
         None => {
             let who = peer.ids();
             service.count(Code::Busy);
+            refused(&peer, &service.rules.observers, Code::Busy);
             debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = Code::Busy.as_str(), "refused");
             dismiss(&socket, &Answer::refusal(Code::Busy, "too many connections, try again later"), buffer);
         }
@@ -96,10 +105,10 @@ fn advance(
 ) -> Option<Obstacle> {
     let answer = match understand(&request, arrival) {
         Err(refusal) => {
-            log_refusal(peer, &refusal);
+            log_refusal(service, peer, &refusal);
             refusal
         }
-        Ok(said) => match attest(peer, &service.rules.current(), said, Patience::Quick) {
+        Ok(said) => match attest(peer, &service.rules.current(), &service.rules.observers, said, Patience::Quick) {
             Ok(answer) => answer,
             Err(said) => return Some(Obstacle::Hash(request, said)),
         },
@@ -117,7 +126,8 @@ fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
         .map_err(|error| Answer::refusal(Code::BadRequest, format!("the request cannot be understood: {error}")))
 }
 
-fn log_refusal(peer: &Peer, answer: &Answer) {
+fn log_refusal(service: &Service, peer: &Peer, answer: &Answer) {
+    refused(peer, &service.rules.observers, answer.code);
     let who = peer.ids();
     tracing::info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), "refused");
 }
@@ -201,7 +211,7 @@ async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: 
                     Arrival::Broken => None,
                     Arrival::Waiting => {
                         let answer = Answer::refusal(Code::Timeout, "the request did not end in time");
-                        log_refusal(&peer, &answer);
+                        log_refusal(&service, &peer, &answer);
                         reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
                     }
                     arrival => advance(&service, &peer, socket.get_ref(), request, arrival, &mut buffer),
@@ -259,7 +269,7 @@ async fn await_request(
 async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, deadline: Instant) -> Answer {
     let work = {
         let (service, peer) = (Arc::clone(service), Arc::clone(peer));
-        move || attest(&peer, &service.rules.current(), said, Patience::Whole)
+        move || attest(&peer, &service.rules.current(), &service.rules.observers, said, Patience::Whole)
     };
     match timeout_at(deadline, service.hashing.spawn_blocking(work)).await {
         Ok(Ok(Ok(answer))) => answer,
@@ -267,7 +277,7 @@ async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, dead
         Ok(_) => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
         Err(_) => {
             let answer = Answer::refusal(Code::Timeout, "the executable could not be examined in time");
-            log_refusal(peer, &answer);
+            log_refusal(service, peer, &answer);
             answer
         }
     }

@@ -9,16 +9,22 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::audit_log::{AuditLogError, LogWriter};
 use super::authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Rotation};
 use super::complaint::Complaint;
+use super::control::{Control, ControlServer, Sockets as SocketPaths};
 use super::crew::Crew;
 use super::dev;
 use super::event::AgentEvent;
+use super::kill_switch::KillSwitch;
 use super::limits::Limits;
 use super::listener::{ListenError, Listener, SocketAccess};
 use super::log;
 use super::options::AgentOptions;
+use super::posture::Posture;
+use super::private_file::PrivateFileError;
 use super::readiness::watched;
+use super::record::Scribe;
 use super::reload::{ReloadReport, RulesInForce};
 use super::rules_error::RulesError;
 use super::server::{Service, assist, serve};
@@ -26,7 +32,8 @@ use super::service::{self, Activated, Change};
 use super::stats::{AgentStats, Counters, WorkloadStats};
 use super::workload::faults::Faults;
 use super::workload::{Workload, WorkloadApi};
-use super::workload_settings::{BundleEndpoint, DEFAULT_WORKLOAD_SOCKET_PATH, WorkloadConfig};
+use super::workload_settings::{BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, WorkloadConfig};
+use crate::control::DEFAULT_CONTROL_SOCKET_PATH;
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 use crate::whoami::DEFAULT_SOCKET_PATH;
 
@@ -42,6 +49,12 @@ pub enum AgentError {
     /// There are no keys to issue with.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
+    /// The audit log that shall be kept cannot be.
+    #[error("no audit log: {0}")]
+    AuditLog(#[from] AuditLogError),
+    /// It cannot be told whether the kill switch is on.
+    #[error("it cannot be told whether the kill switch is on: {0}")]
+    KillSwitch(PrivateFileError),
     /// The operating system gave us no thread, event loop or directory.
     #[error("{what}: {source}")]
     Os {
@@ -57,6 +70,9 @@ pub struct Agent {
     service: Arc<Service>,
     socket_path: PathBuf,
     workload: Option<WorkloadPart>,
+    control: Option<ControlPart>,
+    scribe: Mutex<Option<Scribe>>,
+    temporary: Option<PathBuf>,
     service_manager: bool,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -71,10 +87,28 @@ impl Agent {
     pub(super) fn start_with(options: AgentOptions, faults: Option<Arc<Faults>>) -> Result<Agent, AgentError> {
         let rules = RulesInForce::open(options.clone())?;
         let workload = rules.current().workload.clone();
-        let Sockets { listener, socket, workload: workload_socket, temporary } =
+        // Before there is anything to reach: nobody is answered who should not be, or without its being recorded.
+        let state_dir = state_dir(&options, workload.as_ref());
+        let kill_switch = KillSwitch::open(state_dir.as_deref()).map_err(AgentError::KillSwitch)?;
+        let kill_switch = Arc::new(kill_switch);
+        rules.observers.obey(Arc::clone(&kill_switch));
+        let log = options.audit_log.as_ref().map(LogWriter::open).transpose()?;
+        let Sockets { listener, socket, workload: workload_socket, control: control_socket, temporary } =
             open_sockets(&options, workload.as_ref())?;
         let os = |what| move |source| AgentError::Os { what, source };
-        let mut hold = Hold { listener, temporary };
+        let mut hold = Hold { listener, temporary: temporary.clone() };
+        let mut control_hold = None;
+        let control_socket = control_socket.map(|(listener, socket)| {
+            control_hold = Some(Hold { listener, temporary: None });
+            socket
+        });
+        let mut scribe = None;
+        if control_socket.is_some() || log.is_some() {
+            let started = Scribe::start(log.zip(options.audit_log.as_ref())).map_err(os("starting a thread"))?;
+            rules.observers.keep(Arc::clone(started.record()));
+            scribe = Some(started);
+        }
+        let record = scribe.as_ref().map(|scribe| Arc::clone(scribe.record()));
         let runtime = event_loop().map_err(os("starting an event loop"))?;
         let service = Arc::new(Service {
             rules,
@@ -93,6 +127,9 @@ impl Agent {
             service: Arc::clone(&service),
             socket_path: hold.listener.path().to_path_buf(),
             workload: None,
+            control: None,
+            scribe: Mutex::new(scribe),
+            temporary,
             service_manager: options.service_manager,
             threads: Mutex::default(),
         };
@@ -116,6 +153,34 @@ impl Agent {
         if let (Some(config), Some(socket)) = (&workload, workload_socket) {
             agent.workload = Some(WorkloadPart::start(&options, config, &agent.service, socket, faults)?);
         }
+        if let (Some(socket), Some(hold), Some(record)) = (control_socket, control_hold, record) {
+            let paths = SocketPaths {
+                whoami: agent.socket_path.clone(),
+                workload: agent.workload_socket_path().map(Path::to_path_buf),
+                control: hold.listener.path().to_path_buf(),
+            };
+            let posture = Posture {
+                rules_file: agent.service.rules.file().map(Path::to_path_buf),
+                control_socket: paths.control.clone(),
+                control_mode: control_mode(&options),
+                others_are_named: others_are_named(&options),
+                other_sockets: [Some(paths.whoami.clone()), paths.workload.clone()].into_iter().flatten().collect(),
+                state_dir,
+                audit_log: options.audit_log.clone(),
+                is_dev: options.is_dev(),
+                seen: Mutex::default(),
+            };
+            let shared = agent.workload.as_ref().map(|part| Arc::clone(&part.shared));
+            let service = Arc::clone(&agent.service);
+            let control = Control::new(service, shared, record, Arc::clone(&kill_switch), (&options, paths), posture);
+            agent.control = Some(ControlPart::start(control, socket, hold).map_err(os("starting an event loop"))?);
+        }
+        let rules_in_force = agent.service.rules.current().rules.rules().len();
+        let killed = kill_switch.is_on();
+        agent.service.rules.observers.tell(|| AgentEvent::Started { rules: rules_in_force, killed });
+        if let Some(order) = kill_switch.order() {
+            tracing::error!(target: log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on: nobody is vouched for");
+        }
         tracing::info!(
             target: log::TARGET,
             socket = %agent.socket_path.display(),
@@ -137,13 +202,26 @@ impl Agent {
         &self.socket_path
     }
 
-    /// The lines a shell needs so that clients find this agent: one for who asks who it is, and one for the Workload API,
-    /// if it is served.
+    /// The path operators connect to, if they are answered.
+    pub fn control_socket_path(&self) -> Option<&Path> {
+        Some(&self.control.as_ref()?.socket_path)
+    }
+
+    /// Is the kill switch on?
+    pub fn is_killed(&self) -> bool {
+        self.service.rules.observers.are_killed()
+    }
+
+    /// The lines a shell needs so that clients find this agent: one for who asks who it is, one for the Workload API and one
+    /// for operators, as far as they are served.
     pub fn export_lines(&self) -> String {
         let quoted = |text: &str| text.replace('\'', r"'\''");
         let mut lines = format!("export WHOAMI_SOCKET='{}'", quoted(&self.socket_path.to_string_lossy()));
         if let Some(endpoint) = self.endpoint() {
             lines += &format!("\nexport SPIFFE_ENDPOINT_SOCKET='{}'", quoted(&endpoint));
+        }
+        if let Some(path) = self.control_socket_path() {
+            lines += &format!("\nexport COUNTERSIGN_CONTROL_SOCKET='{}'", quoted(&path.to_string_lossy()));
         }
         lines
     }
@@ -239,6 +317,17 @@ impl Agent {
         for running in threads.drain(..) {
             let _ = running.join();
         }
+        self.service.rules.observers.tell(|| AgentEvent::Stopped);
+        if let Some(scribe) = self.scribe.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            scribe.close();
+        }
+        // Last: who watches hears of the end.
+        if let Some(control) = &self.control {
+            control.server.lock().unwrap_or_else(PoisonError::into_inner).close();
+        }
+        if let Some(directory) = &self.temporary {
+            let _ = std::fs::remove_dir(directory);
+        }
         tracing::info!(target: log::TARGET, socket = %self.socket_path.display(), "closed");
     }
 
@@ -294,7 +383,52 @@ struct Sockets {
     listener: Listener,
     socket: UnixListener,
     workload: Option<OpenSocket>,
+    control: Option<OpenSocket>,
     temporary: Option<PathBuf>,
+}
+
+/// Where the keys and the kill switch are, if anywhere.
+fn state_dir(options: &AgentOptions, workload: Option<&WorkloadConfig>) -> Option<PathBuf> {
+    match (workload, &options.state_dir) {
+        (Some(config), _) => config.state_dir.clone(),
+        (None, Some(path)) if !options.state_in_memory => Some(path.clone()),
+        (None, None) if options.is_of_the_machine() && !options.state_in_memory => Some(DEFAULT_STATE_DIR.into()),
+        (None, _) => None,
+    }
+}
+
+fn others_are_named(options: &AgentOptions) -> bool {
+    !options.control_readers.is_empty() || !options.control_writers.is_empty()
+}
+
+fn control_mode(options: &AgentOptions) -> u32 {
+    options.control_socket_mode.unwrap_or(if others_are_named(options) { 0o666 } else { 0o600 })
+}
+
+/// The socket of the operator. That it cannot be made at the usual place keeps no agent from starting: there may be
+/// another one on the machine, or no right to that place.
+fn open_control(
+    options: &AgentOptions,
+    activated: Option<UnixListener>,
+    private: Option<&PathBuf>,
+) -> Result<Option<OpenSocket>, ListenError> {
+    if let Some(socket) = activated {
+        return Listener::adopt(socket).map(Some);
+    }
+    let access = SocketAccess { mode: control_mode(options), owner: None, group: None };
+    if let Some(path) = options.control_socket.as_ref().or(private) {
+        return Listener::bind(path, access).map(Some);
+    }
+    if !options.is_of_the_machine() {
+        return Ok(None);
+    }
+    match Listener::bind(Path::new(DEFAULT_CONTROL_SOCKET_PATH), access) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) => {
+            tracing::error!(target: log::TARGET, %error, "operators are not answered: give --control-socket");
+            Ok(None)
+        }
+    }
 }
 
 fn open_sockets(options: &AgentOptions, workload: Option<&WorkloadConfig>) -> Result<Sockets, AgentError> {
@@ -315,6 +449,7 @@ fn open_sockets(options: &AgentOptions, workload: Option<&WorkloadConfig>) -> Re
         None => Listener::bind(&path, access),
     };
     let private = place.as_ref();
+    let control = activated.control;
     let opened = open(
         activated.whoami,
         path_or(options.socket.as_ref(), private.map(|place| &place.socket), DEFAULT_SOCKET_PATH),
@@ -331,15 +466,44 @@ fn open_sockets(options: &AgentOptions, workload: Option<&WorkloadConfig>) -> Re
             }
         }
     });
+    let opened = opened.and_then(|(mut listener, socket, workload)| {
+        match open_control(options, control, private.map(|place| &place.control_socket)) {
+            Ok(control) => Ok((listener, socket, workload, control)),
+            Err(error) => {
+                listener.remove();
+                if let Some((mut listener, _)) = workload {
+                    listener.remove();
+                }
+                Err(error)
+            }
+        }
+    });
     let temporary = place.and_then(|place| place.temporary);
     match opened {
-        Ok((listener, socket, workload)) => Ok(Sockets { listener, socket, workload, temporary }),
+        Ok((listener, socket, workload, control)) => Ok(Sockets { listener, socket, workload, control, temporary }),
         Err(error) => {
             if let Some(directory) = temporary {
                 let _ = std::fs::remove_dir(directory);
             }
             Err(error.into())
         }
+    }
+}
+
+/// What answers the operators of a running agent.
+struct ControlPart {
+    socket_path: PathBuf,
+    server: Mutex<ControlServer>,
+}
+
+impl ControlPart {
+    fn start(control: Control, socket: UnixListener, mut hold: Hold) -> io::Result<ControlPart> {
+        let socket_path = hold.listener.path().to_path_buf();
+        let server = ControlServer::start(Arc::new(control), socket, move || {
+            hold.withdraw();
+        })?;
+        tracing::info!(target: log::TARGET, socket = %socket_path.display(), "answering operators");
+        Ok(ControlPart { socket_path, server: Mutex::new(server) })
     }
 }
 

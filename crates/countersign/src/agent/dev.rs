@@ -21,13 +21,19 @@ pub const DEV_IDENTITY: &str = "DEV";
 pub(super) struct Place {
     pub(super) socket: PathBuf,
     pub(super) workload_socket: PathBuf,
+    pub(super) control_socket: PathBuf,
     /// A directory made for this agent alone, to be removed with it.
     pub(super) temporary: Option<PathBuf>,
 }
 
 impl Place {
     fn in_directory(directory: PathBuf, temporary: Option<PathBuf>) -> Place {
-        Place { socket: directory.join("whoami.sock"), workload_socket: directory.join("workload.sock"), temporary }
+        Place {
+            socket: directory.join("whoami.sock"),
+            workload_socket: directory.join("workload.sock"),
+            control_socket: directory.join("control.sock"),
+            temporary,
+        }
     }
 }
 

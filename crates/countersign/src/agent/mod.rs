@@ -8,6 +8,7 @@
 //! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
 //! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
 //! * [`Authority`] - the keys of this machine's trust domain, prepared, active and old, on disk or in memory
+//! * [`AgentEvent`] - what it does, as it happens; [`AuditLogOptions`] keeps a signed log of it
 //! * [`Listener`] - the socket: never over somebody else's, never more open than asked for
 //! * [`log`] - the log of a process that is an agent and nothing else
 //!
@@ -27,21 +28,27 @@
 
 mod arguments;
 mod attestation;
+mod audit_log;
 mod authority;
 mod code;
 mod complaint;
 mod connection;
+mod control;
 mod crew;
 mod daemon;
 mod dev;
 mod event;
 mod explain;
+mod kill_switch;
 mod limits;
 mod lint;
 mod listener;
 pub mod log;
 mod options;
+mod posture;
+mod private_file;
 mod readiness;
+mod record;
 mod reload;
 mod request;
 mod rule;
@@ -58,15 +65,18 @@ mod workload;
 mod workload_settings;
 
 pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use audit_log::{AuditLogError, AuditLogOptions, LogFailure};
 pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
 pub use code::Code;
 pub use daemon::{Agent, AgentError};
 pub use dev::DEV_IDENTITY;
-pub use event::AgentEvent;
+pub use event::{AgentEvent, Caller};
 pub use explain::{Explanation, Verdict};
+pub use kill_switch::KillOrder;
 pub use lint::{Finding, FindingKind};
 pub use listener::{ListenError, Listener, SocketAccess};
 pub use options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
+pub use private_file::PrivateFileError;
 pub use reload::ReloadReport;
 pub use rule::Rule;
 pub use rules::{FileState, RuleSet};

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::audit_log::AuditLogOptions;
 use super::log::LogFormat;
 use crate::spiffe::TrustDomain;
 
@@ -59,6 +60,18 @@ pub struct AgentOptions {
     pub max_workload_connections: usize,
     /// Connections to the Workload API at once for one user.
     pub max_workload_connections_per_uid: usize,
+    /// The socket an operator is answered on. `None`: that of the machine for the agent of the machine, a private place in
+    /// development, and none for an agent with a whoami socket of its own.
+    pub control_socket: Option<PathBuf>,
+    /// Permission bits of that socket. `None`: 0600, or 0666 when others than the owner are named below. Who may ask for
+    /// what is decided by the kernel's word all the same.
+    pub control_socket_mode: Option<u32>,
+    /// Users who may look, besides the owner (the agent's own user, and root).
+    pub control_readers: Vec<u32>,
+    /// Users who may look and steer, besides the owner.
+    pub control_writers: Vec<u32>,
+    /// Keep an audit log.
+    pub audit_log: Option<AuditLogOptions>,
     /// For whoever sets up the log; the agent itself installs none.
     pub log_format: LogFormat,
     /// For whoever sets up the log, in the syntax of [`super::log::init`].
@@ -111,6 +124,11 @@ impl Default for AgentOptions {
             state_in_memory: false,
             max_workload_connections: 16_384,
             max_workload_connections_per_uid: 4096,
+            control_socket: None,
+            control_socket_mode: None,
+            control_readers: Vec::new(),
+            control_writers: Vec::new(),
+            audit_log: None,
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
         }
@@ -207,6 +225,35 @@ impl AgentOptions {
         self.max_workload_connections = total;
         self.max_workload_connections_per_uid = per_uid;
         self
+    }
+
+    /// Answers the operator at `path`.
+    pub fn control_socket(mut self, path: impl Into<PathBuf>) -> AgentOptions {
+        self.control_socket = Some(path.into());
+        self
+    }
+
+    /// Lets these users look.
+    pub fn control_readers(mut self, uids: impl IntoIterator<Item = u32>) -> AgentOptions {
+        self.control_readers.extend(uids);
+        self
+    }
+
+    /// Lets these users look and steer.
+    pub fn control_writers(mut self, uids: impl IntoIterator<Item = u32>) -> AgentOptions {
+        self.control_writers.extend(uids);
+        self
+    }
+
+    /// Keeps an audit log.
+    pub fn audit_log(mut self, log: AuditLogOptions) -> AgentOptions {
+        self.audit_log = Some(log);
+        self
+    }
+
+    /// Is this the agent of the machine, at the usual places?
+    pub(super) fn is_of_the_machine(&self) -> bool {
+        self.socket.is_none() && !self.is_dev()
     }
 
     /// Is this a development agent?

@@ -58,6 +58,11 @@ impl RulesInForce {
         self.editions.subscribe()
     }
 
+    /// Has everybody who goes by the rules look at them again.
+    pub(super) fn look_again(&self) {
+        self.editions.send_modify(|editions| *editions += 1);
+    }
+
     pub(super) fn current(&self) -> Arc<Edition> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }

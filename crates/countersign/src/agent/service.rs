@@ -6,15 +6,19 @@ use super::listener::ListenError;
 
 /// The `FileDescriptorName=` of the socket of the Workload API.
 const WORKLOAD: &str = "workload";
+/// That of the control socket.
+const CONTROL: &str = "control";
 
 /// The listening sockets the service manager made for us.
 #[derive(Default)]
 pub(super) struct Activated {
     pub(super) whoami: Option<UnixListener>,
     pub(super) workload: Option<UnixListener>,
+    pub(super) control: Option<UnixListener>,
 }
 
-/// Takes them over. The one called `workload` is that of the Workload API, another one, whatever its name, the other.
+/// Takes them over. The one called `workload` is that of the Workload API, the one called `control` that of the operator;
+/// another one, whatever its name, is for who asks who it is.
 #[cfg(target_os = "linux")]
 pub(super) fn activated() -> Result<Activated, ListenError> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -24,12 +28,13 @@ pub(super) fn activated() -> Result<Activated, ListenError> {
     for index in 0..offered.len() {
         let (place, what) = match names.get(index) {
             Some(&WORKLOAD) => (&mut activated.workload, "for the Workload API"),
+            Some(&CONTROL) => (&mut activated.control, "for the operator"),
             _ => (&mut activated.whoami, "for who asks who it is"),
         };
         let socket = offered.take_unix_listener(index).map_err(|error| ListenError::Activation(error.to_string()))?;
         if place.replace(socket.ok_or_else(|| ListenError::Activation("a socket is not there".into()))?).is_some() {
             let message = format!(
-                "several sockets are offered {what}, expected one (FileDescriptorName={WORKLOAD} names the other)"
+                "several sockets are offered {what}, expected one (FileDescriptorName={WORKLOAD} and {CONTROL} name the others)"
             );
             return Err(ListenError::Activation(message));
         }

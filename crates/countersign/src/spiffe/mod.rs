@@ -28,7 +28,7 @@ mod jwk;
 pub(crate) mod jws;
 mod jwt_authority;
 pub mod limits;
-mod pem;
+pub(crate) mod pem;
 pub mod source;
 pub(crate) mod svid;
 mod trust_domain;

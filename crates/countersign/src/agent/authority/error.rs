@@ -1,30 +1,15 @@
-use std::io;
 use std::path::PathBuf;
 
+use crate::agent::private_file::PrivateFileError;
 use crate::spiffe::issue::IssueError;
 
 /// Why there is no authority, or why its keys could not be changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
-    /// The operating system failed us.
-    #[error("{}: {what}: {source}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What was tried.
-        what: &'static str,
-        /// What came back.
-        source: io::Error,
-    },
-    /// Others could read the keys or put keys of their own in their place.
-    #[error("{}: {reason}", path.display())]
-    Unsafe {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why it will not do.
-        reason: String,
-    },
+    /// The state could not be read or written, or is not ours alone.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     /// Another agent has it.
     #[error("{}: another agent has this state directory", .0.display())]
     Locked(PathBuf),

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 pub use error::AuthorityError;
 use state::State;
+pub(super) use state_dir::FILE;
 use state_dir::StateDir;
 
 use super::log;

@@ -6,9 +6,10 @@ use prost::bytes::Bytes;
 
 use super::Workload;
 use super::call::Method;
-use super::entitlement::Entitlement;
+use super::entitlement::{Entitlement, vouch};
 use super::stream::Watched;
 use super::trust::{Encoded, Trust};
+use crate::agent::event::{AgentEvent, Caller};
 use crate::peer::Peer;
 use crate::spiffe::workload_api::Status;
 use crate::spiffe::workload_api::proto::{JwtBundlesResponse, X509BundlesResponse};
@@ -30,11 +31,23 @@ fn collect(entitlement: &Entitlement, trust: &Trust, part: fn(&Encoded) -> &Byte
     bundles
 }
 
+fn show(workload: &Workload, peer: &Peer, who: &Entitlement, method: Method) -> Result<(), Status> {
+    let caller = Caller::of(peer, who.process.as_str());
+    vouch(workload, peer, &who.process, AgentEvent::Shown { caller, method: method.name() })
+}
+
 impl Watched for X509Bundles {
     type Response = X509BundlesResponse;
     const METHOD: Method = Method::FetchX509Bundles;
 
-    fn build(&mut self, _: &Workload, _: &Peer, who: &Entitlement, trust: &Trust) -> Result<Self::Response, Status> {
+    fn build(
+        &mut self,
+        workload: &Workload,
+        peer: &Peer,
+        who: &Entitlement,
+        trust: &Trust,
+    ) -> Result<Self::Response, Status> {
+        show(workload, peer, who, Self::METHOD)?;
         Ok(X509BundlesResponse { crl: Vec::new(), bundles: collect(who, trust, |encoded| &encoded.x509) })
     }
 }
@@ -43,7 +56,14 @@ impl Watched for JwtBundles {
     type Response = JwtBundlesResponse;
     const METHOD: Method = Method::FetchJwtBundles;
 
-    fn build(&mut self, _: &Workload, _: &Peer, who: &Entitlement, trust: &Trust) -> Result<Self::Response, Status> {
+    fn build(
+        &mut self,
+        workload: &Workload,
+        peer: &Peer,
+        who: &Entitlement,
+        trust: &Trust,
+    ) -> Result<Self::Response, Status> {
+        show(workload, peer, who, Self::METHOD)?;
         Ok(JwtBundlesResponse { bundles: collect(who, trust, |encoded| &encoded.jwt) })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Workload;
 use super::call::Method;
 use crate::agent::attestation::is_exhaustion;
-use crate::agent::event::AgentEvent;
+use crate::agent::event::{AgentEvent, Caller, Objection};
 use crate::agent::log;
 use crate::agent::reload::Edition;
 use crate::agent::rule::BeforeHash;
@@ -42,6 +42,10 @@ pub(super) fn no_identity() -> Status {
 /// Attests the caller. The error is what it is told.
 pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method) -> Result<Entitlement, Status> {
     let edition = workload.agent.rules.current();
+    if workload.agent.rules.observers.are_killed() {
+        let process = peer.comm().unwrap_or_default();
+        return Err(objected(workload, peer, method, &process, Objection::Killed));
+    }
     let found = match entitled(peer, &edition, false) {
         Ok(None) => whole(peer, &edition).await,
         found => found,
@@ -49,7 +53,7 @@ pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method
     let refusal = match found {
         Ok(Some((svids, process))) if !svids.is_empty() => return Ok(Entitlement { edition, svids, process }),
         Ok(Some((_, process))) => {
-            journal(workload, peer, method, &process, Code::PermissionDenied, None);
+            refuse(workload, peer, method, &process, Code::PermissionDenied, None);
             return Err(no_identity());
         }
         Ok(None) => Status::new(Code::DeadlineExceeded, "the executable could not be examined in time"),
@@ -60,7 +64,7 @@ pub(super) async fn attest(workload: &Workload, peer: &Arc<Peer>, method: Method
         Err(_) => Status::new(Code::Internal, "the process that asks could not be examined"),
     };
     let error = refusal.message.as_str();
-    journal(workload, peer, method, "", refusal.code, Some(error));
+    refuse(workload, peer, method, "", refusal.code, Some(error));
     Err(refusal)
 }
 
@@ -108,25 +112,51 @@ fn entitled(peer: &Peer, edition: &Edition, may_hash: bool) -> Found {
     Ok(Some((svids, process)))
 }
 
+/// Asks whether the caller may be vouched for, and puts it on record. The error is what it is told instead.
+pub(super) fn vouch(workload: &Workload, peer: &Peer, process: &str, event: AgentEvent) -> Result<(), Status> {
+    let (method, name) = match &event {
+        AgentEvent::Issued { method, spiffe_id, .. } => (*method, Some(spiffe_id.clone())),
+        AgentEvent::Shown { method, .. } => (*method, None),
+        _ => ("", None),
+    };
+    if let Err(objection) = workload.agent.rules.observers.vouch(|| event) {
+        let method = Method::from_name(method).unwrap_or(Method::FetchX509Svid);
+        return Err(objected(workload, peer, method, process, objection));
+    }
+    if let Some(name) = name {
+        journal(peer, method, process, Code::Ok, Some(&name));
+    }
+    Ok(())
+}
+
+fn objected(workload: &Workload, peer: &Peer, method: Method, process: &str, objection: Objection) -> Status {
+    let status = match objection {
+        // What takes an identity away from who has one.
+        Objection::Killed => Status::new(Code::PermissionDenied, "the kill switch is on: nobody is vouched for"),
+        Objection::Unrecorded => Status::new(Code::Unavailable, "the decision could not be recorded"),
+    };
+    refuse(workload, peer, method, process, status.code, Some(&status.message));
+    status
+}
+
+/// Puts on record that a caller was refused.
+pub(super) fn refuse(workload: &Workload, peer: &Peer, method: Method, process: &str, code: Code, why: Option<&str>) {
+    let caller = || Caller::of(peer, process);
+    let method = method.name();
+    workload.agent.rules.observers.tell(|| AgentEvent::Refused { caller: caller(), method, code: code.name() });
+    journal(peer, method, process, code, why);
+}
+
 /// One line per decision.
-pub(super) fn journal(workload: &Workload, peer: &Peer, method: Method, process: &str, code: Code, more: Option<&str>) {
-    let who = peer.credentials();
-    workload.agent.rules.observers.tell(|| match code {
-        Code::Ok => AgentEvent::Issued {
-            pid: who.pid,
-            uid: who.uid,
-            method: method.name(),
-            spiffe_id: more.unwrap_or_default().to_owned(),
-        },
-        _ => AgentEvent::Refused { pid: who.pid, uid: who.uid, method: method.name(), code: code.name() },
-    });
+fn journal(peer: &Peer, method: &str, process: &str, code: Code, more: Option<&str>) {
+    let who = peer.ids();
     tracing::info!(
         target: log::TARGET,
         pid = who.pid,
         uid = who.uid,
         gid = who.gid,
         process,
-        method = method.name(),
+        method,
         code = code.name(),
         more,
         "{}",

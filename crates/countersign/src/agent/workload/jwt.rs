@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::call::Method;
-use super::entitlement::{attest, journal, no_identity};
+use super::entitlement::{attest, no_identity, refuse, vouch};
 use super::{Workload, crypto_failed};
+use crate::agent::event::{AgentEvent, Caller};
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::limits::{AUDIENCES, TOKEN_BYTES};
@@ -51,10 +52,18 @@ pub(super) async fn fetch(
             continue;
         }
         let ttl = rule.jwt_svid_ttl.unwrap_or(config.jwt_svid_ttl).as_secs() as i64;
-        let token = issuing.jwt.issue(&rule.spiffe_id, &request.audience, now, now.saturating_add(ttl));
+        let expires = now.saturating_add(ttl);
+        let token = issuing.jwt.issue(&rule.spiffe_id, &request.audience, now, expires);
         let token = token.map_err(|error| crypto_failed(&error))?;
+        let event = AgentEvent::Issued {
+            caller: Caller::of(peer, who.process.as_str()),
+            method: Method::FetchJwtSvid.name(),
+            spiffe_id: rule.spiffe_id.as_str().to_owned(),
+            expires: Some(expires),
+            renewed: false,
+        };
+        vouch(workload, peer, &who.process, event)?;
         workload.counters.jwt_issued();
-        journal(workload, peer, Method::FetchJwtSvid, &who.process, Code::Ok, Some(rule.spiffe_id.as_str()));
         svids.push(JwtSvid {
             spiffe_id: rule.spiffe_id.as_str().to_owned(),
             svid: token.as_str().to_owned(),
@@ -62,7 +71,7 @@ pub(super) async fn fetch(
         });
     }
     if svids.is_empty() {
-        journal(workload, peer, Method::FetchJwtSvid, &who.process, Code::PermissionDenied, None);
+        refuse(workload, peer, Method::FetchJwtSvid, &who.process, Code::PermissionDenied, None);
         return Err(no_identity());
     }
     Ok(JwtSvidResponse { svids })
@@ -83,8 +92,19 @@ pub(super) async fn validate(
     let who = attest(workload, peer, Method::ValidateJwtSvid).await?;
     let bundles = workload.trust.borrow().bundles_for(who.federates_with());
     let verified = verify_jwt_svid(&request.svid, &bundles, &JwtVerifyOptions::new(request.audience));
-    let svid = verified.map_err(|error| invalid(error.to_string()))?;
-    journal(workload, peer, Method::ValidateJwtSvid, &who.process, Code::Ok, Some(svid.spiffe_id().as_str()));
+    let svid = verified.map_err(|error| {
+        let why = error.to_string();
+        refuse(workload, peer, Method::ValidateJwtSvid, &who.process, Code::InvalidArgument, Some(&why));
+        invalid(why)
+    })?;
+    let event = AgentEvent::Issued {
+        caller: Caller::of(peer, who.process.as_str()),
+        method: Method::ValidateJwtSvid.name(),
+        spiffe_id: svid.spiffe_id().as_str().to_owned(),
+        expires: None,
+        renewed: false,
+    };
+    vouch(workload, peer, &who.process, event)?;
     let unreadable = |_| invalid("the claims of the token are not a JSON object");
     let mut claims: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(svid.claims_json()).map_err(unreadable)?;

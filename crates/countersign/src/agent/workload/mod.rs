@@ -32,7 +32,7 @@ use self::federation::Federations;
 use self::trust::Trust;
 use super::authority::Authority;
 use super::complaint::Complaint;
-use super::event::AgentEvent;
+use super::event::{AgentEvent, Caller};
 use super::limits::Limits;
 use super::log;
 use super::readiness;
@@ -221,6 +221,12 @@ fn accept_batch(workload: &Arc<Workload>, listener: &UnixListener) -> std::io::R
             Ok(peer) => peer,
             Err(error) => {
                 tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
+                let code = Code::Unauthenticated.name();
+                workload.agent.rules.observers.tell(|| AgentEvent::Refused {
+                    caller: Caller::default(),
+                    method: "",
+                    code,
+                });
                 continue;
             }
         };
@@ -228,6 +234,11 @@ fn accept_batch(workload: &Arc<Workload>, listener: &UnixListener) -> std::io::R
             Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
             None => {
                 workload.counters.turned_away();
+                workload.agent.rules.observers.tell(|| AgentEvent::Refused {
+                    caller: Caller::of(&peer, ""),
+                    method: "",
+                    code: Code::ResourceExhausted.name(),
+                });
                 let who = peer.credentials();
                 tracing::debug!(target: log::TARGET, pid = who.pid, uid = who.uid, "too many connections to the Workload API");
                 connection::dismiss(&socket);

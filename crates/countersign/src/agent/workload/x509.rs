@@ -6,17 +6,18 @@ use std::sync::Arc;
 use prost::bytes::Bytes;
 
 use super::call::Method;
-use super::entitlement::{Entitlement, journal};
+use super::entitlement::{Entitlement, vouch};
 use super::stream::Watched;
 use super::trust::Trust;
 use super::{Workload, crypto_failed};
+use crate::agent::event::{AgentEvent, Caller};
 use crate::agent::svid_rule::SvidRule;
 use crate::agent::workload_settings::WorkloadConfig;
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::issue::{LeafRequest, X509Issuer};
 use crate::spiffe::workload_api::proto::{X509Svid, X509SvidResponse};
-use crate::spiffe::workload_api::{Code, Status, framing};
+use crate::spiffe::workload_api::{Status, framing};
 
 /// Seconds an SVID is valid before it is issued, at most: clocks of peers may lag.
 const BACKDATED: i64 = 10;
@@ -33,6 +34,7 @@ struct Held {
     key: Bytes,
     /// When half of its lifetime is over.
     rotate_at: i64,
+    not_after: i64,
 }
 
 impl Held {
@@ -52,6 +54,7 @@ impl Held {
             chain: issued.chain_der.into(),
             key: framing::wiped(issued.key_der),
             rotate_at: now + (issued.not_after - now) / 2,
+            not_after: issued.not_after,
         })
     }
 
@@ -82,16 +85,17 @@ impl Watched for X509Svids {
             self.0.push(match kept {
                 Some(kept) => kept,
                 None => {
+                    let issued = Held::issue(rule, &trust.issuing.x509, config)?;
+                    let event = AgentEvent::Issued {
+                        caller: Caller::of(peer, entitlement.process.as_str()),
+                        method: Method::FetchX509Svid.name(),
+                        spiffe_id: rule.spiffe_id.as_str().to_owned(),
+                        expires: Some(issued.not_after),
+                        renewed: held.iter().any(|old| old.rule.spiffe_id == rule.spiffe_id),
+                    };
+                    vouch(workload, peer, &entitlement.process, event)?;
                     workload.counters.x509_issued();
-                    journal(
-                        workload,
-                        peer,
-                        Method::FetchX509Svid,
-                        &entitlement.process,
-                        Code::Ok,
-                        Some(rule.spiffe_id.as_str()),
-                    );
-                    Held::issue(rule, &trust.issuing.x509, config)?
+                    issued
                 }
             });
         }

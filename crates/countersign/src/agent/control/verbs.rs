@@ -1,0 +1,189 @@
+//! What each verb does.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Control;
+use super::connection::{Following, Operator, name_of};
+use super::metrics::metrics;
+use super::status::status;
+use crate::agent::event::{AgentEvent, Caller};
+use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
+
+/// Alerts that are told when nobody says how many.
+const ALERTS: u32 = 100;
+/// The longest reason.
+const MAX_REASON: usize = 4096;
+
+/// Why there is no success to tell.
+type Refusal = (ControlCode, String);
+
+/// Does what is asked, if whoever asks may have it done. What comes back is one line.
+pub(super) async fn answer(control: &Arc<Control>, operator: &mut Operator, request: Request) -> String {
+    let Request { id, verb } = request;
+    let name = name_of(&verb);
+    if !control.access.allows(operator.caller.uid, verb.writes()) {
+        commanded(control, &operator.caller, name, Some(ControlCode::Denied));
+        let may = if verb.writes() { "steer" } else { "look" };
+        let who =
+            operator.caller.uid.map_or_else(|| "nobody the kernel can name".to_owned(), |uid| format!("uid {uid}"));
+        return error_frame(id.as_ref(), ControlCode::Denied, &format!("{name}: {who} may not {may}"));
+    }
+    let is_noted = verb.writes() || matches!(verb, Verb::Audit { .. } | Verb::Subscribe { .. });
+    let done = perform(control, operator, verb).await;
+    let code = done.as_ref().err().map(|(code, _)| *code);
+    if is_noted || code.is_some() {
+        commanded(control, &operator.caller, name, code);
+    }
+    match done {
+        Ok(payload) => ok_frame(id.as_ref(), &payload),
+        Err((code, message)) => error_frame(id.as_ref(), code, &message),
+    }
+}
+
+/// Answers a line that is no request. Who may not ask for anything is not told what is wrong with it, either.
+pub(super) fn refuse(control: &Control, operator: &Operator, id: Option<&RequestId>, message: &str) -> String {
+    let code = match control.access.allows(operator.caller.uid, false) {
+        true => ControlCode::BadRequest,
+        false => ControlCode::Denied,
+    };
+    commanded(control, &operator.caller, "", Some(code));
+    let message = if code == ControlCode::Denied { "you may not ask" } else { message };
+    error_frame(id, code, message)
+}
+
+fn commanded(control: &Control, caller: &Caller, verb: &'static str, refused: Option<ControlCode>) {
+    if let Some(code) = refused {
+        tracing::warn!(target: crate::agent::log::TARGET, pid = caller.pid, uid = caller.uid, verb, code = code.as_str(), "an operator was refused");
+    }
+    control.service.rules.observers.tell(|| AgentEvent::Commanded { caller: caller.clone(), verb, refused });
+}
+
+/// The payload is a JSON object without `type` and `id`.
+async fn perform(control: &Arc<Control>, operator: &mut Operator, verb: Verb) -> Result<String, Refusal> {
+    match verb {
+        Verb::Ping => Ok(r#"{"value":"pong"}"#.to_owned()),
+        Verb::Status => Ok(status(control).to_string()),
+        Verb::Metrics => Ok(json!({ "text": metrics(control) }).to_string()),
+        Verb::Alerts { limit } => {
+            let alerts = &control.record.alerts;
+            let list = alerts.recent(limit.unwrap_or(ALERTS) as usize);
+            Ok(format!("{{\"alerts\":{list},\"last\":{},\"run\":{}}}", alerts.last(), Value::from(alerts.run.as_str())))
+        }
+        Verb::Subscribe { after } => {
+            let alerts = &control.record.alerts;
+            let mut news = alerts.subscribe();
+            let last = alerts.last();
+            // A number that was never given is one of another run: everything is news to whoever has it.
+            let told = after.map_or(last, |after| if after > last { 0 } else { after });
+            // What comes between this look and the next is told when it is compared with `told`.
+            if told < last {
+                news.mark_changed();
+            }
+            operator.following = Some(Following { news, told });
+            Ok(json!({ "run": alerts.run, "last": last, "from": told }).to_string())
+        }
+        Verb::Audit { deep, fix, .. } => {
+            let report = in_the_background(control, move |control| control.check(deep, fix)).await?;
+            serde_json::to_string(&report).map_err(internal)
+        }
+        Verb::ReloadPolicy => {
+            let report = in_the_background(control, |control| control.service.rules.reload()).await?;
+            let report = report.map_err(|error| (ControlCode::Rules, error.to_string()))?;
+            Ok(json!({ "rules": report.rules, "warnings": report.warnings }).to_string())
+        }
+        Verb::Kill { reason } => {
+            if reason.as_ref().is_some_and(|reason| reason.len() > MAX_REASON) {
+                return Err((ControlCode::BadRequest, format!("`reason` is longer than {MAX_REASON} bytes")));
+            }
+            let by = name_of_caller(&operator.caller);
+            in_the_background(control, move |control| control.kill(reason, by)).await?
+        }
+        Verb::Resume => {
+            let by = name_of_caller(&operator.caller);
+            in_the_background(control, move |control| control.resume(&by)).await?
+        }
+    }
+}
+
+/// What may wait for the disk keeps nobody else waiting.
+async fn in_the_background<T: Send + 'static>(
+    control: &Arc<Control>,
+    work: impl FnOnce(&Control) -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let control = Arc::clone(control);
+    tokio::task::spawn_blocking(move || work(&control)).await.map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Refusal {
+    tracing::error!(target: crate::agent::log::TARGET, %error, "an operator could not be answered");
+    (ControlCode::Internal, "it failed; the log of the agent says why".into())
+}
+
+/// Who is written down as the one who turned the kill switch.
+fn name_of_caller(caller: &Caller) -> String {
+    let uid = caller.uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+    let process = caller.process.as_str();
+    match caller.pid {
+        Some(pid) => format!("uid {uid}, process {pid} ({process})"),
+        None => format!("uid {uid}"),
+    }
+}
+
+impl Control {
+    /// Looks at the agent's own posture. What is found for the first time is told of.
+    pub(super) fn check(&self, deep: bool, fix: bool) -> crate::control::AuditReport {
+        let (report, new) =
+            self.posture.audit(&self.service.rules.current(), &self.record, &self.kill_switch, deep, fix);
+        for finding in new {
+            self.service.rules.observers.tell(|| AgentEvent::Found {
+                id: finding.id,
+                severity: finding.severity,
+                title: finding.title,
+                evidence: finding.evidence,
+            });
+        }
+        report
+    }
+
+    /// Vouches for nobody from now on.
+    pub(in crate::agent) fn kill(&self, reason: Option<String>, by: String) -> Result<String, Refusal> {
+        let done = self.kill_switch.kill(reason, by);
+        let order = self.kill_switch.order();
+        self.service.rules.observers.tell(|| AgentEvent::Killed {
+            by: order.as_ref().map(|order| order.activated_by.clone()).unwrap_or_default(),
+            reason: order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
+        });
+        // Who holds an SVID on an open stream hears of it now.
+        self.service.rules.look_again();
+        match done {
+            Ok(order) => {
+                tracing::warn!(target: crate::agent::log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on");
+                let mut payload = Map::new();
+                payload.insert("killed".into(), true.into());
+                payload.insert("persistent".into(), self.kill_switch.outlives_us().into());
+                payload.insert("killSwitch".into(), json!(order));
+                Ok(Value::Object(payload).to_string())
+            }
+            Err(error) => {
+                let message = format!("nobody is vouched for now, but a restart would forget it: {error}");
+                Err((ControlCode::State, message))
+            }
+        }
+    }
+
+    /// Vouches again.
+    pub(in crate::agent) fn resume(&self, by: &str) -> Result<String, Refusal> {
+        let was_on = self
+            .kill_switch
+            .resume()
+            .map_err(|error| (ControlCode::State, format!("the kill switch stays on: {error}")))?;
+        if was_on {
+            tracing::warn!(target: crate::agent::log::TARGET, by, "the kill switch is off");
+            self.service.rules.observers.tell(|| AgentEvent::Resumed { by: by.to_owned() });
+            self.service.rules.look_again();
+        }
+        Ok(json!({ "killed": false, "wasKilled": was_on }).to_string())
+    }
+}

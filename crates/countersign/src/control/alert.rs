@@ -1,0 +1,26 @@
+use serde::{Deserialize, Serialize};
+
+use super::severity::Severity;
+use super::timestamp::Timestamp;
+
+/// Something an operator may want to know as it happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What noticed it.
+    pub monitor: String,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// The number of the alert, which grows by one; not said by every agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// In an alert about alerts: how many this subscriber has missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<u64>,
+}

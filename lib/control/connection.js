@@ -1,0 +1,138 @@
+'use strict'
+/**
+ * One connection to an agent. Answers are told apart by the `id` of their requests, so that one that was given up does
+ * not put the others out of step; of an agent that echoes none, the answers come in the order of the requests.
+ */
+
+const net = require('node:net')
+const { CountersignError } = require('../errors')
+const { connectError, connectVerified } = require('../peer')
+const { Lines } = require('./lines')
+const { parseReply } = require('./reply')
+
+/** @typedef {{ id: number, settle: ((error: Error | undefined, ok?: Record<string, any>) => void) | undefined }} Waiting */
+
+/**
+ * @param {string} path
+ * @param {any} expectServer
+ * @param {number | null} timeout
+ * @returns {Promise<net.Socket>}
+ */
+function connect (path, expectServer, timeout) {
+  if (expectServer !== undefined) return connectVerified(path, expectServer, { timeout })
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ path })
+    const late = timeout === null ? undefined : setTimeout(() => socket.destroy(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })), timeout)
+    socket.once('connect', () => {
+      clearTimeout(late)
+      socket.removeAllListeners('error')
+      resolve(socket)
+    })
+    socket.once('error', (error) => {
+      clearTimeout(late)
+      reject(CountersignError.is(error) ? error : connectError(path, error))
+    })
+  })
+}
+
+class Connection {
+  #socket
+  #path
+  #lastId = 0
+  /** In the order of the requests; those that were given up are still answered. @type {Map<number, Waiting>} */
+  #waiting = new Map()
+  /** @type {(alert: Record<string, any>) => void} */
+  #onAlert
+  /** @type {(error: Error) => void} */
+  #onEnd
+  /** @type {Error | undefined} */
+  #ended
+
+  /**
+   * @param {net.Socket} socket connected
+   * @param {string} path
+   * @param {{ alert?: (alert: Record<string, any>) => void, end?: (error: Error) => void }} [tell]
+   */
+  constructor (socket, path, { alert = () => {}, end = () => {} } = {}) {
+    this.#socket = socket
+    this.#path = path
+    this.#onAlert = alert
+    this.#onEnd = end
+    const lines = new Lines((line) => this.#take(line))
+    socket.on('data', (chunk) => {
+      try {
+        lines.feed(/** @type {Buffer} */ (chunk))
+      } catch (error) {
+        this.#end(/** @type {Error} */ (error))
+      }
+    })
+    socket.on('end', () => {
+      lines.end()
+      this.#end()
+    })
+    socket.on('error', (error) => this.#end(error))
+    socket.on('close', () => this.#end())
+    socket.unref()
+  }
+
+  /** Why it cannot be asked any more; undefined while it can. */
+  get ended () { return this.#ended }
+
+  /**
+   * @param {string} name the verb
+   * @param {string} members the rest of the object, with a leading comma
+   * @param {(error: Error | undefined, ok?: Record<string, any>) => void} settle
+   * @returns {number} for {@link giveUp}
+   */
+  ask (name, members, settle) {
+    const id = ++this.#lastId
+    if (this.#waiting.size === 0) this.#socket.ref()
+    this.#waiting.set(id, { id, settle })
+    this.#socket.write(`{"type":"${name}"${members},"id":${id}}\n`)
+    return id
+  }
+
+  /** Nobody waits for this answer any more; it is passed over when it comes. @param {number} id */
+  giveUp (id) {
+    const waiting = this.#waiting.get(id)
+    if (waiting) waiting.settle = undefined
+    // What nobody waits for keeps no process alive.
+    if (![...this.#waiting.values()].some(({ settle }) => settle)) this.#socket.unref()
+  }
+
+  pause () { this.#socket.pause() }
+  resume () { this.#socket.resume() }
+  ref () { this.#socket.ref() }
+  unref () { this.#socket.unref() }
+
+  close () {
+    this.#end(new CountersignError('ERR_CLOSED', 'the client is closed', { state: 'closed' }))
+  }
+
+  /** @param {string} line */
+  #take (line) {
+    const reply = parseReply(line, this.#path)
+    if ('alert' in reply) return this.#onAlert(reply.alert)
+    const id = typeof reply.id === 'number' ? reply.id : this.#waiting.keys().next().value
+    const waiting = id === undefined ? undefined : this.#waiting.get(id)
+    if (id === undefined || waiting === undefined) return
+    this.#waiting.delete(id)
+    if (this.#waiting.size === 0) this.#socket.unref()
+    if ('error' in reply) waiting.settle?.(reply.error)
+    else waiting.settle?.(undefined, reply.ok)
+  }
+
+  /** @param {Error} [cause] */
+  #end (cause) {
+    if (this.#ended) return
+    this.#ended = cause && CountersignError.is(cause)
+      ? cause
+      : new CountersignError('ERR_CONNECTION_FAILED', cause ? `the connection to ${this.#path} broke: ${cause.message}` : `the agent at ${this.#path} ended the connection`, { path: this.#path, cause })
+    this.#socket.destroy()
+    for (const { settle } of this.#waiting.values()) settle?.(this.#ended)
+    this.#waiting.clear()
+    this.#onEnd(this.#ended)
+  }
+}
+
+module.exports = { Connection, connect }
