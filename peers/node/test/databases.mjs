@@ -130,8 +130,9 @@ export class Database {
 
   /** The shell of the guide. @param {string} script @param {Record<string, string>} env */
   shell (script, env) {
-    const countersign = `countersign () { exec ${quoted(process.execPath)} ${quoted(path.join(root, 'bin', 'countersign.js'))} "$@"; }\n`
-    const child = spawn('sh', ['-c', countersign + this.here(script)], {
+    const countersign = `countersign () { exec setpriv --pdeathsig KILL ${quoted(process.execPath)} ${quoted(path.join(root, 'bin', 'countersign.js'))} "$@"; }\n`
+    // Whatever becomes of us, it ends with us, and its pipeline with it.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', countersign + this.here(script)], {
       env: { PATH: process.env.PATH, SPIFFE_ENDPOINT_SOCKET: this.agent.endpoint, ...env },
       ...this.user, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'inherit'],
     })
