@@ -21,11 +21,15 @@ function installPeers () {
 
 /** Servers whose packages docs/databases.md is tested with, where root of a Debian can install them. */
 function installDatabases () {
-  const { existsSync } = fs
-  const missing = [...existsSync('/usr/lib/postgresql') ? [] : ['postgresql'], ...existsSync('/usr/bin/redis-server') ? [] : ['redis-server']]
+  const { existsSync, readdirSync } = fs
+  const [postgresql, redis] = ['/usr/lib/postgresql', '/usr/bin/redis-server']
+  // The client alone has a directory there as well.
+  const served = existsSync(postgresql) && readdirSync(postgresql).some((version) => existsSync(`${postgresql}/${version}/bin/postgres`))
+  const missing = [...served ? [] : ['postgresql'], ...existsSync(redis) ? [] : ['redis-server']]
   if (missing.length === 0 || process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return
   say(`databases: apt-get install ${missing.join(' ')}`)
-  const apt = (/** @type {string[]} */ ...args) => spawnSync('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+  // In runlevel 1 no service is started.
+  const apt = (/** @type {string[]} */ ...args) => spawnSync('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
   // What cannot be had is said by the test that wants it.
   if (!apt('update', '-qq') || !apt('install', '-qq', '-y', '--no-install-recommends', ...missing)) process.stderr.write(`apt-get cannot install ${missing.join(' and ')}\n`)
 }

@@ -127,7 +127,10 @@ export async function agentDomains () {
   }
   const stop = async () => {
     for (const { source } of domains) source.close()
+    // An agent keeps no process alive.
+    const alive = setInterval(() => {}, 1000)
     await Promise.all(agents.map((agent) => agent.close()))
+    clearInterval(alive)
     rmSync(directory, { recursive: true, force: true })
   }
   /** @type {Awaited<ReturnType<typeof begin>>[]} */

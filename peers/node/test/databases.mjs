@@ -154,8 +154,11 @@ export class Database {
       } catch {}
     }
     this.source?.close()
+    // Neither programs nor an agent keep a process alive.
+    const alive = setInterval(() => {}, 1000)
     await Promise.all(this.#programs.filter(({ running }) => running).map((program) => program.kill('SIGINT')))
     await this.agent?.close()
+    clearInterval(alive)
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }

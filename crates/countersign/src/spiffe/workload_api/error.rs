@@ -155,6 +155,15 @@ impl IgnoredReason {
 }
 
 impl WorkloadApiError {
+    /// Whether a server says this, too, of a call whose time it thinks is over.
+    pub(super) fn may_mean_late(&self) -> bool {
+        match self {
+            Self::Reset { .. } => true,
+            Self::Status(status) => matches!(status.code, Code::DeadlineExceeded | Code::Cancelled),
+            _ => false,
+        }
+    }
+
     /// The status the server sent.
     pub fn status(&self) -> Option<&Status> {
         match self {
