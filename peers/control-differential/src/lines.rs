@@ -23,8 +23,22 @@ const TAGS: &[&str] =
     &["ping", "status", "kill", "alerts", "audit", "subscribe", "reloadPolicy", "reload_policy", "Ping", "", "bogus"];
 const KEYS: &[&str] = &["deep", "fix", "json", "reason", "limit", "extra", "Deep"];
 const VALUES: &[&str] = &[
-    "true", "false", "null", "0", "10", "-1", "4294967295", "4294967296", "1.5", "\"x\"", "\"\\u00e9\\n\"", "[]", "{}",
-    "1e2", "\"\\ud800\"", "",
+    "true",
+    "false",
+    "null",
+    "0",
+    "10",
+    "-1",
+    "4294967295",
+    "4294967296",
+    "1.5",
+    "\"x\"",
+    "\"\\u00e9\\n\"",
+    "[]",
+    "{}",
+    "1e2",
+    "\"\\ud800\"",
+    "",
 ];
 
 fn line(random: &mut Random) -> String {
