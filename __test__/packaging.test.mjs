@@ -28,7 +28,7 @@ describe('the units', { skip: hasSystemd ? false : 'no systemd-analyze' }, () =>
     assert.ok(Number(score) <= 2.2, `exposure ${score}: 2.2 is allowed`)
   })
   test('say nothing that systemd does not know', () => {
-    const { stderr } = spawnSync('systemd-analyze', ['verify', unit, ...['whoami', 'countersign-workload'].map((name) => path.join(root, 'packaging', 'systemd', `${name}.socket`))], { encoding: 'utf8' })
+    const { stderr } = spawnSync('systemd-analyze', ['verify', unit, ...['whoami', 'countersign-workload', 'countersign-control'].map((name) => path.join(root, 'packaging', 'systemd', `${name}.socket`))], { encoding: 'utf8' })
     assert.doesNotMatch(stderr, /packaging\/systemd.*(Unknown|Failed to parse|ignoring)/)
   })
 })

@@ -1,5 +1,6 @@
 // Every sub-path as an ES module sees it: names, namespaces, and that types meet. Compiled, never run.
 import * as agent from 'countersign/agent'
+import * as control from 'countersign/control'
 import * as grpc from 'countersign/grpc'
 import * as principal from 'countersign/principal'
 import * as testing from 'countersign/testing'
@@ -20,6 +21,7 @@ const answer = await tls.createFetch(source, tls.authorize.id('spiffe://example.
 same<typeof answer, Response>(true)
 const pretend = await testing.startTestAgent({ identities: ['spiffe://example.org/a'] })
 await JwtSource.open({ endpoint: pretend.endpoint })
+for await (const alert of new control.ControlClient().subscribe()) same<typeof alert, control.Alert>(true)
 same<keyof typeof grpc extends string ? true : false, true>(true)
 
 // A principal is one of two, and its kind says which.
