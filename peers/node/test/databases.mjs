@@ -1,7 +1,7 @@
 // Real databases with what docs/databases.md says about them: the blocks of its text, as they are, in another directory.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, chownSync, constants, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, chownSync, constants, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import os from 'node:os'
@@ -149,6 +149,9 @@ export class Database {
 
   /** When the newest files came, in milliseconds: whoever reads after that has them. */
   published () { return lstatSync(path.join(this.svid, '..svids')).mtimeMs }
+
+  /** Which files those are: each time they change it is another directory. */
+  edition () { return readlinkSync(path.join(this.svid, '..svids')) }
 
   async stop () {
     // The whole pipeline of each, and no other.
