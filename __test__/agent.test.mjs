@@ -81,7 +81,8 @@ describe('startAgent', () => {
       assert.throws(() => agent.setRules([{ match: {}, spiffeId: ID }]), { code: 'ERR_INVALID_RULES', path: 'rules[0].match' })
       await new Promise((resolve) => setTimeout(resolve, 50))
     } finally { await agent.close() }
-    assert.deepEqual(told.map(([type]) => type), ['issued', 'reload', 'refused', 'keys', 'reloaderror', 'close'])
+    // The stream of the first fetch may not have ended yet: then it is refused, too.
+    assert.deepEqual(told.map(([type]) => type).filter((type, index, all) => type !== all[index - 1]), ['issued', 'reload', 'refused', 'keys', 'reloaderror', 'close'])
     assert.deepEqual(told[0][1], { pid: process.pid, uid, method: 'FetchX509SVID', spiffeId: ID })
     assert.deepEqual(told[2][1], { pid: process.pid, uid, method: 'FetchX509SVID', status: 'PERMISSION_DENIED' })
   })
