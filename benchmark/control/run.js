@@ -197,7 +197,7 @@ async function main () {
     await auditLog()
   } finally {
     for (const child of children) child.kill()
-    fs.rmSync(directory, { recursive: true, force: true })
+    fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
