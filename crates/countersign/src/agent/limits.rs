@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How many connections may be kept waiting, in all and for one user.
 pub(super) struct Limits {
@@ -39,6 +40,14 @@ impl Limits {
 
     pub(super) fn active(&self) -> usize {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
+    /// Gives connections that are kept waiting, on any thread, a moment to end.
+    pub(super) async fn farewell(&self, at_most: Duration) {
+        let until = Instant::now() + at_most;
+        while self.active() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 //! # Ok::<(), countersign::agent::AgentError>(())
 //! ```
 
+mod acceptor;
 mod arguments;
 mod attestation;
 mod audit_log;

@@ -1,26 +1,23 @@
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use super::acceptor::{Queue, accept_batch, accept_until_stopped};
 use super::code::Code;
 use super::complaint::Complaint;
 use super::connection::greet;
 use super::crew::Crew;
 use super::limits::Limits;
-use super::log;
 use super::reload::RulesInForce;
 use super::rules::FileState;
 use super::stats::Counters;
 use crate::peer::KnownProcesses;
 
-/// How many connections are answered before the tasks that wait get their turn.
-const BATCH: usize = 64;
 /// What a request is received into; larger ones take more than one go.
 const BUFFER: usize = 16 * 1024;
 /// How long a stopping agent waits for what it has begun.
@@ -48,14 +45,6 @@ impl Service {
     pub(super) fn count(&self, code: Code) {
         self.counters.answered(code);
     }
-
-    /// Gives connections that are kept waiting, on any thread, a moment to end.
-    async fn farewell(&self) {
-        let until = Instant::now() + FAREWELL;
-        while self.limits.active() > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
 }
 
 /// Answers until told to stop, then finishes what it has begun. `withdraw` takes the socket out of the clients'
@@ -68,42 +57,21 @@ pub(super) async fn serve(
     let mut stop = service.stop.subscribe();
     let watch = tokio::spawn(watch_rules(Arc::clone(&service)));
     let mut buffer = vec![0; BUFFER];
-    let mut pause = Duration::ZERO;
-    loop {
-        let readable = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            readable = listener.readable() => readable,
-        };
-        let Ok(mut readable) = readable else { break };
-        match accept_batch(&service, listener.get_ref(), &mut buffer) {
-            Ok(Queue::Empty) => readable.clear_ready(),
-            // The tasks first; the listener is still readable.
-            Ok(Queue::Waiting) => tokio::task::yield_now().await,
-            Err(errno) => {
-                service.counters.accept_error();
-                service.known.forget();
-                if let Some(times) = service.exhaustion.note() {
-                    let error = std::io::Error::from(errno);
-                    tracing::error!(target: log::TARGET, %error, times, "cannot accept connections");
-                }
-                pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
-                tokio::select! {
-                    biased;
-                    _ = stop.wait_for(|stop| *stop) => break,
-                    () = tokio::time::sleep(pause) => {}
-                }
-                continue;
-            }
+    accept_until_stopped(&listener, &mut stop, &service.exhaustion, |listener| {
+        let accepted = answer_batch(&service, listener, &mut buffer);
+        if accepted.is_err() {
+            service.counters.accept_error();
+            service.known.forget();
         }
-        pause = Duration::ZERO;
-    }
+        accepted
+    })
+    .await;
     watch.abort();
     if withdraw() {
-        while let Ok(Queue::Waiting) = accept_batch(&service, listener.get_ref(), &mut buffer) {}
+        while let Ok(Queue::Waiting) = answer_batch(&service, listener.get_ref(), &mut buffer) {}
     }
     drop(listener);
-    service.farewell().await;
+    service.limits.farewell(FAREWELL).await;
 }
 
 /// Answers beside [`serve`] whenever that is called for. What the kernel refuses is left to [`serve`].
@@ -116,50 +84,22 @@ pub(super) async fn assist(service: Arc<Service>, listener: Arc<UnixListener>) {
             _ = stop.wait_for(|stop| *stop) => break,
             () = service.crew.rest() => {}
         }
-        while !*stop.borrow() && matches!(accept_batch(&service, &listener, &mut buffer), Ok(Queue::Waiting)) {
+        while !*stop.borrow() && matches!(answer_batch(&service, &listener, &mut buffer), Ok(Queue::Waiting)) {
             tokio::task::yield_now().await;
         }
     }
     drop(listener);
-    service.farewell().await;
+    service.limits.farewell(FAREWELL).await;
 }
 
-enum Queue {
-    Empty,
-    Waiting,
-}
-
-/// Accepts some connections. An error is one that will pass.
-fn accept_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
-    for turn in 0..BATCH {
-        match accept(listener) {
-            Ok(socket) => {
-                if turn > 0 {
-                    service.crew.call();
-                }
-                greet(service, socket, buffer);
-            }
-            Err(Errno::AGAIN) => return Ok(Queue::Empty),
-            // The client has changed its mind.
-            Err(Errno::CONNABORTED | Errno::INTR) => {}
-            Err(errno) => return Err(errno),
+/// Answers some connections. An error is one that will pass.
+fn answer_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
+    accept_batch(listener, |turn, socket| {
+        if turn > 0 {
+            service.crew.call();
         }
-    }
-    Ok(Queue::Waiting)
-}
-
-#[cfg(target_os = "linux")]
-pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
-    use rustix::net::{SocketFlags, accept_with};
-    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn accept(listener: &UnixListener) -> Result<OwnedFd, Errno> {
-    let socket = rustix::net::accept(listener)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    Ok(socket)
+        greet(service, socket, buffer);
+    })
 }
 
 /// Looks at the rules file time and again, and reads it when it has changed and come to rest.

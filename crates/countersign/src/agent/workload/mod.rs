@@ -16,8 +16,9 @@ mod stream;
 mod trust;
 mod x509;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -30,13 +31,13 @@ use self::entitlement::Entitlement;
 use self::faults::Faults;
 use self::federation::Federations;
 use self::trust::Trust;
+use super::acceptor::{Quarters, accept_batch, accept_until_stopped};
 use super::authority::Authority;
 use super::complaint::Complaint;
 use super::event::{AgentEvent, Caller};
 use super::limits::Limits;
 use super::log;
-use super::readiness;
-use super::server::{Service, accept};
+use super::server::Service;
 use super::stats::WorkloadCounters;
 use super::workload_settings::WorkloadConfig;
 use crate::peer::Peer;
@@ -44,8 +45,6 @@ use crate::spiffe::issue::IssueError;
 use crate::spiffe::workload_api::{Code, Status};
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
-/// How many connections are accepted before others get their turn.
-const BATCH: usize = 64;
 /// How long a stopping agent waits for what it has begun.
 const FAREWELL: Duration = Duration::from_millis(1200);
 
@@ -127,35 +126,11 @@ impl WorkloadApi {
         socket: UnixListener,
         withdraw: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<WorkloadApi> {
-        let (started, waiting) = mpsc::channel();
+        let quarters =
+            Quarters { names: ["countersign-spiffe", "countersign-hash"], patience: Duration::from_millis(10) };
         let workload = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("countersign-spiffe".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .enable_time()
-                .max_blocking_threads(2)
-                .thread_name("countersign-hash")
-                .build();
-            let runtime = match runtime {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(started.send(Err(error))),
-            };
-            runtime.block_on(async {
-                match readiness::watched(socket) {
-                    Ok(listener) => {
-                        let _ = started.send(Ok(()));
-                        serve(workload, listener, withdraw).await;
-                    }
-                    Err(error) => drop(started.send(Err(error))),
-                }
-            });
-            runtime.shutdown_timeout(Duration::from_millis(10));
-        })?;
-        match waiting.recv() {
-            Ok(Ok(())) => Ok(WorkloadApi { shared, thread: Some(thread) }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(std::io::Error::other("the thread ended")),
-        }
+        let thread = quarters.start(socket, |listener| serve(workload, listener, withdraw))?;
+        Ok(WorkloadApi { shared, thread: Some(thread) })
     }
 
     /// Tells everybody, and ends. Closing twice is closing once.
@@ -171,81 +146,41 @@ impl WorkloadApi {
 async fn serve(workload: Arc<Workload>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce()) {
     let keeping = tokio::spawn(keep_trust(Arc::clone(&workload)));
     let mut stop = workload.stop.subscribe();
-    let mut pause = Duration::ZERO;
-    loop {
-        let readable = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            readable = listener.readable() => readable,
-        };
-        let Ok(mut readable) = readable else { break };
-        match accept_batch(&workload, listener.get_ref()) {
-            Ok(false) => readable.clear_ready(),
-            Ok(true) => tokio::task::yield_now().await,
-            Err(error) => {
-                if let Some(times) = workload.agent.exhaustion.note() {
-                    tracing::error!(target: log::TARGET, %error, times, "cannot accept connections");
-                }
-                pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
-                tokio::select! {
-                    biased;
-                    _ = stop.wait_for(|stop| *stop) => break,
-                    () = tokio::time::sleep(pause) => {}
-                }
-                continue;
-            }
-        }
-        pause = Duration::ZERO;
-    }
+    accept_until_stopped(&listener, &mut stop, &workload.agent.exhaustion, |listener| {
+        accept_batch(listener, |_, socket| take(&workload, socket))
+    })
+    .await;
     keeping.abort();
     withdraw();
     drop(listener);
-    let until = Instant::now() + FAREWELL;
-    while workload.limits.active() > 0 && Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    workload.limits.farewell(FAREWELL).await;
 }
 
-/// Accepts some connections; says whether more may be waiting. An error is one that will pass.
-fn accept_batch(workload: &Arc<Workload>, listener: &UnixListener) -> std::io::Result<bool> {
-    use rustix::io::Errno;
-    for _ in 0..BATCH {
-        let socket = match accept(listener) {
-            Ok(socket) => socket,
-            Err(Errno::AGAIN) => return Ok(false),
-            // The client has changed its mind.
-            Err(Errno::CONNABORTED | Errno::INTR) => continue,
-            Err(errno) => return Err(errno.into()),
-        };
-        let peer = match Peer::of(&socket) {
-            Ok(peer) => peer,
-            Err(error) => {
-                tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
-                let code = Code::Unauthenticated.name();
-                workload.agent.rules.observers.tell(|| AgentEvent::Refused {
-                    caller: Caller::default(),
-                    method: "",
-                    code,
-                });
-                continue;
-            }
-        };
-        match workload.limits.admit(peer.credentials().uid) {
-            Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
-            None => {
-                workload.counters.turned_away();
-                workload.agent.rules.observers.tell(|| AgentEvent::Refused {
-                    caller: Caller::of(&peer, ""),
-                    method: "",
-                    code: Code::ResourceExhausted.name(),
-                });
-                let who = peer.credentials();
-                tracing::debug!(target: log::TARGET, pid = who.pid, uid = who.uid, "too many connections to the Workload API");
-                connection::dismiss(&socket);
-            }
+/// Takes a connection, if there is room and the kernel says whose it is.
+fn take(workload: &Arc<Workload>, socket: OwnedFd) {
+    let peer = match Peer::of(&socket) {
+        Ok(peer) => peer,
+        Err(error) => {
+            tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
+            let code = Code::Unauthenticated.name();
+            workload.agent.rules.observers.tell(|| AgentEvent::Refused { caller: Caller::default(), method: "", code });
+            return;
+        }
+    };
+    match workload.limits.admit(peer.credentials().uid) {
+        Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
+        None => {
+            workload.counters.turned_away();
+            workload.agent.rules.observers.tell(|| AgentEvent::Refused {
+                caller: Caller::of(&peer, ""),
+                method: "",
+                code: Code::ResourceExhausted.name(),
+            });
+            let who = peer.credentials();
+            tracing::debug!(target: log::TARGET, pid = who.pid, uid = who.uid, "too many connections to the Workload API");
+            connection::dismiss(&socket);
         }
     }
-    Ok(true)
 }
 
 /// Keeps keys and foreign bundles as they should be by now.
