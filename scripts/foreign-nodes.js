@@ -7,8 +7,9 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { cache: all } = require('./cache')
 
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'foreign-nodes')
+const cache = path.join(all, 'foreign-nodes')
 const QEMU = 'qemu-aarch64-static'
 
 /** @param {string} command @param {string[]} args */

@@ -8,11 +8,10 @@
 const { spawnSync } = require('node:child_process')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
+const { cache } = require('./cache')
 
 const root = path.join(__dirname, '..')
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign')
 
 /**
  * @typedef {object} Programs

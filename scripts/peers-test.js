@@ -9,10 +9,10 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const readline = require('node:readline')
+const { cache } = require('./cache')
 const { rustPeer } = require('./rust-peers')
 const { setUp, root } = require('./setup')
 
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign')
 const clients = path.join(root, 'peers', 'clients')
 const ID = 'spiffe://example.org/billing'
 

@@ -8,9 +8,10 @@ const { spawn, spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { cache: all } = require('./cache')
 const { testFiles, root, TEST_TIMEOUT } = require('./test')
 
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'runtimes')
+const cache = path.join(all, 'runtimes')
 
 /** @type {{ name: string, packages: string, executable: string, flags: string[], suite: boolean }[]} */
 const RUNTIMES = [

@@ -1,11 +1,11 @@
 'use strict'
 /** Builds the Rust programs that countersign is tested against (peers), into ${XDG_CACHE_HOME:-~/.cache}/countersign. */
 const { spawnSync } = require('node:child_process')
-const os = require('node:os')
 const path = require('node:path')
+const { cache } = require('./cache')
 
 const root = path.join(__dirname, '..')
-const target = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'peers-target')
+const target = path.join(cache, 'peers-target')
 
 /**
  * Where the program is.

@@ -6,22 +6,12 @@
  */
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
+const { installOnce } = require('./cache')
 const { setUp, root } = require('./setup')
 
 const PACKAGES = ['typedoc@0.28.20', 'typescript@5.9.3']
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'typedoc')
 const site = path.join(root, 'target', 'site')
-
-function install () {
-  const marker = path.join(cache, 'installed.json')
-  if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === JSON.stringify(PACKAGES)) return
-  fs.mkdirSync(cache, { recursive: true })
-  const { status, stderr } = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', cache, ...PACKAGES], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${PACKAGES.join(', ')} cannot be installed: ${stderr}`)
-  fs.writeFileSync(marker, JSON.stringify(PACKAGES))
-}
 
 /**
  * The typings of every sub-path, copied to where they can hand on what their comments speak of: typedoc follows a link only
@@ -39,7 +29,8 @@ function faces (directory) {
   return Object.values(all).flatMap((entry) => typeof entry === 'string' ? [] : [path.join(directory, entry.types)])
 }
 
-function build () {
+/** @param {string} cache the directory that has typedoc */
+function build (cache) {
   const settings = path.join(cache, 'settings')
   fs.mkdirSync(settings, { recursive: true })
   const entryPoints = faces(settings)
@@ -81,8 +72,7 @@ function broken () {
 }
 
 setUp()
-install()
-build()
+build(installOnce('typedoc', PACKAGES))
 const wrong = broken()
 for (const link of wrong.slice(0, 20)) process.stderr.write(`a link to nowhere: ${link}\n`)
 process.exitCode = wrong.length === 0 ? 0 : 1

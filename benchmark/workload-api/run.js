@@ -9,9 +9,9 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { createInterface } = require('node:readline')
+const { cache } = require('../../scripts/cache')
 
 const root = path.join(__dirname, '..', '..')
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign')
 
 function prepare () {
   require('../../scripts/setup').setUp()

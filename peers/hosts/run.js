@@ -9,19 +9,10 @@ const fs = require('node:fs')
 const { createRequire } = require('node:module')
 const os = require('node:os')
 const path = require('node:path')
+const { installOnce } = require('../../scripts/cache')
 
 const PACKAGES = ['esbuild@0.28.2', 'webpack@5.112.2', '@vercel/nft@1.11.5', 'jest@30.5.2', 'vitest@4.1.12', 'postject@1.0.0-alpha.6']
-const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'countersign', 'hosts')
 const root = path.join(__dirname, '..', '..')
-
-function installHosts () {
-  const marker = path.join(cache, 'installed.json')
-  if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === JSON.stringify(PACKAGES)) return
-  fs.mkdirSync(cache, { recursive: true })
-  const { status, stderr } = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', cache, ...PACKAGES], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${PACKAGES.join(', ')} cannot be installed: ${stderr}`)
-  fs.writeFileSync(marker, JSON.stringify(PACKAGES))
-}
 
 /** The package and its addon in a node_modules, as an installation leaves them. @param {string} directory */
 function installPackage (directory) {
@@ -38,7 +29,7 @@ function installPackage (directory) {
 }
 
 async function main () {
-  installHosts()
+  const cache = installOnce('hosts', PACKAGES)
   const foreign = createRequire(path.join(cache, 'package.json'))
   let failed = 0
   const checks = [...require('./bundlers')(foreign), ...require('./test-runners')(cache), ...require('./single-files')(foreign, cache)]
