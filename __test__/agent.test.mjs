@@ -9,6 +9,7 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
+import { until } from './until.mjs'
 
 const require = createRequire(import.meta.url)
 const { BundleSet, getIdentity, SpiffeBundle, verifyX509Svid, WorkloadApiClient, X509Source } = require('..')
@@ -77,7 +78,8 @@ describe('startAgent', () => {
       await assert.rejects(fetchIds(agent), { code: 'ERR_NO_IDENTITY' })
       assert.equal(agent.rotateAuthority('prepare'), true)
       assert.equal(agent.rotateAuthority('prepare'), false)
-      while (!told.some(([type]) => type === 'keys')) await once(agent, 'keys', { signal: AbortSignal.timeout(5000) })
+      // An agent keeps no process alive: it is for the test to wait.
+      await until(() => told.some(([type]) => type === 'keys'), 'the keys are told', { seconds: 5 })
       assert.throws(() => agent.setRules([{ match: {}, spiffeId: ID }]), { code: 'ERR_INVALID_RULES', path: 'rules[0].match' })
       await new Promise((resolve) => setTimeout(resolve, 50))
     } finally { await agent.close() }
