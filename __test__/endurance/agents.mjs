@@ -3,7 +3,7 @@
 //   const agents = await startAgents(250)
 //   agents.endpoints
 //   await agents.rotate(50)     // every agent says something new on every stream, fifty times
-//   await agents.restart(true)  // every agent is another one, at the same path; true: it is away for a moment
+//   await agents.restart(0)     // every agent is another one, at the same path; those whose number is 0 mod 5 are away for a moment
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,7 +23,7 @@ export async function startAgents (count) {
   return {
     endpoints: /** @type {string[]} */ (endpoints),
     rotate: (/** @type {number} */ times) => ask(['rotate', times]),
-    restart: (/** @type {boolean} */ away) => ask(['restart', away]),
+    restart: (/** @type {number} */ fifth) => ask(['restart', fifth]),
     /** How many connections and streams there are. */
     count: () => ask(['count']),
     stop () { child.kill('SIGKILL') },
@@ -59,11 +59,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
         await new Promise(setImmediate)
       }
     },
-    async restart (/** @type {boolean} */ away) {
+    async restart (/** @type {number} */ fifth) {
       turn++
       await Promise.all(stubs.map(async (old, index) => {
         const { socket } = old
-        if (away) {
+        if (index % 5 === fifth) {
           await old.kill()
           await sleep(20)
           stubs[index] = await startStub(answer, { ...options, socket })
