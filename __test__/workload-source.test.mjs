@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify, inspect } from 'node:util'
@@ -231,6 +232,47 @@ test('a server that hangs up after every message is not asked in a tight loop', 
   await source.ready()
   await sleep(1500)
   assert.ok(stub.calls.length < 15, `${stub.calls.length} calls`)
+})
+
+test('a refusal that comes while somebody looks is the reason that is given', async () => {
+  const elsewhere = `
+    const { parentPort } = require('node:worker_threads')
+    import(${JSON.stringify(new URL('workload-stub.mjs', import.meta.url))}).then(async ({ startStub }) => {
+      const stub = await startStub(() => parentPort.postMessage('called'))
+      parentPort.once('message', () => {
+        stub.end('FetchX509SVID', 12, 'never')
+        parentPort.once('message', () => stub.kill())
+      })
+      parentPort.postMessage(stub.endpoint)
+    })`
+  for (const follow of [false, true]) {
+    // A thread of its own: this one does nothing else while it looks.
+    const server = new Worker(elsewhere, { eval: true })
+    const [endpoint] = await once(server, 'message')
+    let looks = 0
+    // It looks, finds nothing, and by the time it says so it is over.
+    class Slow extends X509Source {
+      context () {
+        try {
+          return super.context()
+        } finally {
+          if (++looks === 1) {
+            server.postMessage('refuse')
+            const begin = performance.now()
+            while (this.state !== 'closed') assert.ok(performance.now() - begin < 10_000, 'the refusal is heard')
+          }
+        }
+      }
+    }
+    const source = new Slow({ endpoint })
+    sources.push(source)
+    await once(server, 'message')
+    const waiting = follow ? source.updates().next() : source.ready()
+    await assert.rejects(waiting, (/** @type {any} */ error) => error.code === 'ERR_CLOSED' && error.cause.grpcCode === 'UNIMPLEMENTED')
+    assert.equal(looks, 2)
+    server.postMessage('end')
+    await once(server, 'exit')
+  }
 })
 
 test('a refusal for good ends the attempts', async () => {

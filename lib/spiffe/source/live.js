@@ -132,6 +132,24 @@ class Live {
   }
 
   /**
+   * Reads, and says of a failure whether it is the last word. The two are of one moment: a feed that gives up in between
+   * would have its last word said by the failure before.
+   * @template T
+   * @param {() => T} read
+   * @returns {{ value: T } | { error: unknown, final: boolean }}
+   */
+  #attempt (read) {
+    for (;;) {
+      const final = this.#closed || this.#feed.now.givenUp
+      try {
+        return { value: read() }
+      } catch (error) {
+        if (final || !this.#feed.now.givenUp) return { error, final }
+      }
+    }
+  }
+
+  /**
    * @template T
    * @param {import('../../../index').ReadyOptions | undefined} options
    * @param {() => T} read
@@ -148,14 +166,12 @@ class Live {
     let cause
     const reached = new Promise((resolve, reject) => {
       const attempt = () => {
-        try {
-          resolve(read())
-        } catch (error) {
-          cause = error
-          // Waiting helps against everything but these.
-          const { code } = /** @type {any} */ (error)
-          if (this.#closed || this.#feed.now.givenUp || code === 'ERR_INVALID_ARGUMENT' || !CountersignError.is(error)) reject(error)
-        }
+        const outcome = this.#attempt(read)
+        if ('value' in outcome) return resolve(outcome.value)
+        cause = outcome.error
+        // Waiting helps against everything but these.
+        const { code } = /** @type {any} */ (cause)
+        if (outcome.final || code === 'ERR_INVALID_ARGUMENT' || !CountersignError.is(cause)) reject(cause)
       }
       const unlisten = this.#listeners.add(attempt)
       this.#waiting.add(attempt)
@@ -188,13 +204,10 @@ class Live {
     return updates({
       read: (seen) => {
         if (this.#closed) return null
-        try {
-          const found = read()
-          return found.revision === seen ? undefined : found
-        } catch (error) {
-          if (this.#feed.now.givenUp) throw error
-          return undefined
-        }
+        const outcome = this.#attempt(read)
+        if ('value' in outcome) return outcome.value.revision === seen ? undefined : outcome.value
+        if (outcome.final) throw outcome.error
+        return undefined
       },
       subscribe: (listener) => {
         this.#waiting.add(listener)
