@@ -147,6 +147,28 @@ describe('ControlClient', () => {
     }
   })
 
+  test('every call has its own time, and closing ends them all', async (t) => {
+    const socketPath = await serverFor(t, () => {})
+    const client = new ControlClient({ socketPath })
+    t.after(() => client.close())
+    /** @type {(number | null)[]} */
+    const ended = []
+    const calls = [200, 30, null, 100].map((timeout) => client.ping({ timeout }).catch((error) => {
+      ended.push(timeout)
+      return error
+    }))
+    await Promise.all([calls[0], calls[1], calls[3]])
+    assert.deepEqual(ended, [30, 100, 200])
+    assert.deepEqual((await Promise.all([calls[1], calls[3], calls[0]])).map(({ code, timeout }) => [code, timeout]), [['ERR_TIMEOUT', 30], ['ERR_TIMEOUT', 100], ['ERR_TIMEOUT', 200]])
+    client.close()
+    assert.equal((await calls[2]).code, 'ERR_CLOSED')
+    // Also the one that has no connection yet.
+    const early = new ControlClient({ socketPath })
+    const pending = early.ping()
+    early.close()
+    await assert.rejects(pending, { code: 'ERR_CLOSED' })
+  })
+
   test('what is no answer is an error of its own', async (t) => {
     let reply = ''
     const socketPath = await serverFor(t, (socket) => socket.write(reply))
@@ -188,14 +210,22 @@ describe('ControlClient', () => {
 
   test('a waiting call keeps the process alive, and nothing else does', async (t) => {
     const { client } = await agentFor(t)
-    const script = `const { ControlClient } = require(${JSON.stringify(path.join(import.meta.dirname, '..', 'control.js'))})
-      const client = new ControlClient({ socketPath: ${JSON.stringify(client.socketPath)} })
-      client.ping().then(() => { client.subscribe(); console.log('pong') })`
-    const child = spawn(process.execPath, ['--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    child.stdout.on('data', (piece) => { said += piece })
-    const [status] = await once(child, 'close')
-    assert.deepEqual([status, said], [0, 'pong\n'])
+    /** @param {string} socketPath @param {string} does */
+    const said = async (socketPath, does) => {
+      const script = `const { ControlClient } = require(${JSON.stringify(path.join(import.meta.dirname, '..', 'control.js'))})
+        const client = new ControlClient({ socketPath: ${JSON.stringify(socketPath)} })
+        ${does}`
+      const child = spawn(process.execPath, ['--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let said = ''
+      child.stdout.on('data', (piece) => { said += piece })
+      const [status] = await once(child, 'close')
+      return [status, said]
+    }
+    assert.deepEqual(await said(client.socketPath, `client.ping().then(() => { client.subscribe(); console.log('pong') })`), [0, 'pong\n'])
+    // A question behind one that was given up, and is not answered yet.
+    const slow = await serverFor(t, (socket, line) => setTimeout(() => socket.write(`{"type":"ok","id":${JSON.parse(line).id}}\n`), 300))
+    assert.deepEqual(await said(slow, `client.ping({ timeout: 50 }).catch(() => client.ping()).then(() => console.log('pong'))`), [0, 'pong\n'])
+    assert.deepEqual(await said(slow, `client.ping({ timeout: 50 }).catch(() => console.log('gave up'))`), [0, 'gave up\n'])
   })
 })
 

@@ -4,9 +4,10 @@
 const { CountersignError, invalidArgument, shown } = require('../errors')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../options')
 const { compilePolicy } = require('../policy')
+const { Call } = require('./call')
 const { Connection, connect } = require('./connection')
 const { Subscription } = require('./subscription')
-const { toAlert, toReport, toStatus } = require('./values')
+const { toAlerts, toReport, toStatus, toText } = require('./values')
 
 const DEFAULT_SOCKET_PATH = '/run/countersign/control.sock'
 const DEFAULT_TIMEOUT = 5000
@@ -25,6 +26,13 @@ class ControlClient {
   /** @type {Set<InstanceType<typeof Subscription>>} */
   #subscriptions = new Set()
   #closed = false
+  /** Those that nobody settled yet. @type {Set<InstanceType<typeof Call>>} */
+  #calls = new Set()
+  #left = (/** @type {InstanceType<typeof Call>} */ call) => { this.#calls.delete(call) }
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
+  /** When the timer stands, on the clock of `performance.now()`. */
+  #wakesAt = Infinity
 
   /** @param {{ socketPath?: string, timeout?: number | null, expectServer?: any }} [options] */
   constructor (options) {
@@ -40,17 +48,15 @@ class ControlClient {
   get timeout () { return this.#timeout }
 
   /** @param {CallOptions} [options] */
-  async ping (options) { await this.#ask('ping', '', options) }
+  async ping (options) { return this.#ask('ping', '', options, nothing) }
 
   /** @param {CallOptions} [options] */
-  async status (options) { return toStatus(await this.#ask('status', '', options)) }
+  async status (options) { return this.#ask('status', '', options, toStatus) }
 
   /** @param {CallOptions & { limit?: number }} [options] */
   async alerts ({ limit, ...options } = {}) {
     if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0 && limit <= 0xffffffff)) throw invalidArgument(`options.limit: expected an integer from 0 to 4294967295, got ${shown(limit)}`)
-    const { alerts } = await this.#ask('alerts', `,"limit":${limit ?? null}`, options)
-    if (!Array.isArray(alerts)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no alerts in it', { field: 'alerts' })
-    return alerts.map(toAlert)
+    return this.#ask('alerts', `,"limit":${limit ?? null}`, options, toAlerts)
   }
 
   /** @param {{ signal?: AbortSignal, after?: number, reconnect?: boolean }} [options] */
@@ -75,34 +81,29 @@ class ControlClient {
 
   /** @param {CallOptions} [options] */
   async reloadPolicy (options) {
-    const { rules, warnings = [] } = await this.#ask('reloadPolicy', '', options)
-    return { rules, warnings }
+    return this.#ask('reloadPolicy', '', options, ({ rules, warnings = [] }) => ({ rules, warnings }))
   }
 
   /** @param {CallOptions & { reason?: string }} [options] */
   async kill ({ reason, ...options } = {}) {
     if (reason !== undefined && typeof reason !== 'string') throw invalidArgument(`options.reason: expected a string, got ${shown(reason)}`)
-    const { persistent } = await this.#ask('kill', `,"reason":${JSON.stringify(reason ?? null)}`, options)
-    return { persistent: persistent === true }
+    return this.#ask('kill', `,"reason":${JSON.stringify(reason ?? null)}`, options, ({ persistent }) => ({ persistent: persistent === true }))
   }
 
   /** @param {CallOptions} [options] */
   async resume (options) {
-    const { wasKilled } = await this.#ask('resume', '', options)
-    return { wasKilled: wasKilled === true }
+    return this.#ask('resume', '', options, ({ wasKilled }) => ({ wasKilled: wasKilled === true }))
   }
 
   /** @param {CallOptions & { deep?: boolean, fix?: boolean }} [options] */
   async audit ({ deep = false, fix = false, ...options } = {}) {
     for (const [name, value] of Object.entries({ deep, fix })) if (typeof value !== 'boolean') throw invalidArgument(`options.${name}: expected a boolean, got ${shown(value)}`)
-    return toReport(await this.#ask('audit', `,"deep":${deep},"fix":${fix},"json":true`, options))
+    return this.#ask('audit', `,"deep":${deep},"fix":${fix},"json":true`, options, toReport)
   }
 
   /** @param {CallOptions} [options] */
   async metrics (options) {
-    const { text } = await this.#ask('metrics', '', options)
-    if (typeof text !== 'string') throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no text in it', { field: 'text' })
-    return text
+    return this.#ask('metrics', '', options, toText)
   }
 
   /** Closing twice is closing once. */
@@ -110,54 +111,57 @@ class ControlClient {
     this.#closed = true
     for (const subscription of this.#subscriptions) subscription.close()
     this.#connection?.close()
+    // Those that wait for a connection.
+    for (const call of this.#calls) call.settle(closed())
+    clearTimeout(this.#timer)
   }
 
   [Symbol.dispose] () { this.close() }
   async [Symbol.asyncDispose] () { this.close() }
 
   /**
+   * @template T
    * @param {string} name
    * @param {string} members
    * @param {CallOptions | undefined} options
-   * @returns {Promise<Record<string, any>>}
+   * @param {(ok: Record<string, any>) => T} read makes the value of an answer
+   * @returns {Promise<T>}
    */
-  #ask (name, members, options) {
+  #ask (name, members, options, read) {
     const { signal, timeout = this.#timeout } = checkOptions(options, ['signal', 'timeout'], 'options')
     checkTimeout(timeout, 'options.timeout')
     checkSignal(signal, 'options.signal')
     signal?.throwIfAborted()
     if (this.#closed) throw closed()
     return new Promise((resolve, reject) => {
-      /** @type {Link | undefined} */
-      let connection
-      let id = 0
-      let over = false
-      /** @param {unknown} error @param {Record<string, any>} [ok] */
-      const settle = (error, ok) => {
-        if (over) return
-        over = true
-        if (late) clearTimeout(late)
-        signal?.removeEventListener('abort', onAbort)
-        if (ok) resolve(ok)
-        else reject(error)
-      }
-      /** @param {unknown} error */
-      const leave = (error) => {
-        settle(error)
-        connection?.giveUp(id)
-      }
-      const onAbort = () => leave(/** @type {AbortSignal} */ (signal).reason)
-      const late = timeout === null ? undefined : setTimeout(() => leave(new CountersignError('ERR_TIMEOUT', `no answer from ${this.#path} within ${timeout} ms`, { path: this.#path, timeout })), timeout)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      /** @param {Link} connected */
-      const go = (connected) => {
-        if (over) return
-        connection = connected
-        id = connected.ask(name, members, settle)
-      }
-      if (this.#connection && !this.#connection.ended) go(this.#connection)
-      else this.#connect().then(go, settle)
+      const call = new Call({ resolve, reject, read, timeout, signal, left: this.#left })
+      this.#calls.add(call)
+      this.#wakeAt(call.deadline)
+      const connection = this.#connection
+      if (connection && !connection.ended) call.sendOn(connection, name, members)
+      else this.#connect().then((connected) => call.sendOn(connected, name, members), (error) => call.settle(error))
     })
+  }
+
+  /**
+   * One timer for all calls: it stands where the first deadline is or was, so that most calls need not touch it. It keeps
+   * nothing alive: the connection does, as long as somebody waits.
+   * @param {number} deadline
+   */
+  #wakeAt (deadline) {
+    if (deadline >= this.#wakesAt) return
+    this.#wakesAt = deadline
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.#wake, Math.max(0, deadline - performance.now())).unref()
+  }
+
+  #wake = () => {
+    this.#wakesAt = Infinity
+    const now = performance.now()
+    for (const call of this.#calls) {
+      if (call.deadline > now) this.#wakeAt(call.deadline)
+      else call.giveUp(new CountersignError('ERR_TIMEOUT', `no answer from ${this.#path} within ${call.timeout} ms`, { path: this.#path, timeout: call.timeout }))
+    }
   }
 
   /** One at a time, for everybody who asks meanwhile. */
@@ -171,6 +175,8 @@ class ControlClient {
     return this.#connecting
   }
 }
+
+function nothing () {}
 
 function closed () {
   return new CountersignError('ERR_CLOSED', 'the client is closed', { state: 'closed' })

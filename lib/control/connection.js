@@ -10,7 +10,7 @@ const { connectError, connectVerified } = require('../peer')
 const { Lines } = require('./lines')
 const { parseReply } = require('./reply')
 
-/** @typedef {{ id: number, settle: ((error: Error | undefined, ok?: Record<string, any>) => void) | undefined }} Waiting */
+/** Who waits for an answer. @typedef {{ settle (error: Error | undefined, ok?: Record<string, any>): void }} Waiting */
 
 /**
  * @param {string} path
@@ -39,7 +39,7 @@ class Connection {
   #socket
   #path
   #lastId = 0
-  /** In the order of the requests; those that were given up are still answered. @type {Map<number, Waiting>} */
+  /** In the order of the requests; those that were given up are still answered. @type {Map<number, Waiting | undefined>} */
   #waiting = new Map()
   /** @type {(alert: Record<string, any>) => void} */
   #onAlert
@@ -81,23 +81,23 @@ class Connection {
   /**
    * @param {string} name the verb
    * @param {string} members the rest of the object, with a leading comma
-   * @param {(error: Error | undefined, ok?: Record<string, any>) => void} settle
+   * @param {Waiting} waiting
    * @returns {number} for {@link giveUp}
    */
-  ask (name, members, settle) {
+  ask (name, members, waiting) {
     const id = ++this.#lastId
-    if (this.#waiting.size === 0) this.#socket.ref()
-    this.#waiting.set(id, { id, settle })
+    // Also when others are on their way: nobody may wait for those any more.
+    this.#socket.ref()
+    this.#waiting.set(id, waiting)
     this.#socket.write(`{"type":"${name}"${members},"id":${id}}\n`)
     return id
   }
 
   /** Nobody waits for this answer any more; it is passed over when it comes. @param {number} id */
   giveUp (id) {
-    const waiting = this.#waiting.get(id)
-    if (waiting) waiting.settle = undefined
+    if (this.#waiting.has(id)) this.#waiting.set(id, undefined)
     // What nobody waits for keeps no process alive.
-    if (![...this.#waiting.values()].some(({ settle }) => settle)) this.#socket.unref()
+    if (![...this.#waiting.values()].some(Boolean)) this.#socket.unref()
   }
 
   pause () { this.#socket.pause() }
@@ -114,12 +114,12 @@ class Connection {
     const reply = parseReply(line, this.#path)
     if ('alert' in reply) return this.#onAlert(reply.alert)
     const id = typeof reply.id === 'number' ? reply.id : this.#waiting.keys().next().value
-    const waiting = id === undefined ? undefined : this.#waiting.get(id)
-    if (id === undefined || waiting === undefined) return
-    this.#waiting.delete(id)
+    if (id === undefined) return
+    const waiting = this.#waiting.get(id)
+    if (!this.#waiting.delete(id)) return
     if (this.#waiting.size === 0) this.#socket.unref()
-    if ('error' in reply) waiting.settle?.(reply.error)
-    else waiting.settle?.(undefined, reply.ok)
+    if ('error' in reply) waiting?.settle(reply.error)
+    else waiting?.settle(undefined, reply.ok)
   }
 
   /** @param {Error} [cause] */
@@ -129,7 +129,7 @@ class Connection {
       ? cause
       : new CountersignError('ERR_CONNECTION_FAILED', cause ? `the connection to ${this.#path} broke: ${cause.message}` : `the agent at ${this.#path} ended the connection`, { path: this.#path, cause })
     this.#socket.destroy()
-    for (const { settle } of this.#waiting.values()) settle?.(this.#ended)
+    for (const waiting of this.#waiting.values()) waiting?.settle(this.#ended)
     this.#waiting.clear()
     this.#onEnd(this.#ended)
   }

@@ -137,7 +137,7 @@ class Subscription {
       const late = this.#how.timeout === null
         ? undefined
         : setTimeout(() => socket.destroy(new CountersignError('ERR_TIMEOUT', `no answer from ${this.#how.path} within ${this.#how.timeout} ms`, { path: this.#how.path, timeout: this.#how.timeout })), this.#how.timeout)
-      connection.ask('subscribe', after === undefined ? '' : `,"after":${after}`, (error, ok) => {
+      connection.ask('subscribe', after === undefined ? '' : `,"after":${after}`, { settle: (error, ok) => {
         clearTimeout(late)
         if (error) {
           // Refused, and not only gone: that will not change by itself.
@@ -155,7 +155,7 @@ class Subscription {
         listening = true
         this.#pause = FIRST_PAUSE
         if (this.#readers.length > 0) connection.ref()
-      })
+      } })
     }
     ask(this.#last)
   }

@@ -16,10 +16,22 @@ function toAlert ({ timestamp, severity, monitor, message, details, seq, missed 
   return Object.freeze({ timestamp: time(timestamp), severity, monitor, message, details: details ?? undefined, seq, missed })
 }
 
+/** @param {any} answer */
+function toAlerts ({ alerts }) {
+  if (!Array.isArray(alerts)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no alerts in it', { field: 'alerts' })
+  return alerts.map(toAlert)
+}
+
+/** @param {any} answer */
+function toText ({ text }) {
+  if (typeof text !== 'string') throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no text in it', { field: 'text' })
+  return text
+}
+
 /** @param {any} status */
 function toStatus (status) {
   if (typeof status.running !== 'boolean' || !Array.isArray(status.alerts)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no status', { field: 'running' })
-  const { killSwitch, auditLog, workloadApi, callers, svids, alerts, lastCheck, started, uptimeMs, rulesFile, sockets, ...rest } = status
+  const { type, id, killSwitch, auditLog, workloadApi, callers, svids, alerts, lastCheck, started, uptimeMs, rulesFile, sockets, ...rest } = status
   return Object.freeze({
     ...rest,
     alerts: Object.freeze(alerts.map(toAlert)),
@@ -39,7 +51,8 @@ function toStatus (status) {
 /** @param {any} report */
 function toReport (report) {
   if (!Array.isArray(report.findings)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no report', { field: 'findings' })
-  return Object.freeze({ ...report, timestamp: time(report.timestamp) })
+  const { type, id, ...rest } = report
+  return Object.freeze({ ...rest, timestamp: time(report.timestamp) })
 }
 
 /** @param {any} verified */
@@ -54,4 +67,4 @@ function toVerified (verified) {
   })
 }
 
-module.exports = { toAlert, toStatus, toReport, toVerified }
+module.exports = { toAlert, toAlerts, toStatus, toReport, toText, toVerified }
