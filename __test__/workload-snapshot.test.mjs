@@ -131,6 +131,7 @@ test('a token is not handed out any more from the moment of the withdrawal, whic
   const token = await source.fetch({ audience: 'shop' })
   assert.equal(await source.fetch({ audience: 'shop' }), token)
   happens(handle(source), 'withdraw')
+  assert.equal(source.counters.cache.size, 0)
   await assert.rejects(source.fetch({ audience: 'shop' }), { code: 'ERR_NO_IDENTITY' })
   source.close()
 })

@@ -95,8 +95,7 @@ class JwtSource extends Live {
   async fetch (options) {
     const { audience, spiffeId, hint, signal, timeout } = checkOptions(options, FETCH_OPTIONS, 'options')
     if (this.closed) throw closed()
-    // The event that says so may still be on its way.
-    if (this.feed.now.state === 'withdrawn' && !this.inGrace) this.#cache.flush()
+    this.#forgetWithdrawn()
     const plain = typeof audience === 'string' && audience !== '' && spiffeId === undefined && hint === undefined
     const key = plain ? audience : keyOf(audience, spiffeId, hint)
     const known = this.#cache.now(key)
@@ -133,7 +132,15 @@ class JwtSource extends Live {
   }
 
   /** @override */
-  get counters () { return Object.freeze({ ...super.counters, cache: Object.freeze(this.#cache.counters) }) }
+  get counters () {
+    if (!this.closed) this.#forgetWithdrawn()
+    return Object.freeze({ ...super.counters, cache: Object.freeze(this.#cache.counters) })
+  }
+
+  /** The event that says so may still be on its way. */
+  #forgetWithdrawn () {
+    if (this.feed.now.state === 'withdrawn' && !this.inGrace) this.#cache.flush()
+  }
 
   /**
    * @override
