@@ -1,19 +1,18 @@
 'use strict'
 // What there is where there is no agent: everything but the kernel's word. A plain script, copied beside an installed
-// package: elsewhere-smoke.cjs ENDPOINT [FILE], a Workload API over TCP that issues SVIDs of example.org. Prints one line,
-// or writes it to the file where the system is one whose output cannot be read.
+// package: elsewhere-smoke.cjs ENDPOINT, a Workload API over TCP that issues SVIDs of example.org. Prints one line.
 const assert = require('node:assert')
 const https = require('node:https')
-const fs = require('node:fs')
+const { inspect } = require('node:util')
 const countersign = require('countersign')
 const { startAgent } = require('countersign/agent')
 const { verifyLog } = require('countersign/control')
 const { Issuer, Principal, TenantId, WorkloadPrincipal } = require('countersign/principal')
 const testing = require('countersign/testing')
-const { authorize, createFetch, peerOf, secureServer, serverOptions } = require('countersign/tls')
+const { authorize, createAgent, peerOf, secureServer, serverOptions } = require('countersign/tls')
 const { authorizePeer, BundleSet, CountersignError, connectVerified, getIdentity, getIdentitySync, getPeerCredentials, getPeerProcess, JwtSource, SpiffeId, verifyJwtSvid, verifyX509Svid, X509Source } = countersign
 
-const [endpoint, file] = process.argv.slice(2)
+const [endpoint] = process.argv.slice(2)
 const BILLING = 'spiffe://example.org/billing'
 const SHOP = 'spiffe://example.org/shop'
 
@@ -74,24 +73,26 @@ async function svids (source, tokens) {
   assert.throws(() => verifyJwtSvid(forged, keys, { audience: SHOP }), { code: 'ERR_INVALID_TOKEN' })
 }
 
+/** @param {number} port @param {https.Agent} agent @returns {Promise<string>} */
+const get = (port, agent) => new Promise((resolve, reject) => {
+  https.get({ host: '127.0.0.1', port, agent }, (response) => {
+    let text = ''
+    response.on('data', (chunk) => { text += chunk }).on('end', () => resolve(text))
+  }).on('error', reject)
+})
+
 /** A request in which both ends prove who they are. @param {import('../index').X509Source} source */
 async function mutualTls (source) {
   const server = https.createServer(serverOptions(source, authorize.id(BILLING)), (request, response) => response.end(`hello ${peerOf(request)?.spiffeId}`))
   secureServer(server, source, authorize.id(BILLING))
   try {
     const port = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
-    assert.strictEqual(await (await createFetch(source, authorize.id(BILLING))(`https://127.0.0.1:${port}/`)).text(), `hello ${BILLING}`)
-    await assert.rejects(createFetch(source, authorize.id(SHOP))(`https://127.0.0.1:${port}/`))
+    assert.strictEqual(await get(port, createAgent(source, authorize.id(BILLING))), `hello ${BILLING}`)
+    await assert.rejects(get(port, createAgent(source, authorize.id(SHOP))))
   } finally {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-}
-
-/** @param {string} line */
-function say (line) {
-  if (file) fs.writeFileSync(file, `${line}\n`)
-  else process.stdout.write(`${line}\n`)
 }
 
 async function main () {
@@ -103,10 +104,10 @@ async function main () {
   await mutualTls(source)
   tokens.close()
   source.close()
-  say(`${process.platform} ${process.arch}, node ${process.versions.node}: names, a principal, an SVID and a token over TCP, mutual https; ${refused} calls say they need Linux`)
+  process.stdout.write(`${process.platform} ${process.arch}, node ${process.versions.node}: names, a principal, an SVID and a token over TCP, mutual https; ${refused} calls say they need Linux\n`)
 }
 
 main().catch((error) => {
-  say(`node ${process.versions.node}: ${error.stack}`)
+  process.stderr.write(`node ${process.versions.node}: ${inspect(error)}\n`)
   process.exit(1)
 })
