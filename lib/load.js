@@ -209,4 +209,20 @@ function unavailable (c, attempts) {
   })
 }
 
-module.exports = { native: load() }
+const native = load()
+
+/**
+ * A part of the addon that is compiled for Linux alone, where it is not taken for granted.
+ * @template {keyof Native} Name
+ * @param {Name} name
+ * @param {string} what it is for
+ * @returns {Native[Name]}
+ */
+function linuxOnly (name, what) {
+  const part = native[name]
+  if (part !== undefined) return part
+  const { CountersignError } = require('./errors')
+  throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `${what} needs Linux, and this is ${process.platform}`)
+}
+
+module.exports = { native, linuxOnly }

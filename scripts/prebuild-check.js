@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * npm run prebuild:check [-- --all] [-- --release] - is the package what people will install? Builds the addon for the
- * Linux systems (x64; with --all arm64 too), packs everything, serves the tarballs as a registry does, installs from there
- * as a user would (an empty folder, no Rust, no other network), and runs package-smoke.cjs in each real runtime.
+ * npm run prebuild:check [-- --all] [-- --windows] [-- --release] - is the package what people will install? Builds the
+ * addon for the Linux systems (x64; with --all arm64 too), packs everything, serves the tarballs as a registry does, installs
+ * from there as a user would (an empty folder, no Rust, no other network), and runs package-smoke.cjs in each real runtime.
+ * With --windows that for Windows on x64 alone, in wine: elsewhere-smoke.cjs, which has no agent on its own system.
  */
 const { execFileSync, spawn } = require('node:child_process')
 const fs = require('node:fs')
@@ -13,7 +14,8 @@ const { setUp, say, root } = require('./setup')
 const { PLATFORMS, packageName } = require('./npm-packages')
 const { startRegistry } = require('./registry')
 
-const SMOKE = 'package-smoke.cjs'
+/** @param {import('./npm-packages').Platform} platform */
+const smokeOf = ({ os: system }) => system === 'linux' ? 'package-smoke.cjs' : 'elsewhere-smoke.cjs'
 /** An emulated Node takes its time, on a busy machine above all. */
 const PATIENCE = 180_000
 
@@ -69,12 +71,12 @@ async function install (directory, platform, registry) {
   fs.writeFileSync(path.join(directory, 'package.json'), '{ "private": true }')
   // Nothing of this machine: no settings, no cache, no Rust.
   const env = { PATH: [path.dirname(process.execPath), '/usr/bin', '/bin'].join(path.delimiter), HOME: directory, CARGO: '/bin/false' }
-  const args = ['install', 'countersign', '--registry', registry, '--cache', path.join(directory, '.npm'), '--os', platform.os, '--cpu', platform.cpu, '--libc', String(platform.libc), '--no-audit', '--no-fund', '--loglevel=error']
+  const args = ['install', 'countersign', '--registry', registry, '--cache', path.join(directory, '.npm'), '--os', platform.os, '--cpu', platform.cpu, ...(platform.libc ? ['--libc', platform.libc] : []), '--no-audit', '--no-fund', '--loglevel=error']
   const { code, output } = await run('npm', args, directory, env)
   if (code !== 0) throw new Error(`npm ${args.join(' ')}: ${output}`)
   const scoped = fs.readdirSync(path.join(directory, 'node_modules', '@countersign'))
   if (scoped.join() !== platform.name) throw new Error(`for ${platform.name} npm installed ${scoped}`)
-  fs.copyFileSync(path.join(root, '__test__', SMOKE), path.join(directory, SMOKE))
+  fs.copyFileSync(path.join(root, '__test__', smokeOf(platform)), path.join(directory, smokeOf(platform)))
 }
 
 /**
@@ -83,10 +85,12 @@ async function install (directory, platform, registry) {
  */
 function run (command, args, cwd, env = { PATH: process.env.PATH, HOME: cwd }) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    // A file and no pipe: wine's Node.js cannot write to the pipes of this system.
+    const file = path.join(cwd, '.output')
+    const to = fs.openSync(file, 'w')
+    const child = spawn(command, args, { cwd, env, stdio: ['ignore', to, to] })
+    fs.closeSync(to)
     let output = ''
-    child.stdout.on('data', (chunk) => { output += chunk })
-    child.stderr.on('data', (chunk) => { output += chunk })
     const timer = setTimeout(() => {
       output += 'it does not end by itself\n'
       child.kill('SIGKILL')
@@ -94,7 +98,7 @@ function run (command, args, cwd, env = { PATH: process.env.PATH, HOME: cwd }) {
     child.on('error', (error) => { output += error.message })
     child.on('close', (code) => {
       clearTimeout(timer)
-      resolve({ code, output })
+      resolve({ code, output: fs.readFileSync(file, 'utf8') + output })
     })
   })
 }
@@ -109,7 +113,9 @@ function runtimesOf (name) {
 
 async function main () {
   const all = process.argv.includes('--all')
-  const wanted = PLATFORMS.filter(({ os: system, cpu }) => system === 'linux' && (all || cpu === 'x64'))
+  const wanted = process.argv.includes('--windows')
+    ? PLATFORMS.filter(({ name }) => name === 'win32-x64')
+    : PLATFORMS.filter(({ os: system, cpu }) => system === 'linux' && (all || cpu === 'x64'))
   setUp()
   say(`the addon for ${wanted.map(({ name }) => name).join(', ')} (once; minutes)`)
   const files = execFileSync(path.join(__dirname, 'prebuild'), [...(process.argv.includes('--release') ? ['--release'] : []), ...wanted.map(({ name }) => name)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim().split('\n')
@@ -121,14 +127,16 @@ async function main () {
     // qemu-user knows neither pidfds of sockets nor sock_diag: there, the agent is a native one, and judges the emulator.
     const { startAgent } = require('../lib/agent')
     const agent = await startAgent({ rules: [{ match: { uid: /** @type {any} */ (process).getuid() }, identity: 'BILLING', spiffeId: 'spiffe://example.org/billing' }], workloadApi: { trustDomain: 'example.org' } })
+    const { onTcp } = require('../__test__/on-tcp.cjs')
+    const relay = await onTcp(String(agent.endpoint))
     try {
       for (const platform of wanted) {
         say(`npm install countersign, ${platform.says}: ${packageName(platform)}`)
         const directory = path.join(work, `user-${platform.name}`)
         await install(directory, platform, registry.url)
         for (const { name, command } of runtimesOf(platform.name)) {
-          const elsewhere = platform.cpu === process.arch ? [] : [agent.socketPath, String(agent.endpoint)]
-          const { code, output } = await run(command[0], [...command.slice(1), SMOKE, ...elsewhere], directory)
+          const elsewhere = platform.os !== 'linux' ? [relay.endpoint] : platform.cpu === process.arch ? [] : [agent.socketPath, String(agent.endpoint)]
+          const { code, output } = await run(command[0], [...command.slice(1), smokeOf(platform), ...elsewhere], directory)
           process.stdout.write(code === 0 ? output : `${name}: FAILED (${code})\n${output}`)
           if (code !== 0) failed++
         }
@@ -136,6 +144,7 @@ async function main () {
       const strays = registry.asked.filter((url) => /none\.tgz/.test(url))
       if (strays.length > 0) throw new Error('npm fetched packages of other platforms')
     } finally {
+      relay.close()
       await agent.close()
       registry.close()
     }

@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { CountersignError, fromDetails, invalidArgument } = require('../errors')
-const { native } = require('../load')
+const { linuxOnly } = require('../load')
 const { checkOptions, checkPath } = require('../options')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { TrustDomain } = require('../spiffe/trust-domain')
@@ -55,9 +55,7 @@ class Agent extends EventTarget {
   /** @param {AgentConfig} config */
   constructor (config) {
     super()
-    if (typeof native.NativeAgent?.run !== 'function') {
-      throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `the agent needs Unix sockets with peer credentials; ${process.platform} has none`)
-    }
+    const addon = linuxOnly('NativeAgent', 'the agent')
     const { rules, rulesFile, dev, socketPath, socketMode, workloadApi, stateDir, control, auditLog } = checkOptions(config, CONFIG, 'config')
     const sources = [rules !== undefined, rulesFile !== undefined, dev === true].filter(Boolean)
     if (sources.length !== 1) throw invalidArgument('config: expected one of rules, rulesFile and dev: true')
@@ -91,7 +89,7 @@ class Agent extends EventTarget {
       auditLog: auditLogOptions(auditLog),
     }
     this.#key = listen((text) => this.#tell(JSON.parse(text)))
-    const started = native.NativeAgent.run(mailbox(), this.#key, JSON.stringify(options))
+    const started = addon.run(mailbox(), this.#key, JSON.stringify(options))
     if (typeof started === 'string') {
       unlisten(this.#key)
       leave(this.#directory)

@@ -2,8 +2,8 @@
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
 const { BundleFetcher } = require('../agent/federation')
-const { CountersignError, fromDetails } = require('../errors')
-const { native } = require('../load')
+const { fromDetails } = require('../errors')
+const { linuxOnly } = require('../load')
 const { UsageError } = require('./exit')
 const { printJson } = require('./print')
 
@@ -13,17 +13,15 @@ const command = {
   usage: '--rules FILE [--socket PATH] [--workload-socket PATH] | --dev',
   options: {},
   raw: true,
-  details: () => `Options:\n${native.agentHelp()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
+  details: () => `Options:\n${linuxOnly('agentHelp', 'the agent')()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
   async run ({ args, json }) {
-    if (typeof native.NativeAgent?.start !== 'function') {
-      throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `the agent needs Unix sockets with peer credentials; ${process.platform} has none`)
-    }
+    const addon = linuxOnly('NativeAgent', 'the agent')
     // Before the socket is there: whoever sees it may send a signal.
     const ended = /** @type {Promise<void>} */ (new Promise((resolve) => {
       process.once('SIGINT', () => resolve())
       process.once('SIGTERM', () => resolve())
     }))
-    const agent = native.NativeAgent.start(args)
+    const agent = addon.start(args)
     if (typeof agent === 'string') return leave(JSON.parse(agent))
     const fetcher = new BundleFetcher(agent, ({ type, ...detail }) => process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`))
     // The rules may name other endpoints by now.

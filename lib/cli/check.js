@@ -1,10 +1,12 @@
 'use strict'
 /** `countersign check`: is this rules file right, and which rule would a process get? */
 
-const { native } = require('../load')
+const { linuxOnly } = require('../load')
 const { unwrap } = require('../peer')
 const { EXIT, UsageError } = require('./exit')
 const { printJson, printable } = require('./print')
+
+const RULES = 'to read the rules of an agent'
 
 /** @type {import('./main').Command} */
 const command = {
@@ -18,13 +20,13 @@ const command = {
     const [file] = positionals
     const pid = values['as-pid']
     if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
-    const checked = unwrap(native.checkRules(file))
+    const checked = unwrap(linuxOnly('checkRules', RULES)(file))
     if (pid === undefined) {
       if (json) printJson({ file, ...checked })
       else printRules(file, checked)
       return EXIT.OK
     }
-    const explained = unwrap(native.explainRules(file, Number(pid)))
+    const explained = unwrap(linuxOnly('explainRules', RULES)(file, Number(pid)))
     if (json) printJson({ file, pid: Number(pid), ...explained })
     else printExplanation(pid, explained)
     return explained.winner === null && explained.svids.length === 0 ? EXIT.DENIED : EXIT.OK

@@ -5,7 +5,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { CountersignError, fromDetails, invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
+const { linuxOnly } = require('../load')
 const { checkOptions, checkSignal, checkTimeout } = require('../options')
 const { leave, privateDirectory } = require('../agent/agent')
 const { rulesText } = require('../agent/config')
@@ -40,9 +40,7 @@ class TestAgent extends EventTarget {
   constructor (options) {
     super()
     const { identities = [], ttl, jwtTtl, trustDomain, rules = [], whoami, federatesWith } = checkOptions(options, OPTIONS, 'options')
-    if (typeof native.NativeTestAgent?.start !== 'function') {
-      throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', `the agent needs Unix sockets with peer credentials; ${process.platform} has none`)
-    }
+    const addon = linuxOnly('NativeTestAgent', 'the agent')
     this.#extra = [...rules, ...(whoami === undefined ? [] : [{ identity: whoami, match: { uid: own() } }])]
     try {
       this.#workloadApi = {
@@ -62,7 +60,7 @@ class TestAgent extends EventTarget {
         const { type, ...detail } = JSON.parse(text)
         this.dispatchEvent(new CustomEvent(type, { detail: Object.freeze(detail) }))
       })
-      const agent = native.NativeTestAgent.start(mailbox(), this.#key, JSON.stringify(started))
+      const agent = addon.start(mailbox(), this.#key, JSON.stringify(started))
       if (typeof agent === 'string') throw written.explain(JSON.parse(agent).err)
       this.#native = agent
       this.#faults = new Faults(agent)

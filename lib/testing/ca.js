@@ -2,18 +2,20 @@
 /** An authority for tests: right SVIDs, and such as break exactly one rule. */
 
 const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
+const { linuxOnly } = require('../load')
 const { checkOptions } = require('../options')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { SpiffeId } = require('../spiffe/id')
 const { TrustDomain } = require('../spiffe/trust-domain')
 const { X509Svid } = require('../spiffe/x509-svid')
 
+const CA = 'an authority for tests'
+
 /** @type {{ x509: readonly string[], jwt: readonly string[] } | undefined} */
 let known
 function flaws () {
   if (!known) {
-    const { x509, jwt } = JSON.parse(native.testFlaws())
+    const { x509, jwt } = JSON.parse(linuxOnly('testFlaws', CA)())
     known = Object.freeze({ x509: Object.freeze(x509), jwt: Object.freeze(jwt) })
   }
   return known
@@ -68,7 +70,7 @@ class TestCa {
   /** @param {import('../../index').TrustDomain | string} [trustDomain] */
   constructor (trustDomain = 'example.org') {
     this.trustDomain = TrustDomain.parse(String(trustDomain))
-    this.#native = new native.NativeTestCa(this.trustDomain.name)
+    this.#native = new (linuxOnly('NativeTestCa', CA))(this.trustDomain.name)
     this.#bundle = SpiffeBundle.parse(this.trustDomain, this.#native.bundle())
     Object.freeze(this)
   }

@@ -1,9 +1,11 @@
 'use strict'
 /** Messages of the Workload API made by hand, for `faults.respond`. */
 
-const { native } = require('../load')
+const { linuxOnly } = require('../load')
 const { checkOptions } = require('../options')
 const { MintedX509Svid } = require('./ca')
+
+const MESSAGES = 'to write messages of the Workload API'
 
 /** @param {any} bundle DER, or something with authorities */
 function der (bundle) {
@@ -19,7 +21,7 @@ function entries (bundles, write) {
 /** @param {import('../../testing').X509ResponseParts} parts */
 function encodeX509Response (parts) {
   const { svids = [], federatedBundles = {}, crls = [] } = checkOptions(parts, ['svids', 'federatedBundles', 'crls'], 'parts')
-  return native.writeX509Response(svids.map((/** @type {any} */ { spiffeId, svid, chain, key, bundle, hint }) => {
+  return linuxOnly('writeX509Response', MESSAGES)(svids.map((/** @type {any} */ { spiffeId, svid, chain, key, bundle, hint }) => {
     const minted = svid instanceof MintedX509Svid ? /** @type {any} */ (svid) : undefined
     return { spiffeId: spiffeId && String(spiffeId), chain: chain ?? minted?.chain, key: key ?? minted?.key, bundle: der(bundle), hint }
   }), entries(federatedBundles, der), crls.map((/** @type {Uint8Array} */ crl) => Buffer.from(crl)))
@@ -27,12 +29,12 @@ function encodeX509Response (parts) {
 
 /** @param {readonly { spiffeId?: any, token?: string, hint?: string }[]} svids */
 function encodeJwtResponse (svids) {
-  return native.writeJwtResponse(svids.map(({ spiffeId, token, hint }) => ({ spiffeId: spiffeId && String(spiffeId), token, hint })))
+  return linuxOnly('writeJwtResponse', MESSAGES)(svids.map(({ spiffeId, token, hint }) => ({ spiffeId: spiffeId && String(spiffeId), token, hint })))
 }
 
 /** @param {Record<string, any>} bundles */
-const encodeX509BundlesResponse = (bundles) => native.writeBundlesResponse(entries(bundles, der), false)
+const encodeX509BundlesResponse = (bundles) => linuxOnly('writeBundlesResponse', MESSAGES)(entries(bundles, der), false)
 /** @param {Record<string, any>} bundles */
-const encodeJwtBundlesResponse = (bundles) => native.writeBundlesResponse(entries(bundles, (bundle) => Buffer.from(typeof bundle === 'string' ? bundle : (bundle.jwtBundle ?? bundle).toJwks())), true)
+const encodeJwtBundlesResponse = (bundles) => linuxOnly('writeBundlesResponse', MESSAGES)(entries(bundles, (bundle) => Buffer.from(typeof bundle === 'string' ? bundle : (bundle.jwtBundle ?? bundle).toJwks())), true)
 
 module.exports = { encodeJwtBundlesResponse, encodeJwtResponse, encodeX509BundlesResponse, encodeX509Response }

@@ -9,6 +9,8 @@ mod x509;
 
 pub use jwt::JwtIssuer;
 pub use key::IssueError;
+#[cfg(target_os = "linux")]
 pub(crate) use key::{KeyUse, SigningKey};
 pub use x509::{IssuedX509, LeafRequest, X509Issuer};
+#[cfg(target_os = "linux")]
 pub(crate) use x509::{leaf_parameters, set_validity};

@@ -1,0 +1,57 @@
+// What the package is on a system for which the addon is built without the rooms of Linux: the same JavaScript, on an addon
+// from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import os from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import { root } from './child.mjs'
+import { onTcp } from './on-tcp.cjs'
+
+const require = createRequire(import.meta.url)
+const { startTestAgent } = require('../lib/testing')
+
+/** What the sources compile for Linux alone, by the names JavaScript has for it. */
+function namesOfLinux () {
+  const lib = readFileSync(path.join(root, 'src', 'lib.rs'), 'utf8')
+  const names = [...lib.matchAll(/^#\[cfg\(target_os = "linux"\)\]\nmod (\w+);$/gm)].flatMap(([, room]) => {
+    const at = path.join(root, 'src', room)
+    const files = room === 'event_loop' ? readdirSync(at).map((file) => path.join(at, file)) : [`${at}.rs`]
+    return files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^#\[napi.*\](?:\n(?:#|\/\/).*)*\npub (?:fn|struct) (\w+)/gm)].map(([, name]) => name))
+  })
+  return names.map((name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()))
+}
+
+test('what Linux alone has says so, and everything else works', async () => {
+  const names = namesOfLinux()
+  for (const name of ['NativeAgent', 'PolicySet', 'attach', 'identityStart', 'peerScratch', 'NativeTestCa']) assert.ok(names.includes(name), name)
+  const addon = readdirSync(root).find((name) => name.endsWith('.node'))
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-elsewhere-'))
+  const agent = await startTestAgent({ identities: ['spiffe://example.org/billing'] })
+  const relay = await onTcp(agent.endpoint)
+  try {
+    const to = path.join(directory, 'node_modules', 'countersign')
+    mkdirSync(to, { recursive: true })
+    for (const each of ['lib', 'index.js', 'tls.js', 'principal.js', 'control.js', 'package.json']) cpSync(path.join(root, each), path.join(to, each), { recursive: true })
+    const taken = JSON.stringify(names)
+    writeFileSync(path.join(to, String(addon)), '')
+    writeFileSync(path.join(to, 'elsewhere.cjs'), `
+      const native = require(${JSON.stringify(path.join(root, String(addon)))})
+      require.cache[require.resolve('./${addon}')] = { exports: Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name))), loaded: true }
+    `)
+    cpSync(path.join(root, '__test__', 'elsewhere-smoke.cjs'), path.join(directory, 'smoke.cjs'))
+    const child = spawn(process.execPath, ['--require', path.join(to, 'elsewhere.cjs'), path.join(directory, 'smoke.cjs'), relay.endpoint], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    child.stdout.on('data', (chunk) => { output += chunk })
+    child.stderr.on('data', (chunk) => { output += chunk })
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    assert.equal(code, 0, output)
+    assert.match(output, /an SVID and a token over TCP, mutual https; 1\d calls say they need Linux/)
+  } finally {
+    relay.close()
+    await agent.close()
+    rmSync(directory, { recursive: true })
+  }
+})
