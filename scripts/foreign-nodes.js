@@ -107,7 +107,9 @@ export fn ProcessPrng(data: [*]u8, size: usize) callconv(.winapi) c_int {
 
 /** A Windows of wine's, with what it lacks from the compiler that scripts/prebuild builds with. */
 const windows = () => once('wine', (directory) => {
-  if (!fs.existsSync(WINE)) run('apt-get', ['-o', 'DPkg::Lock::Timeout=120', 'install', '-qq', '--no-install-recommends', 'wine64'])
+  if (!fs.existsSync(WINE)) {
+    for (const what of [['update'], ['install', '--no-install-recommends', 'wine64']]) run('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...what])
+  }
   const env = { ...process.env, WINEPREFIX: directory, WINEDEBUG: '-all' }
   for (const [command, ...args] of [[WINE, 'wineboot.exe', '--init'], [path.join(path.dirname(WINE), 'wineserver64'), '--wait']]) execFileSync(command, args, { env, stdio: 'ignore', timeout: 300_000 })
   const system = path.join(directory, 'drive_c', 'windows', 'system32')
