@@ -49,10 +49,16 @@ export function watch (args, how = {}) {
   // A test that fails in between is to fail, not to hang.
   for (const handle of [child, child.stdin, child.stdout, child.stderr]) /** @type {any} */ (handle).unref()
   process.on('exit', () => child.kill('SIGKILL'))
+  /** @returns {Promise<{ status: number | null, signal: NodeJS.Signals | null }>} */
+  const ended = async () => {
+    for (const handle of [child, child.stdout, child.stderr]) /** @type {any} */ (handle).ref()
+    return await gone
+  }
   return {
     said,
     child,
-    gone,
+    /** It ends by itself. */
+    ended,
     /** @param {() => unknown} condition @param {string} what */
     until: async (condition, what) => {
       for (const end = Date.now() + 20_000; !condition(); await new Promise((resolve) => setTimeout(resolve, 5))) {
@@ -62,8 +68,7 @@ export function watch (args, how = {}) {
     /** @param {NodeJS.Signals} signal @returns {Promise<{ status: number | null, signal: NodeJS.Signals | null }>} */
     end: async (signal = 'SIGTERM') => {
       child.kill(signal)
-      for (const handle of [child, child.stdout, child.stderr]) /** @type {any} */ (handle).ref()
-      return await gone
+      return await ended()
     },
   }
 }

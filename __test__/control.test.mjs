@@ -337,6 +337,20 @@ describe('the command line', () => {
     for (const args of [['alerts', '--limit', 'x'], ['top', '--interval', '0'], ['log', 'verify'], ['status', 'x'], ['audit', '--threshold', '101']]) assert.equal((await run(args, { env })).status, 2, args.join(' '))
   })
 
+  test('top takes a terminal, and gives it back', async (t) => {
+    const { agent } = await agentFor(t)
+    const env = { COUNTERSIGN_CONTROL_SOCKET: agent.controlSocketPath, TERM: 'xterm' }
+    for (const key of ['q', '\u0003']) {
+      // A terminal of its own, whose keys are what is written here.
+      const top = watch([`${process.execPath} ${path.join(import.meta.dirname, '..', 'bin', 'countersign.js')} top --interval 50`, '/dev/null'], { env, command: ['script', '--quiet', '--return', '--command'] })
+      await top.until(() => top.said.stdout.split('\u001b[H').length > 3, 'three looks')
+      top.child.stdin.write(key)
+      assert.deepEqual(await top.ended(), { status: 0, signal: null })
+      assert.match(top.said.stdout, /^\u001b\[\?1049h.*\u001b\[\?1049l$/s)
+      assert.match(top.said.stdout, /^WHO +UID/m)
+    }
+  })
+
   test('other users are refused what is not theirs', { skip: uid === 0 ? false : 'takes root' }, async (t) => {
     const [stranger, reader] = [4242, 4243]
     const socketPath = path.join(place(), 'control.sock')

@@ -99,11 +99,12 @@ function view (before, { status, at }) {
  * @param {ReturnType<typeof view>} seen
  * @param {{ live: boolean, json: boolean, rows?: number, columns?: number }} how
  */
-function show (seen, { live, json, rows = 24, columns = 80 }) {
+function show (seen, { live, json, rows, columns }) {
   if (json) return printJson(seen)
   const lines = linesOf(seen)
   if (!live) return void process.stdout.write(`${lines.join('\n')}\n\n`)
-  process.stdout.write(HOME + lines.slice(0, rows - 1).map((line) => `${line.slice(0, columns)}${CLEAR_LINE}\n`).join('') + CLEAR_BELOW)
+  // A terminal that does not know its size says 0.
+  process.stdout.write(HOME + lines.slice(0, (rows || 24) - 1).map((line) => `${line.slice(0, columns || 80)}${CLEAR_LINE}\n`).join('') + CLEAR_BELOW)
 }
 
 /** @param {ReturnType<typeof view>} seen */
