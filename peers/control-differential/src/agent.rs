@@ -57,11 +57,11 @@ pub async fn asked_by_the_crate() -> Result<usize, Box<dyn Error>> {
     told += 2;
 
     // Who subscribes is told so, and then of what happens. The crate takes whatever comes for the answer to its next
-    // question, and loses what came with it.
-    let mut client = connect(&socket).await?;
-    payload(client.request(IpcRequest::Subscribe).await?)?;
+    // question, and loses what came with it: one that got another alert first is out of step for good.
     for attempt in 0.. {
-        must(attempt < 1000, "a pushed alert")?;
+        must(attempt < 100, "a pushed alert")?;
+        let mut client = connect(&socket).await?;
+        payload(client.request(IpcRequest::Subscribe).await?)?;
         must(agent.replace_rules(&format!("nonsense{attempt}")).is_err(), "broken rules")?;
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         if let IpcResponse::Alert(alert) = client.request(IpcRequest::Ping).await?
