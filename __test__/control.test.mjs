@@ -1,6 +1,5 @@
 // The operator's client, its typings' promises, and the command line, at real agents and as other users.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
@@ -215,11 +214,8 @@ describe('ControlClient', () => {
       const script = `const { ControlClient } = require(${JSON.stringify(path.join(import.meta.dirname, '..', 'control.js'))})
         const client = new ControlClient({ socketPath: ${JSON.stringify(socketPath)} })
         ${does}`
-      const child = spawn(process.execPath, ['--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
-      let said = ''
-      child.stdout.on('data', (piece) => { said += piece })
-      const [status] = await once(child, 'close')
-      return [status, said]
+      const { status, stdout } = await run(['--eval', script], { command: [process.execPath] })
+      return [status, stdout]
     }
     assert.deepEqual(await said(client.socketPath, `client.ping().then(() => { client.subscribe(); console.log('pong') })`), [0, 'pong\n'])
     // A question behind one that was given up, and is not answered yet.

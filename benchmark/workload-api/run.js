@@ -80,12 +80,14 @@ async function serve (program, socket, directory) {
   }
 }
 
-const measure = (/** @type {string} */ endpoint) => JSON.parse(execFileSync(process.execPath, [path.join(__dirname, 'measure.cjs'), endpoint], { encoding: 'utf8' }))
+/** This process has to go on meanwhile: it reads what SPIRE logs, and SPIRE waits for whoever reads that. @param {string} endpoint */
+const measure = async (endpoint) => JSON.parse((await promisify(execFile)(process.execPath, [path.join(__dirname, 'measure.cjs'), endpoint])).stdout)
 
 /** @param {{ rust: string }} programs @param {string} endpoint */
-function race ({ rust }, endpoint) {
+async function race ({ rust }, endpoint) {
   const rustTimes = (/** @type {number} */ pause) => JSON.parse(execFileSync(rust, [endpoint, '300', String(pause)], { encoding: 'utf8' }))
-  const rounds = Array.from({ length: 5 }, () => ({ node: measure(endpoint), busy: rustTimes(0), idle: rustTimes(2000) }))
+  const rounds = []
+  for (let turn = 0; turn < 5; turn++) rounds.push({ node: await measure(endpoint), busy: rustTimes(0), idle: rustTimes(2000) })
   for (const [shape, which] of /** @type {const} */ ([['backToBack', 'busy'], ['isolated', 'idle']])) {
     console.log(`\n${shape === 'backToBack' ? 'call after call' : 'one call now and then'}, microseconds`)
     for (const call of /** @type {const} */ (['x509', 'jwt'])) {
@@ -160,9 +162,7 @@ async function spire () {
   const running = await startSpire({ federation: false })
   try {
     await running.local.createEntry({ spiffeId: 'spiffe://example.org/billing', selectors: [`unix:uid:${process.getuid?.()}`] })
-    // This process has to go on: it reads what SPIRE logs, and SPIRE waits for whoever reads that.
-    const { stdout } = await promisify(execFile)(process.execPath, [path.join(__dirname, 'measure.cjs'), running.local.endpoint])
-    const report = JSON.parse(stdout)
+    const report = await measure(running.local.endpoint)
     console.log('\na real SPIRE agent, which attests each call')
     for (const [shape, title] of [['backToBack', 'call after call'], ['isolated', 'now and then']]) {
       for (const call of ['x509', 'jwt']) {
@@ -180,7 +180,7 @@ async function main () {
   try {
     const sizes = await write(directory)
     const stub = await serve(programs.stub, path.join(directory, 's.sock'), directory)
-    race(programs, stub.endpoint)
+    await race(programs, stub.endpoint)
     cold(stub.endpoint)
     await sources(stub)
     memory(stub.endpoint)

@@ -3,8 +3,6 @@
 
 const { CountersignError } = require('../errors')
 
-const BLANK = /^\s*$/
-
 /**
  * @typedef {{ id?: unknown, ok: Record<string, any> } | { id?: unknown, error: Error } | { alert: Record<string, any> }} Reply
  */
@@ -16,7 +14,7 @@ const BLANK = /^\s*$/
  */
 function parseReply (line, path) {
   // What the crate secureops-ipc sends for every error, and for every success that is no object.
-  if (BLANK.test(line)) return { error: new CountersignError('ERR_EMPTY_REPLY', `the agent at ${path} answered with an empty line: it failed, or cannot write its answer down`, { path }) }
+  if (line.trim() === '') return { error: new CountersignError('ERR_EMPTY_REPLY', `the agent at ${path} answered with an empty line: it failed, or cannot write its answer down`, { path }) }
   let frame
   try {
     frame = JSON.parse(line)
