@@ -2,7 +2,9 @@
 /** SVIDs and bundles that were told together. */
 
 const { X509Svid } = require('../x509-svid')
-const { WorkloadBundles, ignoredBy } = require('./bundles')
+
+// Four kinds of bundles come with it: a program that only shows its own SVID does without.
+const bundles = () => require('./bundles')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -16,7 +18,7 @@ class Message {
   #made = []
   /** @type {readonly Svid[] | undefined} */
   #all
-  /** @type {InstanceType<typeof WorkloadBundles> | undefined} */
+  /** @type {InstanceType<typeof import('./bundles').WorkloadBundles> | undefined} */
   #bundles
 
   /** @param {import('../../../native').X509Context} told */
@@ -37,9 +39,9 @@ class Message {
     return this.#all ??= Object.freeze(this.#labels.map((_, index) => this.svid(index)))
   }
 
-  get bundles () { return this.#bundles ??= new WorkloadBundles(this.#told) }
+  get bundles () { return this.#bundles ??= new (bundles().WorkloadBundles)(this.#told) }
 
-  get ignored () { return ignoredBy(this.#told) }
+  get ignored () { return bundles().ignoredBy(this.#told) }
 }
 
 /** One revision of what a workload is and whom it trusts. */
