@@ -7,12 +7,22 @@ import { root } from './child.mjs'
 
 const budget = JSON.parse(readFileSync(path.join(root, 'npm', 'size-budget.json'), 'utf8'))
 
+/** The sections of an ELF file: types, and sizes by name. @param {Buffer} elf */
+function sectionsOf (elf) {
+  const start = Number(elf.readBigUInt64LE(40))
+  const [size, count, names] = [elf.readUInt16LE(58), elf.readUInt16LE(60), elf.readUInt16LE(62)]
+  const header = (/** @type {number} */ index) => elf.subarray(start + index * size)
+  const offset = Number(header(names).readBigUInt64LE(24))
+  return Array.from({ length: count }, (_, index) => {
+    const name = offset + header(index).readUInt32LE(0)
+    return { name: elf.toString('latin1', name, elf.indexOf(0, name)), type: header(index).readUInt32LE(4), size: Number(header(index).readBigUInt64LE(32)) }
+  })
+}
+
 /** A release is stripped: no symbol table among its sections. @param {Buffer} elf */
 function isStripped (elf) {
-  const sections = Number(elf.readBigUInt64LE(40))
-  const [size, count] = [elf.readUInt16LE(58), elf.readUInt16LE(60)]
   const SYMTAB = 2
-  return Array.from({ length: count }, (_, index) => elf.readUInt32LE(sections + index * size + 4)).every((type) => type !== SYMTAB)
+  return sectionsOf(elf).every(({ type }) => type !== SYMTAB)
 }
 
 for (const [name, bytes] of Object.entries(budget)) {
@@ -27,3 +37,15 @@ for (const [name, bytes] of Object.entries(budget)) {
     assert.ok(elf.length > bytes * 0.9, `${elf.length} bytes: lower the number in npm/size-budget.json`)
   })
 }
+
+test('what a service runs lies side by side in the addon, and little else does', (t) => {
+  const [file] = Object.keys(budget).map((name) => path.join(root, name)).filter(existsSync)
+  if (!file) return t.skip('another system')
+  const elf = readFileSync(file)
+  if (!isStripped(elf)) return t.skip('a debug build')
+  const sizes = Object.fromEntries(sectionsOf(elf).map(({ name, size }) => [name, size]))
+  t.diagnostic(`${sizes['.text.first']} bytes of code first, ${sizes['.text']} behind`)
+  // A compiler that gives other names leaves the list behind: node scripts/code-order.js writes it anew.
+  assert.ok(sizes['.text.first'] > 600_000, `${sizes['.text.first']} bytes: src/code-order.txt is not what this addon is made of`)
+  assert.ok(sizes['.text.first'] < sizes['.text'] / 2, 'src/code-order.txt means too much')
+})
