@@ -141,8 +141,10 @@ test('no more are kept than allowed; the one used longest ago goes first', async
   await source.fetch({ audience: 'd' })
   assert.equal(source.counters.cache.size, 3)
   assert.equal(asked(), 4)
-  await source.fetch({ audience: 'd' })
+  for (const audience of ['d', 'a', 'c']) await source.fetch({ audience })
   assert.equal(asked(), 4)
+  await source.fetch({ audience: 'b' })
+  assert.equal(asked(), 5)
   for (const cacheSize of [0, 1.5, '3', -1, 1e9]) {
     assert.throws(() => new JwtSource({ endpoint: 'unix:/x', cacheSize: /** @type {any} */ (cacheSize) }), { code: 'ERR_INVALID_ARGUMENT' })
   }

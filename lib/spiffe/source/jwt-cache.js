@@ -26,6 +26,8 @@ class JwtCache {
   #limit
   /** In the order of their last use. @type {Map<string, Entry>} */
   #entries = new Map()
+  /** The key at the end of them. @type {string | undefined} */
+  #latest
   #counters = { hits: 0, misses: 0, refreshes: 0, failures: 0, evictions: 0 }
 
   /** @param {number} limit how many tokens are kept */
@@ -42,7 +44,19 @@ class JwtCache {
     if (entry?.svid === undefined || Date.now() >= entry.until || entry.svid.needsRotation()) return undefined
     entry.used = true
     this.#counters.hits++
+    if (key !== this.#latest) this.#last(key, entry)
     return entry.svid
+  }
+
+  /**
+   * To the end of the queue.
+   * @param {string} key
+   * @param {Entry} entry
+   */
+  #last (key, entry) {
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    this.#latest = key
   }
 
   /**
@@ -70,16 +84,13 @@ class JwtCache {
    */
   #entry (key, fetch) {
     let entry = this.#entries.get(key)
-    if (entry) {
-      // To the end of the queue.
-      this.#entries.delete(key)
-    } else {
+    if (!entry) {
       entry = { svid: undefined, until: 0, coming: undefined, used: true, failedAt: 0, timer: undefined, fetch }
       if (this.#entries.size >= this.#limit) this.#drop(/** @type {string} */ (this.#entries.keys().next().value))
     }
     entry.used = true
     entry.fetch = fetch
-    this.#entries.set(key, entry)
+    this.#last(key, entry)
     return entry
   }
 
