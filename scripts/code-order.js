@@ -72,7 +72,6 @@ function lasting (name) {
   return name
     .replace(/'\d+$/, '')
     .replace(/\.(llvm\.\d+|localalias|\d+)$/, '')
-    .replace(/17h[0-9a-f]{16}E$/, '17h*E')
     .replace(/Cs[0-9A-Za-z]{5,}_/g, 'Cs*_')
     .replace(/B[0-9A-Za-z]*_/g, 'B*_')
     .replace(/Cs\*_(\d+)(\w+)$/, (whole, length, crate) => crate.length === Number(length) ? 'Cs*' : whole)
