@@ -12,21 +12,21 @@ const os = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
 const { cache } = require('./cache')
+const { root, setUp } = require('./setup')
 
-const root = path.join(__dirname, '..')
 const list = path.join(root, 'src', 'code-order.txt')
 
 /** What services do, the most memory-minded first: a function stands where it is first needed. */
 const SCENES = {
-  'a live source': 'source',
-  'who am I, who are you': 'local',
-  'tokens, calls, verification, TLS': 'rest',
+  'a live source': source,
+  'who am I, who are you': local,
+  'tokens, calls, verification, TLS': rest,
 }
 
 /** Functions with the same code become one, under whichever of their names: that of bytes is one that services run. */
 const ALIKE = ['_RNvM*_5alloc3vecINtB*_3VechE*']
 
-/** @param {string} to a directory that gets the package, with the symbols of its addon */
+/** @param {string} to a directory that gets the package, with the symbols of its addon @returns the addon's path */
 function packageWithSymbols (to) {
   const { files } = require('../package.json')
   for (const name of [...files, 'package.json']) fs.cpSync(path.join(root, name), path.join(to, name), { recursive: true })
@@ -35,6 +35,7 @@ function packageWithSymbols (to) {
   execFileSync('cargo', ['rustc', '--release', '--quiet', '--lib', '--package', 'countersign-node', '--target-dir', target, '--', '-C', 'strip=none'], { cwd: root, env: { ...process.env, COUNTERSIGN_NO_CODE_ORDER: '1' }, stdio: ['ignore', 'inherit', 'inherit'] })
   const [addon] = fs.readdirSync(root).filter((name) => name.endsWith('.node'))
   fs.copyFileSync(path.join(target, 'release', 'libcountersign_node.so'), path.join(to, addon))
+  return path.join(to, addon)
 }
 
 /**
@@ -85,11 +86,11 @@ function http2 (addon) {
 }
 
 async function main () {
-  require('./setup').setUp()
+  setUp()
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-code-order-'))
   try {
-    packageWithSymbols(directory)
-    const [addon] = fs.readdirSync(directory).filter((name) => name.endsWith('.node'))
+    const addon = packageWithSymbols(directory)
+    const always = [...http2(addon).map(lasting), ...ALIKE]
     // In this process, which nobody looks at. By the user alone: under valgrind, the executable is valgrind's.
     const agent = await require('../lib/agent').startAgent({
       rules: [{ match: { uid: /** @type {() => number} */ (process.getuid)() }, identity: 'SERVICE', spiffeId: 'spiffe://example.org/service' }],
@@ -98,14 +99,14 @@ async function main () {
     try {
       const known = new Set()
       let text = '# Functions side by side in the addon, by what needs them first. Written by scripts/code-order.js.\n'
-      for (const [title, scene] of Object.entries(SCENES)) {
+      for (const [title, { name: scene }] of Object.entries(SCENES)) {
         const out = path.join(directory, `${scene}.callgrind`)
         await promisify(execFile)('valgrind', ['--quiet', '--tool=callgrind', '--demangle=no', `--callgrind-out-file=${out}`, process.execPath, __filename, '--scene', scene, directory], {
           env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: agent.endpoint, WHOAMI_SOCKET: agent.socketPath }, timeout: 600_000,
         })
         // Those without a name in the addon's own symbols are what assembly jumps to.
-        const seen = [...functionsOf(fs.readFileSync(out, 'utf8'), path.join(directory, addon))].filter((name) => !name.startsWith('0x'))
-        const added = [...new Set([...seen.map(lasting), ...http2(path.join(directory, addon)).map(lasting), ...ALIKE])].filter((name) => !known.has(name)).sort()
+        const seen = [...functionsOf(fs.readFileSync(out, 'utf8'), addon)].filter((name) => !name.startsWith('0x'))
+        const added = [...new Set([...seen.map(lasting), ...always])].filter((name) => !known.has(name)).sort()
         for (const name of added) known.add(name)
         text += `\n# ${title}\n${added.map((name) => `${name}\n`).join('')}`
         console.log(`${title}: ${added.length} functions`)
@@ -168,7 +169,7 @@ async function rest ({ JwtSource, SpiffeId, WorkloadApiClient, X509Source, autho
 
 if (process.argv[2] === '--scene') {
   const [scene, directory] = process.argv.slice(3)
-  const run = { source, local, rest }[scene]
+  const run = Object.values(SCENES).find(({ name }) => name === scene)
   if (!run) throw new Error(`no scene ${scene}`)
   run(require(path.join(directory, 'index.js')), directory).then(() => process.exit(), (error) => {
     console.error(error)

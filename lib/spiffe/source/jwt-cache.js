@@ -44,16 +44,16 @@ class JwtCache {
     if (entry?.svid === undefined || Date.now() >= entry.until || entry.svid.needsRotation()) return undefined
     entry.used = true
     this.#counters.hits++
-    if (key !== this.#latest) this.#last(key, entry)
+    if (key !== this.#latest) this.#toEnd(key, entry)
     return entry.svid
   }
 
   /**
-   * To the end of the queue.
+   * The one used last.
    * @param {string} key
    * @param {Entry} entry
    */
-  #last (key, entry) {
+  #toEnd (key, entry) {
     this.#entries.delete(key)
     this.#entries.set(key, entry)
     this.#latest = key
@@ -90,7 +90,7 @@ class JwtCache {
     }
     entry.used = true
     entry.fetch = fetch
-    this.#last(key, entry)
+    this.#toEnd(key, entry)
     return entry
   }
 
