@@ -146,21 +146,21 @@ export interface AgentStats {
   /** Answers to who asked who it is, by code. */
   answered: Record<string, number>
   /** The Workload API, if it is served. */
-  workloadApi: { connections: number, x509Svids: number, jwtSvids: number, turnedAway: number } | null
+  workloadApi: { connections: number; x509Svids: number; jwtSvids: number; turnedAway: number } | null
 }
 
 /** What is told of an agent, by the type of the event. The values are in `event.detail`. */
 export interface AgentEventMap {
   /** An SVID was issued, or a token judged good. */
-  issued: CustomEvent<{ pid: number | null, uid: number | null, method: string, spiffeId: string }>
+  issued: CustomEvent<{ pid: number | null; uid: number | null; method: string; spiffeId: string }>
   /** A caller of the Workload API was refused. */
-  refused: CustomEvent<{ pid: number | null, uid: number | null, method: string, status: string }>
+  refused: CustomEvent<{ pid: number | null; uid: number | null; method: string; status: string }>
   /** New rules are in force. */
   reload: CustomEvent<{ rules: number }>
   /** New rules were not taken. */
   reloaderror: CustomEvent<{ message: string }>
   /** The kill switch was turned on: nobody is vouched for. */
-  kill: CustomEvent<{ by: string, reason: string }>
+  kill: CustomEvent<{ by: string; reason: string }>
   /** It was turned off. */
   resume: CustomEvent<{ by: string }>
   /** The keys of the authority changed. */
@@ -168,45 +168,53 @@ export interface AgentEventMap {
   /** A foreign bundle was fetched, and is another one. */
   bundle: CustomEvent<{ trustDomain: string }>
   /** A foreign bundle could not be fetched; the last one stays in force. */
-  bundleerror: CustomEvent<{ trustDomain: string, url: string, message: string }>
+  bundleerror: CustomEvent<{ trustDomain: string; url: string; message: string }>
   /** The agent is closed. */
   close: Event
 }
 
 /** A running agent. It has threads of its own and keeps no process alive. */
 export class Agent extends EventTarget {
-  private constructor ()
+  private constructor()
   /** Where it answers who asks who it is. */
-  get socketPath (): string
+  get socketPath(): string
   /** Where the Workload API is served: `unix:` and a path. */
-  get endpoint (): string | undefined
+  get endpoint(): string | undefined
   /** Where operators are answered, if they are. */
-  get controlSocketPath (): string | undefined
+  get controlSocketPath(): string | undefined
   /** The trust domain it is the authority of. */
-  get trustDomain (): TrustDomain | undefined
+  get trustDomain(): TrustDomain | undefined
   /** The variables a child needs to find it: `spawn(cmd, { env: { ...process.env, ...agent.env } })`. */
-  get env (): { WHOAMI_SOCKET: string, SPIFFE_ENDPOINT_SOCKET?: string, COUNTERSIGN_CONTROL_SOCKET?: string }
+  get env(): { WHOAMI_SOCKET: string; SPIFFE_ENDPOINT_SOCKET?: string; COUNTERSIGN_CONTROL_SOCKET?: string }
   /**
    * Go by these rules from now on: SVIDs are added and withdrawn on open streams.
    * @throws {@link CountersignError} `ERR_INVALID_RULES` with `path`, such as `rules[0].match.uid`; the old ones stay
    */
-  setRules (rules: readonly RuleConfig[]): RulesReport
+  setRules(rules: readonly RuleConfig[]): RulesReport
   /** Read the rules file now. Fails as `setRules` does, with `line` and `column`. */
-  reload (): RulesReport
+  reload(): RulesReport
   /**
    * Change the keys ahead of their time. `prepare` publishes the next ones, `activate` lets them sign, `forget` takes the
    * old ones out of the bundle: whatever they signed is refused from then on. Says whether anything changed.
    */
-  rotateAuthority (step: 'prepare' | 'activate' | 'forget'): boolean
+  rotateAuthority(step: 'prepare' | 'activate' | 'forget'): boolean
   /** Its own bundle, or that of a foreign trust domain. @throws {@link CountersignError} `ERR_BUNDLE_NOT_FOUND` */
-  bundle (trustDomain?: TrustDomain | string): SpiffeBundle
+  bundle(trustDomain?: TrustDomain | string): SpiffeBundle
   /** What it did so far. */
-  get stats (): AgentStats
+  get stats(): AgentStats
   /** Say goodbye to everybody, and end. */
-  close (): Promise<void>
-  [Symbol.asyncDispose] (): Promise<void>
-  addEventListener<T extends keyof AgentEventMap> (type: T, listener: (event: AgentEventMap[T]) => void, options?: AddEventListenerOptions | boolean): void
-  addEventListener (type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  addEventListener<T extends keyof AgentEventMap>(
+    type: T,
+    listener: (event: AgentEventMap[T]) => void,
+    options?: AddEventListenerOptions | boolean
+  ): void
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: AddEventListenerOptions | boolean
+  ): void
 }
 
 /**
@@ -221,7 +229,12 @@ export class Agent extends EventTarget {
  * })
  * const source = await X509Source.open({ endpoint: agent.endpoint })
  */
-export function startAgent (config: AgentConfig): Promise<Agent>
+export function startAgent(config: AgentConfig): Promise<Agent>
 
-interface AddEventListenerOptions { once?: boolean, passive?: boolean, capture?: boolean, signal?: AbortSignal }
-type EventListenerOrEventListenerObject = ((event: Event) => void) | { handleEvent (event: Event): void }
+interface AddEventListenerOptions {
+  once?: boolean
+  passive?: boolean
+  capture?: boolean
+  signal?: AbortSignal
+}
+type EventListenerOrEventListenerObject = ((event: Event) => void) | { handleEvent(event: Event): void }

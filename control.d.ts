@@ -81,7 +81,7 @@ export interface AgentStatus {
   /** How many rules are in force. */
   readonly rules: number
   readonly rulesFile: string | undefined
-  readonly sockets: { readonly whoami: string, readonly workload: string | undefined, readonly control: string }
+  readonly sockets: { readonly whoami: string; readonly workload: string | undefined; readonly control: string }
   /** Answers to who asked who it is, by code: `ok`, `E_NO_MATCH`, ... */
   readonly answered: Readonly<Record<string, number>>
   /** Connections that are kept waiting. */
@@ -98,22 +98,32 @@ export interface AgentStatus {
   readonly callers: readonly CallerRow[]
   /** The SVIDs that end next. */
   readonly svids: readonly SvidRow[]
-  readonly workloadApi: { readonly trustDomain: string, readonly connections: number, readonly x509Svids: number, readonly jwtSvids: number, readonly turnedAway: number } | undefined
-  readonly auditLog: {
-    readonly path: string
-    /** The public half of its key, base64. */
-    readonly key: string
-    /** The last line that is written, and the last that is known to be on the disk. */
-    readonly written: number
-    readonly onDisk: number
-    /** Events that are not written yet. */
-    readonly waiting: number
-    /** Why it cannot be written. */
-    readonly failing: string | undefined
-    /** Events that are in no log, and decisions that were taken back because they could not be recorded. */
-    readonly lost: number
-    readonly takenBack: number
-  } | undefined
+  readonly workloadApi:
+    | {
+        readonly trustDomain: string
+        readonly connections: number
+        readonly x509Svids: number
+        readonly jwtSvids: number
+        readonly turnedAway: number
+      }
+    | undefined
+  readonly auditLog:
+    | {
+        readonly path: string
+        /** The public half of its key, base64. */
+        readonly key: string
+        /** The last line that is written, and the last that is known to be on the disk. */
+        readonly written: number
+        readonly onDisk: number
+        /** Events that are not written yet. */
+        readonly waiting: number
+        /** Why it cannot be written. */
+        readonly failing: string | undefined
+        /** Events that are in no log, and decisions that were taken back because they could not be recorded. */
+        readonly lost: number
+        readonly takenBack: number
+      }
+    | undefined
 }
 
 /** Something an audit found (schema of `secureops-core`). */
@@ -144,7 +154,14 @@ export interface AuditReport {
   /** 100 less 15, 8, 3 and 1 for each finding that is CRITICAL, HIGH, MEDIUM and LOW; at least 0. */
   readonly score: number
   readonly findings: readonly AuditFinding[]
-  readonly summary: { readonly critical: number, readonly high: number, readonly medium: number, readonly low: number, readonly info: number, readonly autoFixable: number }
+  readonly summary: {
+    readonly critical: number
+    readonly high: number
+    readonly medium: number
+    readonly low: number
+    readonly info: number
+    readonly autoFixable: number
+  }
 }
 
 export interface ControlClientOptions {
@@ -174,12 +191,12 @@ export interface SubscribeOptions {
 
 /** Alerts as they happen. Leaving the loop ends it. */
 export interface AlertSubscription extends AsyncIterableIterator<Alert> {
-  next (): Promise<IteratorResult<Alert, undefined>>
-  return (): Promise<IteratorResult<Alert, undefined>>
-  [Symbol.asyncIterator] (): AlertSubscription
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  next(): Promise<IteratorResult<Alert, undefined>>
+  return(): Promise<IteratorResult<Alert, undefined>>
+  [Symbol.asyncIterator](): AlertSubscription
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
@@ -195,39 +212,39 @@ export interface AlertSubscription extends AsyncIterableIterator<Alert> {
  * - `ERR_INVALID_JSON`, `ERR_MISSING_FIELD`, `ERR_RESPONSE_TOO_LARGE`: what came is no answer of an agent
  */
 export class ControlClient {
-  constructor (options?: ControlClientOptions)
-  get socketPath (): string
-  get timeout (): number | null
+  constructor(options?: ControlClientOptions)
+  get socketPath(): string
+  get timeout(): number | null
   /** Is somebody there? */
-  ping (options?: ControlCallOptions): Promise<void>
+  ping(options?: ControlCallOptions): Promise<void>
   /** How does it do? */
-  status (options?: ControlCallOptions): Promise<AgentStatus>
+  status(options?: ControlCallOptions): Promise<AgentStatus>
   /** What happened lately, the oldest first. Default: the last 100. */
-  alerts (options?: ControlCallOptions & { limit?: number }): Promise<Alert[]>
+  alerts(options?: ControlCallOptions & { limit?: number }): Promise<Alert[]>
   /**
    * What happens from now on. A reader that is slower than the agent is told how many alerts it missed (`missed`).
    *
    * @example
    * for await (const { severity, message } of agent.subscribe()) if (severity === 'CRITICAL') page(message)
    */
-  subscribe (options?: SubscribeOptions): AlertSubscription
+  subscribe(options?: SubscribeOptions): AlertSubscription
   /** Read the rules anew. `E_RULES`: they are broken, and the old ones stay in force. */
-  reloadPolicy (options?: ControlCallOptions): Promise<{ rules: number, warnings: string[] }>
+  reloadPolicy(options?: ControlCallOptions): Promise<{ rules: number; warnings: string[] }>
   /**
    * Vouch for nobody until resumed, also after a restart (`persistent`). Whoever holds an SVID on an open stream is told
    * at once. `E_STATE`: it is on, but could not be written down, and a restart would forget it.
    */
-  kill (options?: ControlCallOptions & { reason?: string }): Promise<{ persistent: boolean }>
+  kill(options?: ControlCallOptions & { reason?: string }): Promise<{ persistent: boolean }>
   /** Vouch again. `E_STATE`: it could not be taken back, and stays on. */
-  resume (options?: ControlCallOptions): Promise<{ wasKilled: boolean }>
+  resume(options?: ControlCallOptions): Promise<{ wasKilled: boolean }>
   /** Look at the agent's own posture. `deep` reads executables and the whole audit log; `fix` repairs modes of its own files, nothing else. */
-  audit (options?: ControlCallOptions & { deep?: boolean, fix?: boolean }): Promise<AuditReport>
+  audit(options?: ControlCallOptions & { deep?: boolean; fix?: boolean }): Promise<AuditReport>
   /** Counters in the text format of Prometheus. */
-  metrics (options?: ControlCallOptions): Promise<string>
+  metrics(options?: ControlCallOptions): Promise<string>
   /** End what is open; whoever waits is told `ERR_CLOSED`. */
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** An audit log that holds together. */
@@ -268,4 +285,4 @@ export interface VerifyLogOptions {
  *
  * @throws {@link CountersignError} `ERR_INVALID_LOG` with the line and what is wrong
  */
-export function verifyLog (file: string, options?: VerifyLogOptions): Promise<VerifiedLog>
+export function verifyLog(file: string, options?: VerifyLogOptions): Promise<VerifiedLog>

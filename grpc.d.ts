@@ -14,7 +14,15 @@
  * ```
  */
 import type { AddressInfo } from 'node:net'
-import type { AsyncAuthorizer, BearerSource, ClientOptions, FrontServerOptions, Lifetimes, TlsSource, WebClientOptions } from './tls.js'
+import type {
+  AsyncAuthorizer,
+  BearerSource,
+  ClientOptions,
+  FrontServerOptions,
+  Lifetimes,
+  TlsSource,
+  WebClientOptions
+} from './tls.js'
 import type { Authorizer } from './index.js'
 
 export { authorize } from './index.js'
@@ -24,11 +32,11 @@ export type { AsyncAuthorizer, MakePrincipal, Peer, Rejection, TlsSource } from 
 /** The module `@grpc/grpc-js`, as far as it is used. */
 export interface GrpcModule {
   readonly credentials: {
-    createFromSecureContext (...args: any[]): any
-    createFromMetadataGenerator (...args: any[]): any
+    createFromSecureContext(...args: any[]): any
+    createFromMetadataGenerator(...args: any[]): any
   }
   readonly Metadata: new (...args: any[]) => any
-  readonly ServerCredentials: { createInsecure (): any }
+  readonly ServerCredentials: { createInsecure(): any }
 }
 
 /** How a channel proves who we are, and judges its server. */
@@ -44,11 +52,17 @@ export interface ChannelOptions extends ClientOptions, Omit<Lifetimes, 'maxConne
  *
  * @throws `CountersignError` `ERR_INVALID_ARGUMENT`
  */
-export function channelCredentials<Grpc extends GrpcModule> (
-  grpc: Grpc, source: TlsSource, authorize: Authorizer, options?: ChannelOptions,
+export function channelCredentials<Grpc extends GrpcModule>(
+  grpc: Grpc,
+  source: TlsSource,
+  authorize: Authorizer,
+  options?: ChannelOptions
 ): ReturnType<Grpc['credentials']['createFromSecureContext']>
-export function channelCredentials<Grpc extends GrpcModule> (
-  grpc: Grpc, source: TlsSource, authorize: null, options: WebClientOptions<ChannelOptions>,
+export function channelCredentials<Grpc extends GrpcModule>(
+  grpc: Grpc,
+  source: TlsSource,
+  authorize: null,
+  options: WebClientOptions<ChannelOptions>
 ): ReturnType<Grpc['credentials']['createFromSecureContext']>
 
 /**
@@ -59,8 +73,10 @@ export function channelCredentials<Grpc extends GrpcModule> (
  *
  * @throws `CountersignError` `ERR_INVALID_ARGUMENT`
  */
-export function callCredentials<Grpc extends GrpcModule> (
-  grpc: Grpc, source: BearerSource, audience: string,
+export function callCredentials<Grpc extends GrpcModule>(
+  grpc: Grpc,
+  source: BearerSource,
+  audience: string
 ): ReturnType<Grpc['credentials']['createFromMetadataGenerator']>
 
 /** How a server is bound. For the age of connections, grpc-js has `grpc.max_connection_age_ms`. */
@@ -73,7 +89,7 @@ export interface BoundServer extends AsyncDisposable {
   /** As `net.Server#address` has it. */
   readonly address: AddressInfo | string | null
   /** Take no new connections, and finish the calls that are open within 10 s. */
-  close (): Promise<void>
+  close(): Promise<void>
 }
 
 /**
@@ -86,11 +102,11 @@ export interface BoundServer extends AsyncDisposable {
  *
  * @throws `CountersignError` `ERR_INVALID_ARGUMENT`, or what `listen` fails with
  */
-export function bindServer (
+export function bindServer(
   grpc: GrpcModule,
-  server: { createConnectionInjector (credentials: any): any },
+  server: { createConnectionInjector(credentials: any): any },
   address: string,
   source: TlsSource,
   authorize: AsyncAuthorizer,
-  options?: BindOptions,
+  options?: BindOptions
 ): Promise<BoundServer>

@@ -101,7 +101,7 @@ export interface GetIdentityOptions extends GetIdentitySyncOptions {
  *
  * An aborted `signal` rejects with its `reason`.
  */
-export function getIdentity (options?: IdentityClientOptions & GetIdentityOptions): Promise<Identity>
+export function getIdentity(options?: IdentityClientOptions & GetIdentityOptions): Promise<Identity>
 
 /**
  * The same as {@link getIdentity}, blocking the thread until the answer is there or the time is over.
@@ -112,7 +112,7 @@ export function getIdentity (options?: IdentityClientOptions & GetIdentityOption
  *
  * @throws {@link CountersignError} as {@link getIdentity} does
  */
-export function getIdentitySync (options?: IdentityClientOptions & GetIdentitySyncOptions): Identity
+export function getIdentitySync(options?: IdentityClientOptions & GetIdentitySyncOptions): Identity
 
 /**
  * A daemon's address and the rules for talking to it. It holds no connection: each call opens one of its own.
@@ -124,15 +124,15 @@ export function getIdentitySync (options?: IdentityClientOptions & GetIdentitySy
  */
 export class IdentityClient {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for an option that cannot mean anything, or is not known */
-  constructor (options?: IdentityClientOptions)
+  constructor(options?: IdentityClientOptions)
   /** The daemon's Unix socket. */
   readonly socketPath: string
   /** Milliseconds for a whole call; `null` for no limit. */
   readonly timeout: number | null
   /** Ask who this process is. Fails as {@link getIdentity} does. */
-  getIdentity (options?: GetIdentityOptions): Promise<Identity>
+  getIdentity(options?: GetIdentityOptions): Promise<Identity>
   /** The same, blocking the thread. */
-  getIdentitySync (options?: GetIdentitySyncOptions): Identity
+  getIdentitySync(options?: GetIdentitySyncOptions): Identity
 }
 
 /**
@@ -150,7 +150,7 @@ export class IdentityClient {
  * })
  */
 export class Identity {
-  private constructor ()
+  private constructor()
   /** Its name, such as `BILLING_PROD`. */
   readonly identity: string
   /** Where this identity logs in: an OAuth2/OIDC URL. May be empty. */
@@ -158,18 +158,18 @@ export class Identity {
   /** Where this identity gets its configuration. May be empty. */
   readonly configUrl: string
   /** A credential for the two. May be empty. Secret. */
-  get token (): string
+  get token(): string
   /** The process as the daemon saw it. */
   readonly runner: Runner
   /** Everything, with the token redacted. */
-  toJSON (): { identity: string, idmUrl: string, configUrl: string, token: '[redacted]', runner: Runner }
+  toJSON(): { identity: string; idmUrl: string; configUrl: string; token: '[redacted]'; runner: Runner }
   /** The name. */
-  toString (): string
+  toString(): string
 }
 
 /** The process as the daemon saw it, and what the caller said about itself. Frozen. */
 export class Runner {
-  private constructor ()
+  private constructor()
   /** The identity's name again; empty when the daemon does not say. */
   readonly identity: string
   /** The host; empty when the daemon does not say. */
@@ -195,9 +195,9 @@ export class Runner {
    * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for an integer beyond 2^53-1 where the runtime has no
    * `JSON.rawJSON` (Node.js 20): {@link Runner.toWire} writes it everywhere
    */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
   /** The wire form as text, exact on every runtime. */
-  toWire (): string
+  toWire(): string
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ export interface PeerDenial {
  * - `ERR_UNSUPPORTED_PLATFORM`: the system or the runtime cannot say
  * - `ERR_INVALID_ARGUMENT`: neither a socket nor a descriptor
  */
-export function getPeerCredentials (socket: PeerTarget): PeerCredentials
+export function getPeerCredentials(socket: PeerTarget): PeerCredentials
 
 /**
  * The process at the other end, proven to be the one that connected: its facts are read while the kernel keeps hold of
@@ -324,7 +324,7 @@ export function getPeerCredentials (socket: PeerTarget): PeerCredentials
  * @param options `sha256`: hash the executable too (it is read in full; default `false`)
  * @throws {@link CountersignError} as {@link getPeerCredentials} does, and `ERR_PEER_GONE`: the process has ended
  */
-export function getPeerProcess (socket: PeerTarget, options?: { sha256?: boolean }): PeerProcess
+export function getPeerProcess(socket: PeerTarget, options?: { sha256?: boolean }): PeerProcess
 
 /**
  * The process at the other end if the policy accepts it.
@@ -343,7 +343,7 @@ export function getPeerProcess (socket: PeerTarget, options?: { sha256?: boolean
  * @throws {@link CountersignError} as {@link getPeerProcess} does, and `ERR_PEER_DENIED`: no policy accepts it
  * (`field`, `expected`, `actual` of the first policy, `denials` of all, `peer`)
  */
-export function authorizePeer (socket: PeerTarget, policy: PeerPolicies): PeerProcess
+export function authorizePeer(socket: PeerTarget, policy: PeerPolicies): PeerProcess
 
 /** How to connect to a server that is to be verified. */
 export interface ConnectVerifiedOptions {
@@ -369,7 +369,7 @@ export interface ConnectVerifiedOptions {
  *   `expected`, `actual`; the reason in `cause`)
  * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`, `ERR_TIMEOUT`, `ERR_INVALID_ARGUMENT`
  */
-export function connectVerified (path: string, policy: PeerPolicies, options?: ConnectVerifiedOptions): Promise<Socket>
+export function connectVerified(path: string, policy: PeerPolicies, options?: ConnectVerifiedOptions): Promise<Socket>
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What can go wrong
@@ -387,9 +387,9 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   /** An argument or option that cannot mean anything, or is not known; of a judge's options, the `rule`. */
   ERR_INVALID_ARGUMENT: { readonly rule?: string }
   /** Nothing at that path. `endpoint` is that of a Workload API. */
-  ERR_SOCKET_NOT_FOUND: { readonly path?: string, readonly endpoint?: string }
+  ERR_SOCKET_NOT_FOUND: { readonly path?: string; readonly endpoint?: string }
   /** Something is there, but no connection, or none that lasts. `endpoint` is that of a Workload API. */
-  ERR_CONNECTION_FAILED: Partial<SystemErrorDetails> & { readonly path?: string, readonly endpoint?: string }
+  ERR_CONNECTION_FAILED: Partial<SystemErrorDetails> & { readonly path?: string; readonly endpoint?: string }
   /** The connection broke before the answer was complete. */
   ERR_READ: SystemErrorDetails
   /** The request could not be written, and there was no answer. */
@@ -399,9 +399,9 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   /** The answer lacks a field. */
   ERR_MISSING_FIELD: { readonly field: string }
   /** The daemon refused: its code (`E_NO_MATCH`; `E_DENIED` of the control socket, ...) and message, verbatim. */
-  ERR_DAEMON: { readonly daemonCode: string, readonly daemonMessage: string }
+  ERR_DAEMON: { readonly daemonCode: string; readonly daemonMessage: string }
   /** The time is over: the milliseconds that were allowed. `stage`: what a call of a Workload API was doing. */
-  ERR_TIMEOUT: { readonly timeout: number, readonly stage?: string }
+  ERR_TIMEOUT: { readonly timeout: number; readonly stage?: string }
   /** The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB, its verdict larger than 1 MiB. */
   ERR_RESPONSE_TOO_LARGE: {}
   /** The server is not who it should be, or cannot be told; the reason is in `cause`. */
@@ -431,7 +431,7 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   /** TCP, a pipe, a file, a listening socket. */
   ERR_NOT_A_UNIX_SOCKET: {}
   /** Not connected yet, closed, or no such descriptor; a client or source that is closed. */
-  ERR_CLOSED: { readonly state?: 'closed', readonly endpoint?: string }
+  ERR_CLOSED: { readonly state?: 'closed'; readonly endpoint?: string }
   /** The agent answered an operator with an empty line: it failed, or cannot write its answer down. */
   ERR_EMPTY_REPLY: { readonly path: string }
   /** An audit log that is not what was written, or cannot be read. */
@@ -448,11 +448,12 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
 export type CountersignErrorCode = keyof CountersignErrorDetails
 
 /** An error with a certain code, and the details that come with it. */
-export type CountersignErrorOf<Code extends CountersignErrorCode> = Error & CountersignErrorDetails[Code] & {
-  readonly name: 'CountersignError'
-  /** Which error this is: stable, unlike the message. */
-  readonly code: Code
-}
+export type CountersignErrorOf<Code extends CountersignErrorCode> = Error &
+  CountersignErrorDetails[Code] & {
+    readonly name: 'CountersignError'
+    /** Which error this is: stable, unlike the message. */
+    readonly code: Code
+  }
 
 /**
  * What everything here fails with. `code` tells which error it is, and with it which details there are.
@@ -482,7 +483,7 @@ export interface CountersignErrorConstructor extends Function {
    *   if (CountersignError.is(reason)) console.error(reason.code)
    * })
    */
-  is (value: unknown): value is CountersignError
+  is(value: unknown): value is CountersignError
 }
 
 /** For `instanceof` and {@link CountersignErrorConstructor.is}; errors are made by this package only. */

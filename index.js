@@ -37,7 +37,7 @@ exports.X509Context = undefined
  * @param {() => object} load a module with these names
  * @param {string[]} names
  */
-function later (load, ...names) {
+function later(load, ...names) {
   for (const name of names) {
     const get = () => {
       const value = /** @type {Record<string, unknown>} */ (load())[name]

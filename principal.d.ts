@@ -18,8 +18,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type {
-  BundleSet, CertificateLike, Identity, JwsAlgorithm, JwtBundle, JwtSvid, PeerPolicies, PeerProcess, PeerTarget, SpiffeBundle,
-  SpiffeId, SpiffeIdString, TrustDomain as SpiffeTrustDomain, VerifyJwtSvidOptions, X509Bundle,
+  BundleSet,
+  CertificateLike,
+  Identity,
+  JwsAlgorithm,
+  JwtBundle,
+  JwtSvid,
+  PeerPolicies,
+  PeerProcess,
+  PeerTarget,
+  SpiffeBundle,
+  SpiffeId,
+  SpiffeIdString,
+  TrustDomain as SpiffeTrustDomain,
+  VerifyJwtSvidOptions,
+  X509Bundle
 } from './index.js'
 
 export { CountersignError } from './index.js'
@@ -45,26 +58,26 @@ export interface IdKind<Kind extends string> {
    * Read an ID, of any version: hyphenated, 32 digits, `{hyphenated}` or `urn:uuid:hyphenated`, in any case.
    * @throws {@link CountersignError} `ERR_INVALID_ID` with `kind` and `reason`
    */
-  parse (text: string): Id<Kind>
+  parse(text: string): Id<Kind>
   /** Whether it is an ID in the form {@link IdKind.parse} gives. */
-  is (value: unknown): value is Id<Kind>
+  is(value: unknown): value is Id<Kind>
   /** A fresh one (UUID v4). */
-  random (): Id<Kind>
+  random(): Id<Kind>
   /**
    * The ID that stands for a name in a namespace (UUID v5, RFC 9562 5.5): the same for everybody who asks.
    *
    * @example
    * TenantId.fromName('6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'acme')
    */
-  fromName (namespace: string, name: string): Id<Kind>
+  fromName(namespace: string, name: string): Id<Kind>
   /** The 16 bytes as they are. */
-  fromBytes (bytes: Uint8Array): Id<Kind>
+  fromBytes(bytes: Uint8Array): Id<Kind>
   /** 16 random bytes; version 4 and its variant are put in. */
-  fromRandomBytes (bytes: Uint8Array): Id<Kind>
+  fromRandomBytes(bytes: Uint8Array): Id<Kind>
   /** The 16 bytes. */
-  toBytes (id: Id<Kind>): Uint8Array
+  toBytes(id: Id<Kind>): Uint8Array
   /** Whether it is all zeros. */
-  isNil (id: Id<Kind>): boolean
+  isNil(id: Id<Kind>): boolean
 }
 
 /** A kind of ID of which one stands for the system itself. */
@@ -72,7 +85,7 @@ export interface IdKindWithSystem<Kind extends string> extends IdKind<Kind> {
   /** The one that stands for the system itself. */
   readonly SYSTEM: Id<Kind>
   /** Whether it is that one. */
-  isSystem (id: Id<Kind>): boolean
+  isSystem(id: Id<Kind>): boolean
 }
 
 /** A tenant. */
@@ -108,13 +121,13 @@ export const EventId: IdKind<'EventId'>
  * type AccountId = IdOf<typeof AccountId>
  * const id: AccountId = AccountId.random()
  */
-export function defineId<const Kind extends string> (kind: Kind): IdKind<Kind>
+export function defineId<const Kind extends string>(kind: Kind): IdKind<Kind>
 
 /**
  * A guard for whoever creates users: refuses the user, then the tenant, that stand for the system itself.
  * @throws {@link CountersignError} `ERR_INVALID_ID` with the reason `reserved`
  */
-export function ensureUserIdNotReserved (userId: UserId, tenantId: TenantId): void
+export function ensureUserIdNotReserved(userId: UserId, tenantId: TenantId): void
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Names
@@ -128,9 +141,9 @@ export type TrustDomain = string & { readonly [brand]: 'TrustDomain' }
  */
 export const TrustDomain: {
   /** @throws {@link CountersignError} `ERR_INVALID_TRUST_DOMAIN` with `reason` */
-  parse (value: string | SpiffeTrustDomain): TrustDomain
+  parse(value: string | SpiffeTrustDomain): TrustDomain
   /** Whether it is the name of a trust domain. */
-  is (value: unknown): value is TrustDomain
+  is(value: unknown): value is TrustDomain
 }
 
 /** The ID of a workload: `spiffe://acme.example/billing/blue`. */
@@ -148,13 +161,13 @@ export interface RulesOptions {
  */
 export const WorkloadId: {
   /** @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, for a segment `ERR_INVALID_COMPONENT`; both with `reason` */
-  parse (value: string | SpiffeId, options?: RulesOptions): WorkloadId
+  parse(value: string | SpiffeId, options?: RulesOptions): WorkloadId
   /** `spiffe://<trust domain>/<service>/<tenant slug>`. Fails as `parse` does, naming the component. */
-  build (trustDomain: string | SpiffeTrustDomain, serviceName: string, tenantSlug: string): WorkloadId
+  build(trustDomain: string | SpiffeTrustDomain, serviceName: string, tenantSlug: string): WorkloadId
   /** Whether it is the ID of a workload. */
-  is (value: unknown): value is WorkloadId
+  is(value: unknown): value is WorkloadId
   /** The trust domain it lives in. */
-  trustDomain (id: string | SpiffeId): TrustDomain
+  trustDomain(id: string | SpiffeId): TrustDomain
 }
 
 /** Who vouched for a workload. Frozen; `toString()` is the name for policies and logs. */
@@ -165,9 +178,9 @@ export interface BuiltInIssuer {
   readonly kind: 'cli' | 'jwt_svid' | 'mtls' | 'oauth'
   readonly label?: never
   /** Whether both are the same issuer. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** The kind. */
-  toString (): string
+  toString(): string
 }
 
 /** Any other issuer. */
@@ -176,9 +189,9 @@ export interface CustomIssuer {
   /** `[a-z0-9_]{1,32}`, and none that a built-in issuer has. */
   readonly label: string
   /** Whether both are the same issuer. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** The label. */
-  toString (): string
+  toString(): string
 }
 
 /** The issuers. */
@@ -192,9 +205,9 @@ export const Issuer: {
   /** An OAuth or OIDC provider, through a token. */
   readonly oauth: BuiltInIssuer
   /** @throws {@link CountersignError} `ERR_INVALID_COMPONENT` with `reason` */
-  custom (label: string): CustomIssuer
+  custom(label: string): CustomIssuer
   /** Whether it is an issuer. */
-  is (value: unknown): value is Issuer
+  is(value: unknown): value is Issuer
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -206,9 +219,9 @@ export type Attributes = Readonly<Record<string, unknown>>
 /** What both kinds of principal can do. */
 interface Written {
   /** The JSON as text, byte for byte as the crate writes it, on every runtime. Holds the session of a human. */
-  toWire (): string
+  toWire(): string
   /** Whether both say the same. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
 }
 
 /** A human, as JSON. */
@@ -225,7 +238,7 @@ export interface WorkloadPrincipalJson {
   readonly kind: 'workload'
   readonly workload_id: string
   readonly trust_domain: string
-  readonly issuer: { readonly kind: string, readonly label?: string }
+  readonly issuer: { readonly kind: string; readonly label?: string }
   readonly tenant_id: string
   readonly tenant_slug: string
   readonly service_name: string
@@ -243,7 +256,7 @@ export class HumanPrincipal implements Written {
    *
    * @throws {@link CountersignError} `ERR_INVALID_ID`, `ERR_INVALID_ARGUMENT`
    */
-  constructor (fields: {
+  constructor(fields: {
     readonly kind?: 'human'
     readonly userId: string
     readonly tenantId: string
@@ -257,12 +270,12 @@ export class HumanPrincipal implements Written {
   /** The session that authenticated the user; none for what is done on the user's behalf outside of one. */
   readonly sessionId: SessionId | undefined
   readonly attributes: Attributes
-  toWire (): string
-  equals (other: unknown): boolean
+  toWire(): string
+  equals(other: unknown): boolean
   /** For `JSON.stringify`. Where the runtime has no `JSON.rawJSON` (Node.js 20), a `bigint` is `ERR_INVALID_ARGUMENT`. */
-  toJSON (): HumanPrincipalJson
+  toJSON(): HumanPrincipalJson
   /** The user. */
-  toString (): string
+  toString(): string
 }
 
 /** A service, a batch job, an agent, a CI run: whatever proves who it is without anybody typing. Frozen. */
@@ -274,17 +287,19 @@ export class WorkloadPrincipal implements Written {
    * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`,
    *   `ERR_INVALID_ID`, `ERR_INVALID_ARGUMENT`
    */
-  constructor (fields: {
-    readonly kind?: 'workload'
-    readonly issuer: Issuer
-    readonly tenantId: string
-    readonly tenantSlug: string
-    readonly serviceName: string
-    readonly attributes?: Readonly<Record<string, unknown>> | undefined
-  } & (
-    | { readonly workloadId: string | SpiffeId, readonly trustDomain?: string | SpiffeTrustDomain | undefined }
-    | { readonly workloadId?: undefined, readonly trustDomain: string | SpiffeTrustDomain }
-  ))
+  constructor(
+    fields: {
+      readonly kind?: 'workload'
+      readonly issuer: Issuer
+      readonly tenantId: string
+      readonly tenantSlug: string
+      readonly serviceName: string
+      readonly attributes?: Readonly<Record<string, unknown>> | undefined
+    } & (
+      | { readonly workloadId: string | SpiffeId; readonly trustDomain?: string | SpiffeTrustDomain | undefined }
+      | { readonly workloadId?: undefined; readonly trustDomain: string | SpiffeTrustDomain }
+    )
+  )
   readonly kind: 'workload'
   readonly workloadId: WorkloadId
   /** Of a document that was read without `strict`, it need not be the one the ID lives in. */
@@ -298,12 +313,12 @@ export class WorkloadPrincipal implements Written {
   /** What it does: `billing`. */
   readonly serviceName: string
   readonly attributes: Attributes
-  toWire (): string
-  equals (other: unknown): boolean
+  toWire(): string
+  equals(other: unknown): boolean
   /** For `JSON.stringify`. Fails as {@link HumanPrincipal.toJSON} does. */
-  toJSON (): WorkloadPrincipalJson
+  toJSON(): WorkloadPrincipalJson
   /** The ID. */
-  toString (): string
+  toString(): string
 }
 
 /** Somebody who is authenticated. `kind` tells which. */
@@ -318,11 +333,11 @@ export const Principal: {
    * @throws {@link CountersignError} `ERR_INVALID_PRINCIPAL`, `ERR_INVALID_ID`, `ERR_INVALID_SPIFFE_ID`,
    *   `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`
    */
-  parse (text: string, options?: RulesOptions): Principal
+  parse(text: string, options?: RulesOptions): Principal
   /** A principal as it is; JSON that was parsed already, or not. Fails as `parse` does. */
-  from (value: Principal | string | object, options?: RulesOptions): Principal
+  from(value: Principal | string | object, options?: RulesOptions): Principal
   /** Whether it is a principal. */
-  is (value: unknown): value is Principal
+  is(value: unknown): value is Principal
 }
 
 /** How a proven SPIFFE ID becomes a principal. */
@@ -349,7 +364,7 @@ export interface PrincipalOfOptions {
  * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID` (`wrong_path_shape`, `trust_domain_mismatch`, ...),
  *   `ERR_INVALID_ID`
  */
-export function principalOf (spiffeId: SpiffeId | string, options: PrincipalOfOptions): WorkloadPrincipal
+export function principalOf(spiffeId: SpiffeId | string, options: PrincipalOfOptions): WorkloadPrincipal
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Resolvers
@@ -370,30 +385,33 @@ export interface PrincipalResolver<P extends Principal = Principal> {
    * - `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`, `ERR_INVALID_ID`: somebody is, with a
    *   name that is none
    */
-  resolve (options?: ResolveOptions): Promise<P>
+  resolve(options?: ResolveOptions): Promise<P>
 }
 
 /** A resolver that judges what requests bring along: what {@link requirePrincipal} takes. */
 export interface RequestResolver<P extends Principal = Principal> {
   /** The same rules for whoever sent a request: Node's own, Express's or Fastify's. */
-  forRequest (req: RequestLike): PrincipalResolver<P>
+  forRequest(req: RequestLike): PrincipalResolver<P>
 }
 
 /** A request of `node:http`, `node:http2` (compatibility), Express, or Fastify. */
-export type RequestLike = IncomingMessage | { readonly raw: unknown } | { readonly headers: unknown, readonly socket?: unknown }
+export type RequestLike =
+  | IncomingMessage
+  | { readonly raw: unknown }
+  | { readonly headers: unknown; readonly socket?: unknown }
 
 /** Which tenant it is. */
 export type TenantOptions =
   | {
-    /** Always this one. */
-    tenantId: string
-    tenantOf?: undefined
-  }
+      /** Always this one. */
+      tenantId: string
+      tenantOf?: undefined
+    }
   | {
-    tenantId?: undefined
-    /** Looks the tenant up by its readable name. `undefined`: there is none (`ERR_NOT_AUTHENTICATED`, `unknown_tenant`). */
-    tenantOf: (slug: string) => string | null | undefined | Promise<string | null | undefined>
-  }
+      tenantId?: undefined
+      /** Looks the tenant up by its readable name. `undefined`: there is none (`ERR_NOT_AUTHENTICATED`, `unknown_tenant`). */
+      tenantOf: (slug: string) => string | null | undefined | Promise<string | null | undefined>
+    }
 
 /** How a SPIFFE ID is read. */
 export interface SplitOptions {
@@ -404,7 +422,9 @@ export interface SplitOptions {
    * @example
    * split: (id) => ({ serviceName: id.segments.at(-1), tenantSlug: id.segments[1] })   // /ns/blue/sa/billing
    */
-  split?: ((id: SpiffeId) => { serviceName: string, tenantSlug: string, attributes?: Record<string, unknown> }) | undefined
+  split?:
+    | ((id: SpiffeId) => { serviceName: string; tenantSlug: string; attributes?: Record<string, unknown> })
+    | undefined
 }
 
 /** What {@link CliResolver} is made of. */
@@ -435,13 +455,13 @@ export class CliResolver implements PrincipalResolver<WorkloadPrincipal> {
    * @throws {@link CountersignError} `ERR_INVALID_COMPONENT` with the reason `not_set` for what is missing, in the order
    *   of the table; else as {@link WorkloadPrincipal} does
    */
-  constructor (fields: CliFields)
+  constructor(fields: CliFields)
   /**
    * What the command line says (`--name value` or `--name=value`, up to `--`; the program's own options are passed over)
    * before what the environment says before the defaults. An option that is there twice, and one that is empty, is an
    * error. Fails as the constructor does, and with `ERR_INVALID_ARGUMENT`.
    */
-  static read (options?: {
+  static read(options?: {
     /** Default: `process.argv.slice(2)`. */
     argv?: readonly string[]
     /** Default: `process.env`. */
@@ -450,7 +470,7 @@ export class CliResolver implements PrincipalResolver<WorkloadPrincipal> {
   }): CliResolver
   /** What {@link CliResolver.resolve} gives, each time. */
   readonly principal: WorkloadPrincipal
-  resolve (options?: ResolveOptions): Promise<WorkloadPrincipal>
+  resolve(options?: ResolveOptions): Promise<WorkloadPrincipal>
 }
 
 /** What a mapper makes of a proof. */
@@ -466,12 +486,15 @@ export interface WorkloadMapping {
 /** How this process's identity becomes a principal. */
 export type WhoamiResolverOptions = TenantOptions & {
   /** Whom to ask. Default: `new IdentityClient()`. */
-  client?: { getIdentity (options?: { signal?: AbortSignal }): Promise<Identity> }
+  client?: { getIdentity(options?: { signal?: AbortSignal }): Promise<Identity> }
   trustDomain: string | SpiffeTrustDomain
 } & (
-  | { /** The readable name of the tenant; the service is called as the identity is. */ tenantSlug: string, map?: undefined }
-  | { tenantSlug?: undefined, map: (identity: Identity) => WorkloadMapping | Promise<WorkloadMapping> }
-)
+    | {
+        /** The readable name of the tenant; the service is called as the identity is. */ tenantSlug: string
+        map?: undefined
+      }
+    | { tenantSlug?: undefined; map: (identity: Identity) => WorkloadMapping | Promise<WorkloadMapping> }
+  )
 
 /**
  * This process's own principal, on the word of the identity-by-PID daemon. Issuer `whoami`; attributes `config_url`, `gid`,
@@ -483,8 +506,8 @@ export type WhoamiResolverOptions = TenantOptions & {
  */
 export class WhoamiResolver implements PrincipalResolver<WorkloadPrincipal> {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_ID` */
-  constructor (options: WhoamiResolverOptions)
-  resolve (options?: ResolveOptions): Promise<WorkloadPrincipal>
+  constructor(options: WhoamiResolverOptions)
+  resolve(options?: ResolveOptions): Promise<WorkloadPrincipal>
 }
 
 /** How a local peer becomes a principal. */
@@ -495,9 +518,13 @@ export type PeerResolverOptions = TenantOptions & {
   /** Whose principal {@link PeerResolver.resolve} gives. */
   peer?: PeerTarget | (() => PeerTarget | undefined | Promise<PeerTarget | undefined>)
 } & (
-  | { serviceName: string, tenantSlug: string, map?: undefined }
-  | { serviceName?: undefined, tenantSlug?: undefined, map: (peer: PeerProcess) => WorkloadMapping | Promise<WorkloadMapping> }
-)
+    | { serviceName: string; tenantSlug: string; map?: undefined }
+    | {
+        serviceName?: undefined
+        tenantSlug?: undefined
+        map: (peer: PeerProcess) => WorkloadMapping | Promise<WorkloadMapping>
+      }
+  )
 
 /**
  * The principal of the process at the other end of a Unix socket, on the word of the kernel. Issuer `peer_cred`; attributes
@@ -513,33 +540,37 @@ export type PeerResolverOptions = TenantOptions & {
  */
 export class PeerResolver implements PrincipalResolver<WorkloadPrincipal>, RequestResolver<WorkloadPrincipal> {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_ID` */
-  constructor (options: PeerResolverOptions)
-  resolve (options?: ResolveOptions): Promise<WorkloadPrincipal>
+  constructor(options: PeerResolverOptions)
+  resolve(options?: ResolveOptions): Promise<WorkloadPrincipal>
   /** The same rules for another peer. */
-  for (peer: PeerTarget): PrincipalResolver<WorkloadPrincipal>
-  forRequest (req: RequestLike): PrincipalResolver<WorkloadPrincipal>
+  for(peer: PeerTarget): PrincipalResolver<WorkloadPrincipal>
+  forRequest(req: RequestLike): PrincipalResolver<WorkloadPrincipal>
 }
 
 /** How JWT-SVIDs become principals. */
-export type JwtSvidResolverOptions = SplitOptions & Omit<VerifyJwtSvidOptions, 'now'> & {
-  /** The trust domain the workload must live in. */
-  trustDomain: string | SpiffeTrustDomain
-  /** Who must have issued the token (`iss`). Default: whoever signs for the trust domain. */
-  issuer?: string
-  /** Always this tenant. Without it and `tenantOf`, the token names its own (`tid`), or nobody is authenticated. */
-  tenantId?: string
-  /** Looks the tenant up by the slug in the ID. A token that names another one (`tid`) proves nothing. */
-  tenantOf?: (slug: string) => string | null | undefined | Promise<string | null | undefined>
-  /** Whose principal {@link JwtSvidResolver.resolve} gives. */
-  token?: string | (() => string | undefined | Promise<string | undefined>)
-} & (
-  | { /** Whom to judge by. */ bundles: BundleSet | JwtBundle | SpiffeBundle, source?: undefined }
-  | { bundles?: undefined, /** Who judges: a {@link JwtSource}, or anything like it. */ source: JwtSvidJudge }
-)
+export type JwtSvidResolverOptions = SplitOptions &
+  Omit<VerifyJwtSvidOptions, 'now'> & {
+    /** The trust domain the workload must live in. */
+    trustDomain: string | SpiffeTrustDomain
+    /** Who must have issued the token (`iss`). Default: whoever signs for the trust domain. */
+    issuer?: string
+    /** Always this tenant. Without it and `tenantOf`, the token names its own (`tid`), or nobody is authenticated. */
+    tenantId?: string
+    /** Looks the tenant up by the slug in the ID. A token that names another one (`tid`) proves nothing. */
+    tenantOf?: (slug: string) => string | null | undefined | Promise<string | null | undefined>
+    /** Whose principal {@link JwtSvidResolver.resolve} gives. */
+    token?: string | (() => string | undefined | Promise<string | undefined>)
+  } & (
+    | { /** Whom to judge by. */ bundles: BundleSet | JwtBundle | SpiffeBundle; source?: undefined }
+    | { bundles?: undefined /** Who judges: a {@link JwtSource}, or anything like it. */; source: JwtSvidJudge }
+  )
 
 /** Who judges JWT-SVIDs. */
 export interface JwtSvidJudge {
-  validate (token: string, options: VerifyJwtSvidOptions): Pick<JwtSvid, 'spiffeId' | 'claims'> | Promise<Pick<JwtSvid, 'spiffeId' | 'claims'>>
+  validate(
+    token: string,
+    options: VerifyJwtSvidOptions
+  ): Pick<JwtSvid, 'spiffeId' | 'claims'> | Promise<Pick<JwtSvid, 'spiffeId' | 'claims'>>
 }
 
 /**
@@ -552,30 +583,31 @@ export interface JwtSvidJudge {
  */
 export class JwtSvidResolver implements PrincipalResolver<WorkloadPrincipal>, RequestResolver<WorkloadPrincipal> {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_ID` */
-  constructor (options: JwtSvidResolverOptions)
-  resolve (options?: ResolveOptions): Promise<WorkloadPrincipal>
+  constructor(options: JwtSvidResolverOptions)
+  resolve(options?: ResolveOptions): Promise<WorkloadPrincipal>
   /** The same rules for another token. */
-  for (token: string): PrincipalResolver<WorkloadPrincipal>
+  for(token: string): PrincipalResolver<WorkloadPrincipal>
   /** The same rules for the bearer token of a request (RFC 6750 2.1). */
-  forRequest (req: RequestLike): PrincipalResolver<WorkloadPrincipal>
+  forRequest(req: RequestLike): PrincipalResolver<WorkloadPrincipal>
 }
 
 /** A TLS socket, or certificates, leaf first. */
 export type MtlsPeer = TLSSocket | CertificateLike | readonly CertificateLike[]
 
 /** How TLS peers become principals. */
-export type MtlsResolverOptions = SplitOptions & TenantOptions & {
-  /** The trust domain the workload must live in. */
-  trustDomain: string | SpiffeTrustDomain
-  /** Whom to judge by. Without them and a `source`, TLS must have been the judge: `socket.authorized`, no resumed session. */
-  bundles?: BundleSet | X509Bundle | SpiffeBundle
-  /** An {@link X509Source}, or anything like it: judge by the bundles it has now. */
-  source?: { context (): { readonly bundles: BundleSet } }
-  /** Certificates without a socket: say that their chain was judged, and that the peer has the key. Default `false`. */
-  verified?: boolean
-  /** Whose principal {@link MtlsResolver.resolve} gives. */
-  peer?: MtlsPeer | (() => MtlsPeer | undefined | Promise<MtlsPeer | undefined>)
-}
+export type MtlsResolverOptions = SplitOptions &
+  TenantOptions & {
+    /** The trust domain the workload must live in. */
+    trustDomain: string | SpiffeTrustDomain
+    /** Whom to judge by. Without them and a `source`, TLS must have been the judge: `socket.authorized`, no resumed session. */
+    bundles?: BundleSet | X509Bundle | SpiffeBundle
+    /** An {@link X509Source}, or anything like it: judge by the bundles it has now. */
+    source?: { context(): { readonly bundles: BundleSet } }
+    /** Certificates without a socket: say that their chain was judged, and that the peer has the key. Default `false`. */
+    verified?: boolean
+    /** Whose principal {@link MtlsResolver.resolve} gives. */
+    peer?: MtlsPeer | (() => MtlsPeer | undefined | Promise<MtlsPeer | undefined>)
+  }
 
 /**
  * The principals of TLS peers with an X509-SVID. Issuer `mtls`. The leaf must keep every rule of X.509-SVID.
@@ -587,12 +619,12 @@ export type MtlsResolverOptions = SplitOptions & TenantOptions & {
  */
 export class MtlsResolver implements PrincipalResolver<WorkloadPrincipal>, RequestResolver<WorkloadPrincipal> {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_ID` */
-  constructor (options: MtlsResolverOptions)
-  resolve (options?: ResolveOptions): Promise<WorkloadPrincipal>
+  constructor(options: MtlsResolverOptions)
+  resolve(options?: ResolveOptions): Promise<WorkloadPrincipal>
   /** The same rules for another peer. */
-  for (peer: MtlsPeer): PrincipalResolver<WorkloadPrincipal>
+  for(peer: MtlsPeer): PrincipalResolver<WorkloadPrincipal>
   /** The same rules for the peer at the other end of a request's connection. */
-  forRequest (req: RequestLike): PrincipalResolver<WorkloadPrincipal>
+  forRequest(req: RequestLike): PrincipalResolver<WorkloadPrincipal>
 }
 
 /** The claims of a token, proven. Without prototypes, frozen all the way down. */
@@ -642,7 +674,7 @@ export type OidcResolverOptions = TenantOptions & {
 /** Remembers which tokens were used. */
 export interface TokenLedger {
   /** Whether this is the first use: only `true` is. The key may be forgotten at `expiresAt`. */
-  use (key: string, expiresAt: Date): boolean | Promise<boolean>
+  use(key: string, expiresAt: Date): boolean | Promise<boolean>
 }
 
 /**
@@ -665,12 +697,12 @@ export interface TokenLedger {
  */
 export class OidcResolver implements PrincipalResolver, RequestResolver {
   /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_BUNDLE` (the `jwks`), `ERR_INVALID_TRUST_DOMAIN` */
-  constructor (options: OidcResolverOptions)
-  resolve (options?: ResolveOptions): Promise<Principal>
+  constructor(options: OidcResolverOptions)
+  resolve(options?: ResolveOptions): Promise<Principal>
   /** The same rules for another token. */
-  for (token: string): PrincipalResolver
+  for(token: string): PrincipalResolver
   /** The same rules for the bearer token of a request (RFC 6750 2.1). */
-  forRequest (req: RequestLike): PrincipalResolver
+  forRequest(req: RequestLike): PrincipalResolver
 }
 
 /** The part of {@link OidcResolverOptions} that is known of a provider. */
@@ -700,7 +732,7 @@ export interface GithubActionsOptions {
  * @example
  * new OidcResolver({ ...githubActions({ ownerIds: ['65'] }), audience: 'https://deploy.acme.example', trustDomain: 'acme.example', tenantId })
  */
-export function githubActions (options: GithubActionsOptions): OidcPreset
+export function githubActions(options: GithubActionsOptions): OidcPreset
 
 /** Which service accounts are welcome. */
 export interface KubernetesOptions {
@@ -724,7 +756,7 @@ export interface KubernetesOptions {
  *   audience: 'api', trustDomain: 'acme.example', tenantOf,
  * })
  */
-export function kubernetes (options: KubernetesOptions): OidcPreset
+export function kubernetes(options: KubernetesOptions): OidcPreset
 
 /**
  * Accepts each token once, in this process. When there is no room to remember another one, none is accepted.
@@ -734,10 +766,10 @@ export function kubernetes (options: KubernetesOptions): OidcPreset
  */
 export class ReplayGuard implements TokenLedger {
   /** `limit`: tokens that are remembered at a time. Default 100000. */
-  constructor (options?: { limit?: number })
+  constructor(options?: { limit?: number })
   /** How many are remembered. */
-  get size (): number
-  use (key: string, expiresAt: Date): boolean
+  get size(): number
+  use(key: string, expiresAt: Date): boolean
 }
 
 /** An authenticated session. */
@@ -760,9 +792,9 @@ export interface Session {
  */
 export class SessionResolver implements PrincipalResolver<HumanPrincipal>, RequestResolver<HumanPrincipal> {
   /** `session` gets the request, or nothing from {@link SessionResolver.resolve}. `undefined`: nobody is authenticated. */
-  constructor (options: { session: (req?: any) => Session | null | undefined | Promise<Session | null | undefined> })
-  resolve (options?: ResolveOptions): Promise<HumanPrincipal>
-  forRequest (req: RequestLike): PrincipalResolver<HumanPrincipal>
+  constructor(options: { session: (req?: any) => Session | null | undefined | Promise<Session | null | undefined> })
+  resolve(options?: ResolveOptions): Promise<HumanPrincipal>
+  forRequest(req: RequestLike): PrincipalResolver<HumanPrincipal>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -771,7 +803,9 @@ export class SessionResolver implements PrincipalResolver<HumanPrincipal>, Reque
 /** What a request's principal is taken from. */
 export type PrincipalSource =
   | RequestResolver
-  | ((req: any) => Principal | PrincipalResolver | null | undefined | Promise<Principal | PrincipalResolver | null | undefined>)
+  | ((
+      req: any
+    ) => Principal | PrincipalResolver | null | undefined | Promise<Principal | PrincipalResolver | null | undefined>)
 
 /** Who may pass. */
 export interface RequirePrincipalOptions<Kind extends Principal['kind'] = Principal['kind']> {
@@ -780,7 +814,12 @@ export interface RequirePrincipalOptions<Kind extends Principal['kind'] = Princi
   /** Only whom this welcomes: `false` is 403; anything but `true` and `false`, and a throw, is 500. */
   authorize?: (principal: Extract<Principal, { kind: Kind }>, req: any) => boolean | Promise<boolean>
   /** Answers in our place, and may log. `answer` is what we would have said. */
-  onRefuse?: (error: unknown, answer: { readonly status: 401 | 403 | 500, readonly headers: Readonly<Record<string, string>> }, req: any, res: any) => void | Promise<void>
+  onRefuse?: (
+    error: unknown,
+    answer: { readonly status: 401 | 403 | 500; readonly headers: Readonly<Record<string, string>> },
+    req: any,
+    res: any
+  ) => void | Promise<void>
 }
 
 /** A guard in front of a handler. */
@@ -808,26 +847,26 @@ export interface PrincipalGuard<P extends Principal = Principal> {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`: also for a resolver that says who this process is
  */
-export function requirePrincipal<Kind extends Principal['kind'] = Principal['kind']> (
+export function requirePrincipal<Kind extends Principal['kind'] = Principal['kind']>(
   source: PrincipalSource | readonly PrincipalSource[],
-  options?: RequirePrincipalOptions<Kind>,
+  options?: RequirePrincipalOptions<Kind>
 ): PrincipalGuard<Extract<Principal, { kind: Kind }>>
 
 /**
  * The principal that {@link requirePrincipal} found for a request.
  * @throws {@link CountersignError} `ERR_NO_PRINCIPAL`: there was no guard in front of this handler (500)
  */
-export function getPrincipal (req: RequestLike): Principal
+export function getPrincipal(req: RequestLike): Principal
 
 /** The status of an answer to a request that failed with this error. */
-export function statusOf (error: unknown): 401 | 403 | 500
+export function statusOf(error: unknown): 401 | 403 | 500
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Policies
 
 /** An entity of Cedar, as its JSON format has it. */
 export interface CedarEntity {
-  uid: { type: 'axess::Human' | 'axess::Workload', id: string }
+  uid: { type: 'axess::Human' | 'axess::Workload'; id: string }
   attrs: Record<string, string | number | boolean | object>
   parents: []
 }
@@ -840,10 +879,12 @@ export interface CedarEntity {
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for a long beyond 2^53-1 where the runtime has no `JSON.rawJSON`
  *   (Node.js 20)
  */
-export function toCedarEntity (principal: Principal): CedarEntity
+export function toCedarEntity(principal: Principal): CedarEntity
 
 /** A principal as a plain map, for OPA and everything else that takes JSON. */
-export type AttributeMap = { readonly kind: Principal['kind'], readonly attributes: Attributes } & Readonly<Record<string, unknown>>
+export type AttributeMap = { readonly kind: Principal['kind']; readonly attributes: Attributes } & Readonly<
+  Record<string, unknown>
+>
 
 /**
  * A principal as a plain map for `JSON.stringify`: its fields under the names they have in JSON, the issuer by its name, the
@@ -852,7 +893,7 @@ export type AttributeMap = { readonly kind: Principal['kind'], readonly attribut
  * @example
  * await fetch(`${opa}/v1/data/api/allow`, { method: 'POST', body: JSON.stringify({ input: { principal: toAttributeMap(principal) } }) })
  */
-export function toAttributeMap (principal: Principal): AttributeMap
+export function toAttributeMap(principal: Principal): AttributeMap
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What can go wrong
@@ -873,25 +914,40 @@ export type NotAuthenticatedReason =
   | 'unavailable'
 
 /** The rule that a component of a name breaks. */
-export type ComponentReason = 'not_set' | 'empty' | 'empty_segment' | 'dot_segment' | 'bad_path_segment_char' | 'reserved_label' | 'label_length' | 'bad_label_char'
+export type ComponentReason =
+  | 'not_set'
+  | 'empty'
+  | 'empty_segment'
+  | 'dot_segment'
+  | 'bad_path_segment_char'
+  | 'reserved_label'
+  | 'label_length'
+  | 'bad_label_char'
 
 /** The details of errors of principals, by code. */
 export interface PrincipalErrorDetails {
   /** Nobody is authenticated. */
   ERR_NOT_AUTHENTICATED: { readonly reason: NotAuthenticatedReason }
   /** A part of a name cannot be one: `service`, `tenant_slug`, `path segment`, `label`, or a field of a resolver. */
-  ERR_INVALID_COMPONENT: { readonly component: string, readonly reason: ComponentReason }
+  ERR_INVALID_COMPONENT: { readonly component: string; readonly reason: ComponentReason }
   /** Not an ID of that kind. */
-  ERR_INVALID_ID: { readonly kind: string, readonly reason: 'empty' | 'not_a_uuid' | 'reserved' }
+  ERR_INVALID_ID: { readonly kind: string; readonly reason: 'empty' | 'not_a_uuid' | 'reserved' }
   /** Not a principal: the rule, and the `member` that is missing or of the wrong type. */
   ERR_INVALID_PRINCIPAL: {
-    readonly rule: 'too_large' | 'malformed_json' | 'duplicate_member' | 'missing_member' | 'wrong_type' | 'unknown_kind' | 'unknown_issuer'
+    readonly rule:
+      | 'too_large'
+      | 'malformed_json'
+      | 'duplicate_member'
+      | 'missing_member'
+      | 'wrong_type'
+      | 'unknown_kind'
+      | 'unknown_issuer'
     readonly member?: string
   }
   /** The keys of a provider cannot be had. `url` is without its query. */
   ERR_KEYS_UNAVAILABLE: { readonly url: string }
   /** The principal is of the wrong kind (`expected`), or not authorized. */
-  ERR_PRINCIPAL_DENIED: { readonly expected?: Principal['kind'], readonly actual: Principal['kind'] }
+  ERR_PRINCIPAL_DENIED: { readonly expected?: Principal['kind']; readonly actual: Principal['kind'] }
   /** A handler asked for the principal of a request that no guard has seen. */
   ERR_NO_PRINCIPAL: {}
 }

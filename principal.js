@@ -1,6 +1,14 @@
 'use strict'
 // One assignment a name: that is how an ES module importing this one learns the names.
-const { DeviceId, EventId, SessionId, TenantId, UserId, defineId, ensureUserIdNotReserved } = require('./lib/principal/id')
+const {
+  DeviceId,
+  EventId,
+  SessionId,
+  TenantId,
+  UserId,
+  defineId,
+  ensureUserIdNotReserved
+} = require('./lib/principal/id')
 
 exports.TenantId = TenantId
 exports.UserId = UserId

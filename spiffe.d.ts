@@ -9,9 +9,23 @@ export type SpiffeIdString = `spiffe://${string}`
 
 /** A rule of SPIFFE-ID 2 that a text breaks; in the last line, those of `countersign/principal`. */
 export type SpiffeIdReason =
-  | 'empty' | 'too_long' | 'wrong_scheme' | 'missing_trust_domain' | 'bad_trust_domain_char' | 'trust_domain_too_long'
-  | 'missing_leading_slash' | 'empty_segment' | 'dot_segment' | 'trailing_slash' | 'bad_path_segment_char'
-  | 'query_or_fragment' | 'user_info' | 'port' | 'bad_first_char' | 'wrong_path_shape' | 'trust_domain_mismatch'
+  | 'empty'
+  | 'too_long'
+  | 'wrong_scheme'
+  | 'missing_trust_domain'
+  | 'bad_trust_domain_char'
+  | 'trust_domain_too_long'
+  | 'missing_leading_slash'
+  | 'empty_segment'
+  | 'dot_segment'
+  | 'trailing_slash'
+  | 'bad_path_segment_char'
+  | 'query_or_fragment'
+  | 'user_info'
+  | 'port'
+  | 'bad_first_char'
+  | 'wrong_path_shape'
+  | 'trust_domain_mismatch'
 
 /**
  * The name of a workload: `spiffe://example.org/billing`. Frozen; in canonical form (scheme and trust domain in lower
@@ -24,41 +38,41 @@ export type SpiffeIdReason =
  * id.appendSegments(['db']).path       // '/billing/db'
  */
 export class SpiffeId {
-  private constructor ()
+  private constructor()
   /**
    * Read a SPIFFE ID.
    * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID` with the broken rule as `reason`
    */
-  static parse (text: string): SpiffeId
+  static parse(text: string): SpiffeId
   /**
    * The ID of a trust domain with a path made of segments. None makes the trust domain's own ID.
    * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`
    */
-  static fromSegments (trustDomain: TrustDomain | string, segments: Iterable<string>): SpiffeId
+  static fromSegments(trustDomain: TrustDomain | string, segments: Iterable<string>): SpiffeId
   /** A `SpiffeId` as it is, a text parsed. `name` is what messages call the argument. */
-  static from (value: SpiffeId | string, name?: string): SpiffeId
+  static from(value: SpiffeId | string, name?: string): SpiffeId
   /** The canonical text. */
   readonly uri: SpiffeIdString
   /** The trust domain the ID lives in. */
-  get trustDomain (): TrustDomain
+  get trustDomain(): TrustDomain
   /** The path: empty, or starting with a slash. */
-  get path (): string
+  get path(): string
   /** The segments of the path. */
-  get segments (): string[]
+  get segments(): string[]
   /** This ID with a path, such as `/db`, put behind its own. Fails as {@link SpiffeId.parse} does. */
-  appendPath (path: string): SpiffeId
+  appendPath(path: string): SpiffeId
   /** This ID with segments put behind its path. Fails as {@link SpiffeId.parse} does. */
-  appendSegments (segments: Iterable<string>): SpiffeId
+  appendSegments(segments: Iterable<string>): SpiffeId
   /** The ID in the same trust domain with another path. An empty one makes the trust domain's own ID. */
-  replacePath (path: string): SpiffeId
+  replacePath(path: string): SpiffeId
   /** Whether the ID lives in the trust domain. */
-  memberOf (trustDomain: TrustDomain | SpiffeId | string): boolean
+  memberOf(trustDomain: TrustDomain | SpiffeId | string): boolean
   /** Whether the other value is the same name. A text that is no name is not. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** The canonical text. */
-  toString (): SpiffeIdString
+  toString(): SpiffeIdString
   /** The canonical text. */
-  toJSON (): SpiffeIdString
+  toJSON(): SpiffeIdString
 }
 
 /**
@@ -68,24 +82,24 @@ export class SpiffeId {
  * TrustDomain.parse('example.org').equals('spiffe://Example.org')  // true
  */
 export class TrustDomain {
-  private constructor ()
+  private constructor()
   /**
    * Read a bare name, a trust domain's own ID, or any ID in it.
    * @throws {@link CountersignError} `ERR_INVALID_TRUST_DOMAIN` with the broken rule as `reason`
    */
-  static parse (text: string): TrustDomain
+  static parse(text: string): TrustDomain
   /** A `TrustDomain` as it is, that of a `SpiffeId`, a text parsed. `name` is what messages call the argument. */
-  static from (value: TrustDomain | SpiffeId | string, name?: string): TrustDomain
+  static from(value: TrustDomain | SpiffeId | string, name?: string): TrustDomain
   /** The bare name. */
   readonly name: string
   /** The trust domain's own ID. Signing certificates carry it, workloads never do. */
-  get id (): SpiffeId
+  get id(): SpiffeId
   /** Whether the other value is the same trust domain. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** The bare name. */
-  toString (): string
+  toString(): string
   /** The bare name. */
-  toJSON (): string
+  toJSON(): string
 }
 
 /**
@@ -100,7 +114,7 @@ export interface DescribedAuthorizer {
   /** Whom it welcomes, in words. */
   readonly description: string
   /** The description. */
-  toString (): string
+  toString(): string
 }
 
 /**
@@ -117,23 +131,23 @@ export interface DescribedAuthorizer {
  */
 export const authorize: {
   /** Everybody with a proven name in any trust domain there is a bundle for. */
-  any (): DescribedAuthorizer
+  any(): DescribedAuthorizer
   /** Exactly this name. */
-  id (id: SpiffeId | string): DescribedAuthorizer
+  id(id: SpiffeId | string): DescribedAuthorizer
   /** These names. An empty list welcomes nobody. */
-  oneOf (ids: Iterable<SpiffeId | string>): DescribedAuthorizer
+  oneOf(ids: Iterable<SpiffeId | string>): DescribedAuthorizer
   /** Every name in the trust domain. */
-  memberOf (trustDomain: TrustDomain | SpiffeId | string): DescribedAuthorizer
+  memberOf(trustDomain: TrustDomain | SpiffeId | string): DescribedAuthorizer
   /** This name and the names below it, segment by segment: `/shop` covers `/shop/web`, and not `/shopkeeper`. */
-  idPrefix (prefix: SpiffeId | string): DescribedAuthorizer
+  idPrefix(prefix: SpiffeId | string): DescribedAuthorizer
   /** Whom at least one welcomes. An empty list welcomes nobody. */
-  anyOf (authorizers: Iterable<Authorizer>): DescribedAuthorizer
+  anyOf(authorizers: Iterable<Authorizer>): DescribedAuthorizer
   /** Whom every one welcomes. An empty list welcomes nobody: that is a configuration that got lost. */
-  allOf (authorizers: Iterable<Authorizer>): DescribedAuthorizer
+  allOf(authorizers: Iterable<Authorizer>): DescribedAuthorizer
   /** Whom the other one refuses. One that fails is not turned into a welcome. */
-  not (authorizer: Authorizer): DescribedAuthorizer
+  not(authorizer: Authorizer): DescribedAuthorizer
   /** A function of your own with a description for error messages. */
-  custom (description: string, accepts: Authorizer): DescribedAuthorizer
+  custom(description: string, accepts: Authorizer): DescribedAuthorizer
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -162,22 +176,22 @@ export type CertificatesLike = CertificateLike | readonly CertificateLike[]
  * tls.createSecureContext({ cert: svid.chainPem(), key: svid.keyPem() })
  */
 export class X509Svid {
-  private constructor ()
+  private constructor()
   /**
    * From DER. The key is unencrypted PKCS#8, or a `KeyObject`.
    * @throws {@link CountersignError} `ERR_INVALID_SVID` with `rule`
    */
-  static fromDer (chain: CertificatesLike, privateKey: Uint8Array | KeyObject, options?: { hint?: string }): X509Svid
+  static fromDer(chain: CertificatesLike, privateKey: Uint8Array | KeyObject, options?: { hint?: string }): X509Svid
   /**
    * From PEM, the key in the same text or in one of its own.
    * @throws {@link CountersignError} `ERR_INVALID_SVID` with `rule`
    */
-  static fromPem (chain: string | Uint8Array, privateKey?: string | Uint8Array, options?: { hint?: string }): X509Svid
+  static fromPem(chain: string | Uint8Array, privateKey?: string | Uint8Array, options?: { hint?: string }): X509Svid
   /**
    * From PEM files, read at once. With one path, the file holds the key as well.
    * @throws {@link CountersignError} `ERR_INVALID_SVID` with `rule` (`unreadable_file` with `path`)
    */
-  static load (chainPath: string, keyPath?: string, options?: { hint?: string }): X509Svid
+  static load(chainPath: string, keyPath?: string, options?: { hint?: string }): X509Svid
   /** The name of the workload. */
   readonly spiffeId: SpiffeId
   /** The label an operator gave it. */
@@ -191,21 +205,21 @@ export class X509Svid {
   /** The kind of key. */
   readonly keyAlgorithm: KeyAlgorithm
   /** The chain, leaf first. Made on first use. */
-  get certificates (): readonly X509Certificate[]
+  get certificates(): readonly X509Certificate[]
   /** The private key. Made on first use. Secret. */
-  get privateKey (): KeyObject
+  get privateKey(): KeyObject
   /** The chain as PEM, leaf first. */
-  chainPem (): string
+  chainPem(): string
   /** The private key as PEM. Secret. */
-  keyPem (): string
+  keyPem(): string
   /** Whether half of the lifetime is over, now or at the given time. */
-  needsRotation (now?: Date): boolean
+  needsRotation(now?: Date): boolean
   /** Whether chain, key and hint are the same. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** The SPIFFE ID. */
-  toString (): string
+  toString(): string
   /** Everything that is no secret. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 /**
@@ -216,12 +230,12 @@ export class X509Svid {
  * svid.spiffeId.memberOf('example.org')
  */
 export class JwtSvid {
-  private constructor ()
+  private constructor()
   /**
    * Read a token without looking at its signature or at the clock: nothing it says is proven. Every other rule is kept.
    * @throws {@link CountersignError} `ERR_INVALID_TOKEN` with `rule`
    */
-  static parseInsecure (token: string, options?: { hint?: string }): JwtSvid
+  static parseInsecure(token: string, options?: { hint?: string }): JwtSvid
   /** The name of the workload: `sub`. */
   readonly spiffeId: SpiffeId
   /** Whom the token is meant for: `aud`. */
@@ -237,15 +251,15 @@ export class JwtSvid {
   /** The label an operator gave it. */
   readonly hint: string | undefined
   /** The token itself. Secret. */
-  get token (): string
+  get token(): string
   /** All claims. Without prototypes, frozen all the way down. */
-  get claims (): Readonly<Record<string, unknown>>
+  get claims(): Readonly<Record<string, unknown>>
   /** Whether half of the lifetime is over, now or at the given time. Without `iat` it counts from when it was read. */
-  needsRotation (now?: Date): boolean
+  needsRotation(now?: Date): boolean
   /** The SPIFFE ID. */
-  toString (): string
+  toString(): string
   /** Everything but the claims, the token redacted. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -267,41 +281,45 @@ export interface BundleRemark {
  */
 export class X509Bundle {
   /** A bundle with these authorities: none, unless told. */
-  constructor (trustDomain: TrustDomain | string, authorities?: CertificatesLike)
+  constructor(trustDomain: TrustDomain | string, authorities?: CertificatesLike)
   /**
    * From DER. With `lazy`, certificates are read on first use, and those that can be no authority are then left out.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`, `index`
    */
-  static fromDer (trustDomain: TrustDomain | string, certificates: CertificatesLike, options?: { lazy?: boolean }): X509Bundle
+  static fromDer(
+    trustDomain: TrustDomain | string,
+    certificates: CertificatesLike,
+    options?: { lazy?: boolean }
+  ): X509Bundle
   /**
    * From PEM, with at least one certificate.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`, `index`
    */
-  static fromPem (trustDomain: TrustDomain | string, text: string | Uint8Array): X509Bundle
+  static fromPem(trustDomain: TrustDomain | string, text: string | Uint8Array): X509Bundle
   /** The trust domain these authorities issue for. */
-  get trustDomain (): TrustDomain
+  get trustDomain(): TrustDomain
   /** How many authorities there are. */
-  get size (): number
+  get size(): number
   /** The certificates. */
-  get authorities (): X509Certificate[]
+  get authorities(): X509Certificate[]
   /** Certificates of a lazy bundle that can be no authority. */
-  get skipped (): readonly BundleRemark[]
+  get skipped(): readonly BundleRemark[]
   /** Whether the certificate is an authority. */
-  has (certificate: CertificateLike): boolean
+  has(certificate: CertificateLike): boolean
   /** Add an authority. Whether it is new. Fails as {@link X509Bundle.fromDer} does. */
-  add (certificate: CertificateLike): boolean
+  add(certificate: CertificateLike): boolean
   /** Remove an authority. Whether it was there. */
-  remove (certificate: CertificateLike): boolean
+  remove(certificate: CertificateLike): boolean
   /** Concatenated DER. */
-  toDer (): Uint8Array
+  toDer(): Uint8Array
   /** PEM. */
-  toPem (): string
+  toPem(): string
   /** Whether both trust the same certificates for the same trust domain. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** One of its own that says the same. */
-  clone (): X509Bundle
+  clone(): X509Bundle
   /** Trust domain and size. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 /**
@@ -313,41 +331,44 @@ export class X509Bundle {
  */
 export class JwtBundle {
   /** A bundle without authorities. */
-  constructor (trustDomain: TrustDomain | string)
+  constructor(trustDomain: TrustDomain | string)
   /**
    * From a JWKS as the Workload API has it (`use` may be missing). Keys that cannot be used are skipped one by one. With
    * `lazy`, it is read on first use; what is wrong with it comes out then.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`
    */
-  static fromJwks (trustDomain: TrustDomain | string, json: string | Uint8Array, options?: { lazy?: boolean }): JwtBundle
+  static fromJwks(trustDomain: TrustDomain | string, json: string | Uint8Array, options?: { lazy?: boolean }): JwtBundle
   /** The trust domain whose tokens these authorities sign. */
-  get trustDomain (): TrustDomain
+  get trustDomain(): TrustDomain
   /** How many authorities there are. */
-  get size (): number
+  get size(): number
   /** The key IDs, in order. */
-  get keyIds (): string[]
+  get keyIds(): string[]
   /** The keys that were left out. */
-  get skipped (): readonly BundleRemark[]
+  get skipped(): readonly BundleRemark[]
   /** Whether there is an authority with this key ID. */
-  has (keyId: string): boolean
+  has(keyId: string): boolean
   /** The public key with this key ID. */
-  get (keyId: string): KeyObject | undefined
+  get(keyId: string): KeyObject | undefined
   /**
    * Add an authority, or replace the one with this key ID. Whether that changed anything. Of a private key or a private
    * JWK, only the public half is taken.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`
    */
-  add (keyId: string, key: KeyObject | { readonly kty?: string | undefined, readonly [member: string]: unknown }): boolean
+  add(
+    keyId: string,
+    key: KeyObject | { readonly kty?: string | undefined; readonly [member: string]: unknown }
+  ): boolean
   /** Remove an authority. Whether it was there. */
-  remove (keyId: string): boolean
+  remove(keyId: string): boolean
   /** A plain JWKS, in the form the Workload API has. */
-  toJwks (): string
+  toJwks(): string
   /** Whether both trust the same keys for the same trust domain. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** One of its own that says the same. */
-  clone (): JwtBundle
+  clone(): JwtBundle
   /** The JWKS. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 /** What a SPIFFE bundle is made of. */
@@ -371,41 +392,41 @@ export interface SpiffeBundleParts {
  */
 export class SpiffeBundle {
   /** A bundle with these parts: none, unless told. */
-  constructor (trustDomain: TrustDomain | string, parts?: SpiffeBundleParts)
+  constructor(trustDomain: TrustDomain | string, parts?: SpiffeBundleParts)
   /**
    * Read a document. It does not say whose it is: that is for you to know. Keys that are for something else, unknown or
    * broken are left out one by one. No keys at all is legal: everything is revoked.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`
    */
-  static parse (trustDomain: TrustDomain | string, json: string | Uint8Array): SpiffeBundle
+  static parse(trustDomain: TrustDomain | string, json: string | Uint8Array): SpiffeBundle
   /** The trust domain. */
-  get trustDomain (): TrustDomain
+  get trustDomain(): TrustDomain
   /** The authorities for X509-SVIDs: a copy of its own. */
-  get x509Bundle (): X509Bundle
+  get x509Bundle(): X509Bundle
   /** The authorities for JWT-SVIDs: a copy of its own. */
-  get jwtBundle (): JwtBundle
+  get jwtBundle(): JwtBundle
   /** The number that grows with every change. A `bigint` beyond 2^53-1. */
-  get sequence (): number | bigint | undefined
+  get sequence(): number | bigint | undefined
   /** How often to look for updates, milliseconds. */
-  get refreshHint (): number | undefined
+  get refreshHint(): number | undefined
   /** The keys that were left out. */
-  get skipped (): readonly BundleRemark[]
+  get skipped(): readonly BundleRemark[]
   /** The keys that were taken, though the publisher should mend something. */
-  get warnings (): readonly BundleRemark[]
+  get warnings(): readonly BundleRemark[]
   /** The same bundle with other parts. */
-  with (parts: SpiffeBundleParts): SpiffeBundle
+  with(parts: SpiffeBundleParts): SpiffeBundle
   /** The document as text, exact on every runtime. */
-  toJwks (): string
+  toJwks(): string
   /** Whether both trust the same keys under the same sequence and refresh hint. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** One of its own that says the same. */
-  clone (): SpiffeBundle
+  clone(): SpiffeBundle
   /**
    * The document, for `JSON.stringify`.
    * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for a sequence beyond 2^53-1 where the runtime has no
    * `JSON.rawJSON` (Node.js 20): {@link SpiffeBundle.toJwks} writes it everywhere
    */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 /**
@@ -418,33 +439,33 @@ export class SpiffeBundle {
  */
 export class BundleSet {
   /** A set of these bundles. */
-  constructor (bundles?: Iterable<X509Bundle | JwtBundle | SpiffeBundle>)
+  constructor(bundles?: Iterable<X509Bundle | JwtBundle | SpiffeBundle>)
   /** The bundles of a bundle map. Fails as {@link BundleMap.parse} does. */
-  static fromMap (json: string | Uint8Array): BundleSet
+  static fromMap(json: string | Uint8Array): BundleSet
   /** The trust domains, in order. */
-  get trustDomains (): TrustDomain[]
+  get trustDomains(): TrustDomain[]
   /** How many trust domains there are. */
-  get size (): number
+  get size(): number
   /** Take authorities in place of those of their kind and trust domain. Whether that changed anything. */
-  add (bundle: X509Bundle | JwtBundle | SpiffeBundle): boolean
+  add(bundle: X509Bundle | JwtBundle | SpiffeBundle): boolean
   /** Forget a trust domain. Whether it was there. */
-  remove (trustDomain: TrustDomain | string): boolean
+  remove(trustDomain: TrustDomain | string): boolean
   /** Forget the X.509 authorities of a trust domain. Whether there were any. */
-  removeX509 (trustDomain: TrustDomain | string): boolean
+  removeX509(trustDomain: TrustDomain | string): boolean
   /** Forget the JWT authorities of a trust domain. Whether there were any. */
-  removeJwt (trustDomain: TrustDomain | string): boolean
+  removeJwt(trustDomain: TrustDomain | string): boolean
   /** Whether there are authorities of any kind for the trust domain. */
-  has (trustDomain: TrustDomain | string): boolean
+  has(trustDomain: TrustDomain | string): boolean
   /** The X.509 authorities of the trust domain: a copy of its own. */
-  x509Bundle (trustDomain: TrustDomain | string): X509Bundle | undefined
+  x509Bundle(trustDomain: TrustDomain | string): X509Bundle | undefined
   /** The JWT authorities of the trust domain: a copy of its own. */
-  jwtBundle (trustDomain: TrustDomain | string): JwtBundle | undefined
+  jwtBundle(trustDomain: TrustDomain | string): JwtBundle | undefined
   /** Whether both trust the same authorities. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** One of its own that says the same. */
-  clone (): BundleSet
+  clone(): BundleSet
   /** The trust domains. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 /**
@@ -456,32 +477,32 @@ export class BundleSet {
  */
 export class BundleMap {
   /** A map of these bundles. Refresh hints are dropped: the file is read again when it changes. */
-  constructor (bundles?: Iterable<SpiffeBundle>)
+  constructor(bundles?: Iterable<SpiffeBundle>)
   /**
    * Read a bundle map, as a whole or not at all.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`, and `trustDomain` of the one that is broken
    */
-  static parse (json: string | Uint8Array): BundleMap
+  static parse(json: string | Uint8Array): BundleMap
   /** The trust domains, in order. */
-  get trustDomains (): TrustDomain[]
+  get trustDomains(): TrustDomain[]
   /** How many bundles there are. */
-  get size (): number
+  get size(): number
   /** Take a bundle in place of the one its trust domain had. */
-  add (bundle: SpiffeBundle): void
+  add(bundle: SpiffeBundle): void
   /** Remove the bundle of a trust domain. Whether it was there. */
-  remove (trustDomain: TrustDomain | string): boolean
+  remove(trustDomain: TrustDomain | string): boolean
   /** The bundle of a trust domain. */
-  get (trustDomain: TrustDomain | string): SpiffeBundle | undefined
+  get(trustDomain: TrustDomain | string): SpiffeBundle | undefined
   /** The same bundles as a set to verify with. */
-  toBundleSet (): BundleSet
+  toBundleSet(): BundleSet
   /** The document as text, exact on every runtime. */
-  toText (): string
+  toText(): string
   /** Whether both say the same. */
-  equals (other: unknown): boolean
+  equals(other: unknown): boolean
   /** One of its own that says the same. */
-  clone (): BundleMap
+  clone(): BundleMap
   /** The document, for `JSON.stringify`. Fails as {@link SpiffeBundle.toJSON} does. */
-  toJSON (): Record<string, unknown>
+  toJSON(): Record<string, unknown>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -499,7 +520,7 @@ export interface VerifyX509SvidOptions {
 
 /** A name that is proven and welcome. Frozen. */
 export class VerifiedX509Svid {
-  private constructor ()
+  private constructor()
   /** The name. */
   readonly spiffeId: SpiffeId
   /** First second of the leaf's validity. */
@@ -513,9 +534,9 @@ export class VerifiedX509Svid {
   /** DNS names in the leaf. They play no part in SPIFFE authentication. */
   readonly dnsNames: readonly string[]
   /** The certificates as they were shown, leaf first. Those that the path did not need are not judged. */
-  get certificates (): readonly X509Certificate[]
+  get certificates(): readonly X509Certificate[]
   /** The SPIFFE ID. */
-  toString (): string
+  toString(): string
 }
 
 /**
@@ -528,10 +549,10 @@ export class VerifiedX509Svid {
  * @param chain leaf first: `X509Certificate[]`, DER (concatenated, or a list), or PEM text
  * @throws {@link CountersignError} `ERR_UNTRUSTED_SVID` with `rule`
  */
-export function verifyX509Svid (
+export function verifyX509Svid(
   chain: CertificatesLike | string,
   bundles: BundleSet | X509Bundle | SpiffeBundle,
-  options?: VerifyX509SvidOptions,
+  options?: VerifyX509SvidOptions
 ): VerifiedX509Svid
 
 /** How to judge a token. */
@@ -556,10 +577,10 @@ export interface VerifyJwtSvidOptions {
  *
  * @throws {@link CountersignError} `ERR_INVALID_TOKEN` with `rule`; `ERR_INVALID_ARGUMENT` without an audience
  */
-export function verifyJwtSvid (
+export function verifyJwtSvid(
   token: string,
   bundles: BundleSet | JwtBundle | SpiffeBundle,
-  options: VerifyJwtSvidOptions,
+  options: VerifyJwtSvidOptions
 ): JwtSvid
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -575,12 +596,22 @@ export interface SpiffeErrorDetails {
    * Chain and key are no X509-SVID: `empty_chain`, `leaf_is_ca`, `private_key_mismatch`, ...; `index` of the certificate,
    * `path` of the file, `reason` when the SPIFFE ID is what is wrong.
    */
-  ERR_INVALID_SVID: { readonly rule: string, readonly reason?: SpiffeIdReason, readonly index?: number, readonly path?: string }
+  ERR_INVALID_SVID: {
+    readonly rule: string
+    readonly reason?: SpiffeIdReason
+    readonly index?: number
+    readonly path?: string
+  }
   /**
    * Not a bundle: `malformed_json`, `missing_keys`, `duplicate_member`, `signing_not_ca`, ...; `index` of the certificate,
    * `trustDomain` in a map.
    */
-  ERR_INVALID_BUNDLE: { readonly rule: string, readonly reason?: SpiffeIdReason, readonly index?: number, readonly trustDomain?: string }
+  ERR_INVALID_BUNDLE: {
+    readonly rule: string
+    readonly reason?: SpiffeIdReason
+    readonly index?: number
+    readonly trustDomain?: string
+  }
   /**
    * A chain proves no name that is welcome: `unknown_issuer`, `expired`, `no_bundle`, `leaf_is_ca`, ...; `not_authorized`
    * and `authorizer_failed` with `spiffeId` and `expected`.
@@ -593,5 +624,5 @@ export interface SpiffeErrorDetails {
     readonly expected?: string
   }
   /** A token proves nothing: `invalid_signature`, `expired`, `audience_mismatch`, `unknown_key_id`, ... */
-  ERR_INVALID_TOKEN: { readonly rule: string, readonly reason?: SpiffeIdReason, readonly trustDomain?: string }
+  ERR_INVALID_TOKEN: { readonly rule: string; readonly reason?: SpiffeIdReason; readonly trustDomain?: string }
 }

@@ -40,14 +40,32 @@ export interface TestAgentOptions {
 
 /** The methods of the Workload API. */
 export type WorkloadApiMethod =
-  | 'FetchX509SVID' | 'FetchX509Bundles' | 'FetchJWTSVID' | 'FetchJWTBundles' | 'ValidateJWTSVID' | 'FetchWITSVID'
+  | 'FetchX509SVID'
+  | 'FetchX509Bundles'
+  | 'FetchJWTSVID'
+  | 'FetchJWTBundles'
+  | 'ValidateJWTSVID'
+  | 'FetchWITSVID'
   | 'FetchWITBundles'
 
 /** The statuses of gRPC. */
 export type GrpcStatus =
-  | 'CANCELLED' | 'UNKNOWN' | 'INVALID_ARGUMENT' | 'DEADLINE_EXCEEDED' | 'NOT_FOUND' | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED' | 'RESOURCE_EXHAUSTED' | 'FAILED_PRECONDITION' | 'ABORTED' | 'OUT_OF_RANGE' | 'UNIMPLEMENTED'
-  | 'INTERNAL' | 'UNAVAILABLE' | 'DATA_LOSS' | 'UNAUTHENTICATED'
+  | 'CANCELLED'
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'DATA_LOSS'
+  | 'UNAUTHENTICATED'
 
 /** Which calls or messages a fault strikes. */
 export interface FaultOptions {
@@ -62,45 +80,58 @@ export interface FaultOptions {
  * reset, an end and slowness strike when a call arrives, the others when a message is sent.
  */
 export class Faults {
-  private constructor ()
+  private constructor()
   /** The call ends with this status. */
-  status (code: GrpcStatus, options?: FaultOptions & { message?: string }): void
+  status(code: GrpcStatus, options?: FaultOptions & { message?: string }): void
   /** The workload has no identity. */
-  permissionDenied (options?: FaultOptions & { message?: string }): void
+  permissionDenied(options?: FaultOptions & { message?: string }): void
   /** The agent is not ready. */
-  unavailable (options?: FaultOptions & { message?: string }): void
+  unavailable(options?: FaultOptions & { message?: string }): void
   /** The client did something it must not do again. */
-  invalidArgument (options?: FaultOptions & { message?: string }): void
+  invalidArgument(options?: FaultOptions & { message?: string }): void
   /** The stream is reset without a status. */
-  reset (options?: FaultOptions): void
+  reset(options?: FaultOptions): void
   /** The stream ends in good order before anything was told. */
-  end (options?: FaultOptions): void
+  end(options?: FaultOptions): void
   /** The call is answered that many milliseconds later. */
-  slow (milliseconds: number, options?: FaultOptions): void
+  slow(milliseconds: number, options?: FaultOptions): void
   /** A message that is none. */
-  garbage (options?: FaultOptions): void
+  garbage(options?: FaultOptions): void
   /** Bytes that are no gRPC. */
-  badFrame (options?: FaultOptions): void
+  badFrame(options?: FaultOptions): void
   /** A message of so many bytes. Default 32 MiB, more than is read. */
-  huge (bytes?: number, options?: FaultOptions): void
+  huge(bytes?: number, options?: FaultOptions): void
   /** A message in which a field is empty, in every SVID or bundle of it. */
-  blank (field: 'svids' | 'spiffe_id' | 'x509_svid' | 'x509_svid_key' | 'bundle' | 'bundles' | 'federated_bundles' | 'hint' | 'svid' | 'claims', options?: FaultOptions): void
+  blank(
+    field:
+      | 'svids'
+      | 'spiffe_id'
+      | 'x509_svid'
+      | 'x509_svid_key'
+      | 'bundle'
+      | 'bundles'
+      | 'federated_bundles'
+      | 'hint'
+      | 'svid'
+      | 'claims',
+    options?: FaultOptions
+  ): void
   /** A message in which all SVIDs have the same hint; an only one comes twice. */
-  duplicateHints (options?: FaultOptions): void
+  duplicateHints(options?: FaultOptions): void
   /** A message with the private keys, or the signatures, of a stranger. */
-  wrongKey (options?: FaultOptions): void
+  wrongKey(options?: FaultOptions): void
   /** This message instead, such as one of `encodeX509Response`. */
-  respond (message: Uint8Array, options?: FaultOptions): void
+  respond(message: Uint8Array, options?: FaultOptions): void
   /** Say nothing more to anybody. Calls arrive and wait. */
-  freeze (): void
+  freeze(): void
   /** Go on. */
-  thaw (): void
+  thaw(): void
   /** Take every fault back, and thaw. */
-  clear (): void
+  clear(): void
   /** End every open stream now: without a status, with this one, or in good order (`OK`). */
-  dropStreams (code?: GrpcStatus | 'OK', message?: string): void
+  dropStreams(code?: GrpcStatus | 'OK', message?: string): void
   /** Have every open stream send again what it sent last: faults about messages strike it. */
-  resend (): void
+  resend(): void
 }
 
 /** A call that was made. */
@@ -136,52 +167,86 @@ export interface RecordedCall {
  * })
  */
 export class TestAgent extends EventTarget {
-  private constructor ()
+  private constructor()
   /** Where the Workload API is: `unix:` and a path. */
-  get endpoint (): string
+  get endpoint(): string
   /** Where it answers who asks who it is. */
-  get socketPath (): string
-  get trustDomain (): TrustDomain
+  get socketPath(): string
+  get trustDomain(): TrustDomain
   /** The variables a program needs to find it. */
-  get env (): { SPIFFE_ENDPOINT_SOCKET: string, WHOAMI_SOCKET: string }
+  get env(): { SPIFFE_ENDPOINT_SOCKET: string; WHOAMI_SOCKET: string }
   /** What goes wrong. */
-  get faults (): Faults
+  get faults(): Faults
   /** Whom to trust: the bundle of its authority, as of now. */
-  get bundle (): SpiffeBundle
+  get bundle(): SpiffeBundle
   /** Give these from now on. None withdraws the identity of everybody. */
-  setIdentities (identities: readonly (SpiffeId | string | TestIdentity)[]): void
+  setIdentities(identities: readonly (SpiffeId | string | TestIdentity)[]): void
   /** Issue new X509-SVIDs on every open stream now, as if half of their lifetime were over. */
-  reissue (): void
+  reissue(): void
   /** Change the keys: by step, or all at once, which no peer was prepared for. */
-  rotateAuthority (step?: 'prepare' | 'activate' | 'forget'): void
+  rotateAuthority(step?: 'prepare' | 'activate' | 'forget'): void
   /** The calls so far, the newest 10,000. */
-  get calls (): readonly RecordedCall[]
+  get calls(): readonly RecordedCall[]
   /**
    * The first call that fits, now or when it comes.
    * @throws {@link CountersignError} `ERR_TIMEOUT` after `timeout` ms, by default 5000
    */
-  waitForCall (wanted: WorkloadApiMethod | ((call: RecordedCall) => boolean), options?: { signal?: AbortSignal, timeout?: number | null }): Promise<RecordedCall>
-  get stats (): AgentStats
-  close (): Promise<void>
-  [Symbol.asyncDispose] (): Promise<void>
-  addEventListener<T extends keyof AgentEventMap> (type: T, listener: (event: AgentEventMap[T]) => void): void
-  addEventListener (type: string, listener: ((event: Event) => void) | null): void
+  waitForCall(
+    wanted: WorkloadApiMethod | ((call: RecordedCall) => boolean),
+    options?: { signal?: AbortSignal; timeout?: number | null }
+  ): Promise<RecordedCall>
+  get stats(): AgentStats
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+  addEventListener<T extends keyof AgentEventMap>(type: T, listener: (event: AgentEventMap[T]) => void): void
+  addEventListener(type: string, listener: ((event: Event) => void) | null): void
 }
 
 /** Start a test agent. It takes milliseconds; every test can have one of its own. */
-export function startTestAgent (options?: TestAgentOptions): Promise<TestAgent>
+export function startTestAgent(options?: TestAgentOptions): Promise<TestAgent>
 
 /** The rule an X509-SVID can be made to break. */
 export type X509Flaw =
-  | 'expired' | 'notYetValid' | 'caLeaf' | 'twoUris' | 'noUri' | 'notASpiffeId' | 'noPath' | 'noKeyUsage'
-  | 'keyUsageNotCritical' | 'noDigitalSignature' | 'keyCertSign' | 'crlSign' | 'foreignIssuer' | 'weakKey' | 'wrongKey'
+  | 'expired'
+  | 'notYetValid'
+  | 'caLeaf'
+  | 'twoUris'
+  | 'noUri'
+  | 'notASpiffeId'
+  | 'noPath'
+  | 'noKeyUsage'
+  | 'keyUsageNotCritical'
+  | 'noDigitalSignature'
+  | 'keyCertSign'
+  | 'crlSign'
+  | 'foreignIssuer'
+  | 'weakKey'
+  | 'wrongKey'
   | 'garbage'
 
 /** The rule a JWT-SVID can be made to break. */
 export type JwtFlaw =
-  | 'expired' | 'notYetValid' | 'noExpiry' | 'noSubject' | 'notASpiffeId' | 'noAudience' | 'noKeyId' | 'unknownKeyId'
-  | 'wrongSignature' | 'foreignIssuer' | 'algNone' | 'algHs256' | 'algMismatch' | 'wrongType' | 'extraHeader'
-  | 'criticalHeader' | 'duplicateClaim' | 'notCompact' | 'badBase64' | 'notJson' | 'tooLong'
+  | 'expired'
+  | 'notYetValid'
+  | 'noExpiry'
+  | 'noSubject'
+  | 'notASpiffeId'
+  | 'noAudience'
+  | 'noKeyId'
+  | 'unknownKeyId'
+  | 'wrongSignature'
+  | 'foreignIssuer'
+  | 'algNone'
+  | 'algHs256'
+  | 'algMismatch'
+  | 'wrongType'
+  | 'extraHeader'
+  | 'criticalHeader'
+  | 'duplicateClaim'
+  | 'notCompact'
+  | 'badBase64'
+  | 'notJson'
+  | 'tooLong'
 
 export interface MintX509Options {
   /** Milliseconds it lives. Default 1 hour. */
@@ -199,15 +264,15 @@ export interface MintJwtOptions {
 
 /** An X509-SVID that may be a wrong one, and so is only bytes. */
 export class MintedX509Svid {
-  private constructor ()
+  private constructor()
   /** Concatenated DER, leaf first. */
   readonly chain: Buffer
   /** PKCS#8. Not enumerable. */
   readonly key: Buffer
-  get chainPem (): string
-  get keyPem (): string
+  get chainPem(): string
+  get keyPem(): string
   /** The SVID, if it is one. @throws {@link CountersignError} `ERR_INVALID_X509_SVID` with the broken rule */
-  toSvid (): X509Svid
+  toSvid(): X509Svid
 }
 
 /**
@@ -222,14 +287,14 @@ export class MintedX509Svid {
  */
 export class TestCa {
   /** Default `example.org`. */
-  constructor (trustDomain?: TrustDomain | string)
+  constructor(trustDomain?: TrustDomain | string)
   static readonly x509Flaws: readonly X509Flaw[]
   static readonly jwtFlaws: readonly JwtFlaw[]
   readonly trustDomain: TrustDomain
   /** Whom to trust. */
-  get bundle (): SpiffeBundle
-  x509Svid (spiffeId: SpiffeId | string, options?: MintX509Options): MintedX509Svid
-  jwtSvid (spiffeId: SpiffeId | string, options: MintJwtOptions): string
+  get bundle(): SpiffeBundle
+  x509Svid(spiffeId: SpiffeId | string, options?: MintX509Options): MintedX509Svid
+  jwtSvid(spiffeId: SpiffeId | string, options: MintJwtOptions): string
 }
 
 /** Authorities, or bytes in the form of the protocol. */
@@ -253,12 +318,14 @@ export interface X509ResponseParts {
 }
 
 /** A response to `FetchX509SVID`, for `faults.respond`. */
-export function encodeX509Response (parts: X509ResponseParts): Buffer
+export function encodeX509Response(parts: X509ResponseParts): Buffer
 /** A response to `FetchJWTSVID`. */
-export function encodeJwtResponse (svids: readonly { spiffeId?: SpiffeId | string, token?: string, hint?: string }[]): Buffer
+export function encodeJwtResponse(
+  svids: readonly { spiffeId?: SpiffeId | string; token?: string; hint?: string }[]
+): Buffer
 /** A response to `FetchX509Bundles`. */
-export function encodeX509BundlesResponse (bundles: Readonly<Record<string, X509BundleBytes>>): Buffer
+export function encodeX509BundlesResponse(bundles: Readonly<Record<string, X509BundleBytes>>): Buffer
 /** A response to `FetchJWTBundles`. */
-export function encodeJwtBundlesResponse (bundles: Readonly<Record<string, SpiffeBundle | JwtBundle | string>>): Buffer
+export function encodeJwtBundlesResponse(bundles: Readonly<Record<string, SpiffeBundle | JwtBundle | string>>): Buffer
 
 export type { BundleSet }

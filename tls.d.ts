@@ -23,9 +23,25 @@ import type { Agent, AgentOptions as HttpsAgentOptions } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ClientHttp2Session, SecureClientSessionOptions } from 'node:http2'
 import type { X509Certificate } from 'node:crypto'
-import type { DetailedPeerCertificate, PeerCertificate, SecureContext, SecureVersion, Server as TlsServer, TLSSocket } from 'node:tls'
 import type {
-  Authorizer, BundleSet, CountersignError, CountersignErrorCode, JwtBundle, JwtSvid, SpiffeBundle, SpiffeId, VerifiedX509Svid, X509Svid,
+  DetailedPeerCertificate,
+  PeerCertificate,
+  SecureContext,
+  SecureVersion,
+  Server as TlsServer,
+  TLSSocket
+} from 'node:tls'
+import type {
+  Authorizer,
+  BundleSet,
+  CountersignError,
+  CountersignErrorCode,
+  JwtBundle,
+  JwtSvid,
+  SpiffeBundle,
+  SpiffeId,
+  VerifiedX509Svid,
+  X509Svid
 } from './index.js'
 import type { Principal } from './principal.js'
 
@@ -53,9 +69,9 @@ export interface TlsSourceContext {
  */
 export interface TlsSource {
   /** What it holds now. Throws when there is no identity that may be used. Called for each handshake. */
-  context (): TlsSourceContext
+  context(): TlsSourceContext
   /** Calls the listener after every change, until the function it returns is called. */
-  subscribe (listener: (event: { readonly type: string }) => void): () => void
+  subscribe(listener: (event: { readonly type: string }) => void): () => void
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -106,7 +122,7 @@ export type Peer = X509Peer | JwtPeer
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` when the target is no object
  */
-export function peerOf (target: object): Peer | undefined
+export function peerOf(target: object): Peer | undefined
 
 /**
  * Makes the principal of a peer whose name is proven: a SPIFFE ID alone does not say which tenant it works for. It is
@@ -232,8 +248,12 @@ export interface ServerTlsOptions {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function serverOptions (source: TlsSource, authorize: Authorizer, options?: ServerOptions): ServerTlsOptions
-export function serverOptions (source: TlsSource, authorize: null, options: ServerOptions & { clients: 'none' }): ServerTlsOptions
+export function serverOptions(source: TlsSource, authorize: Authorizer, options?: ServerOptions): ServerTlsOptions
+export function serverOptions(
+  source: TlsSource,
+  authorize: null,
+  options: ServerOptions & { clients: 'none' }
+): ServerTlsOptions
 
 /** What keeps a server secured. */
 export interface SecuredServer extends Disposable {
@@ -243,7 +263,7 @@ export interface SecuredServer extends Disposable {
    * Let nobody new in, and follow the source no longer. Connections that are open go on. Closing the server is up to you,
    * and makes this unnecessary.
    */
-  close (): void
+  close(): void
 }
 
 /**
@@ -259,8 +279,18 @@ export interface SecuredServer extends Disposable {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`: not such a server, made with other options, or secured already
  */
-export function secureServer (server: TlsServer, source: TlsSource, authorize: Authorizer, options?: ServerOptions): SecuredServer
-export function secureServer (server: TlsServer, source: TlsSource, authorize: null, options: ServerOptions & { clients: 'none' }): SecuredServer
+export function secureServer(
+  server: TlsServer,
+  source: TlsSource,
+  authorize: Authorizer,
+  options?: ServerOptions
+): SecuredServer
+export function secureServer(
+  server: TlsServer,
+  source: TlsSource,
+  authorize: null,
+  options: ServerOptions & { clients: 'none' }
+): SecuredServer
 
 /** Decides whether a proven name is welcome, and may take its time. Everything but `true` refuses. */
 export type AsyncAuthorizer = (id: SpiffeId, peer: X509Peer) => boolean | Promise<boolean>
@@ -268,7 +298,7 @@ export type AsyncAuthorizer = (id: SpiffeId, peer: X509Peer) => boolean | Promis
 /** Takes connections that were let in: a server without TLS of its own, a connection injector of grpc-js, a function. */
 export type FrontTarget =
   | import('node:net').Server
-  | { injectConnection (connection: import('node:stream').Duplex): void }
+  | { injectConnection(connection: import('node:stream').Duplex): void }
   | ((socket: TLSSocket) => void)
 
 /** How a front server is made. */
@@ -289,7 +319,12 @@ export interface FrontServerOptions extends Omit<ServerOptions, 'clients'> {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function createFrontServer (target: FrontTarget, source: TlsSource, authorize: AsyncAuthorizer, options?: FrontServerOptions): TlsServer
+export function createFrontServer(
+  target: FrontTarget,
+  source: TlsSource,
+  authorize: AsyncAuthorizer,
+  options?: FrontServerOptions
+): TlsServer
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Clients
@@ -319,7 +354,10 @@ export interface ClientTlsOptions {
   readonly secureContext: SecureContext
   readonly rejectUnauthorized: true
   readonly maxCachedSessions: 0
-  readonly checkServerIdentity?: (host: string, certificate: PeerCertificate | DetailedPeerCertificate) => Error | undefined
+  readonly checkServerIdentity?: (
+    host: string,
+    certificate: PeerCertificate | DetailedPeerCertificate
+  ) => Error | undefined
 }
 
 /**
@@ -335,8 +373,12 @@ export interface ClientTlsOptions {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function clientOptions (source: TlsSource, authorize: Authorizer, options?: ClientOptions): ClientTlsOptions
-export function clientOptions (source: TlsSource, authorize: null, options: WebClientOptions<ClientOptions>): ClientTlsOptions
+export function clientOptions(source: TlsSource, authorize: Authorizer, options?: ClientOptions): ClientTlsOptions
+export function clientOptions(
+  source: TlsSource,
+  authorize: null,
+  options: WebClientOptions<ClientOptions>
+): ClientTlsOptions
 
 /** How an agent is made. */
 export interface AgentOptions extends ClientOptions, Lifetimes {
@@ -353,8 +395,8 @@ export interface AgentOptions extends ClientOptions, Lifetimes {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function createAgent (source: TlsSource, authorize: Authorizer, options?: AgentOptions): Agent
-export function createAgent (source: TlsSource, authorize: null, options: WebClientOptions<AgentOptions>): Agent
+export function createAgent(source: TlsSource, authorize: Authorizer, options?: AgentOptions): Agent
+export function createAgent(source: TlsSource, authorize: null, options: WebClientOptions<AgentOptions>): Agent
 
 /** How connections for undici are made. */
 export interface UndiciConnectOptions extends ClientOptions, Omit<Lifetimes, 'maxConnectionAge'> {
@@ -368,7 +410,7 @@ export interface UndiciConnectOptions extends ClientOptions, Omit<Lifetimes, 'ma
 export interface UndiciConnect {
   (options: any, callback: (...args: any[]) => void): any
   /** Follow the source no longer: needed only with `closeOnWithdraw` or `closeOnBundleRemoval`. */
-  close (): void
+  close(): void
 }
 
 /**
@@ -379,8 +421,12 @@ export interface UndiciConnect {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function undiciConnect (source: TlsSource, authorize: Authorizer, options?: UndiciConnectOptions): UndiciConnect
-export function undiciConnect (source: TlsSource, authorize: null, options: WebClientOptions<UndiciConnectOptions>): UndiciConnect
+export function undiciConnect(source: TlsSource, authorize: Authorizer, options?: UndiciConnectOptions): UndiciConnect
+export function undiciConnect(
+  source: TlsSource,
+  authorize: null,
+  options: WebClientOptions<UndiciConnectOptions>
+): UndiciConnect
 
 /** How {@link createFetch} makes its connections. */
 export interface FetchOptions extends ClientOptions, Omit<Lifetimes, 'maxConnectionAge'> {
@@ -389,14 +435,14 @@ export interface FetchOptions extends ClientOptions, Omit<Lifetimes, 'maxConnect
   /** Milliseconds after which connections get no further requests. */
   maxConnectionAge?: number
   /** The module undici, to use its `fetch` and `Agent` instead of those of the host. */
-  undici?: { fetch: (...args: any[]) => Promise<any>, Agent: new (options: any) => any }
+  undici?: { fetch: (...args: any[]) => Promise<any>; Agent: new (options: any) => any }
 }
 
 /** A `fetch` with an identity. */
 export interface SpiffeFetch extends AsyncDisposable {
   (input: string | URL | Request, init?: RequestInit): Promise<Response>
   /** Finish the requests that are in flight, and close all connections. */
-  close (): Promise<void>
+  close(): Promise<void>
 }
 
 /**
@@ -410,8 +456,8 @@ export interface SpiffeFetch extends AsyncDisposable {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function createFetch (source: TlsSource, authorize: Authorizer, options?: FetchOptions): SpiffeFetch
-export function createFetch (source: TlsSource, authorize: null, options: WebClientOptions<FetchOptions>): SpiffeFetch
+export function createFetch(source: TlsSource, authorize: Authorizer, options?: FetchOptions): SpiffeFetch
+export function createFetch(source: TlsSource, authorize: null, options: WebClientOptions<FetchOptions>): SpiffeFetch
 
 /** How {@link http2Connect} makes its session. */
 export interface Http2ConnectOptions extends ClientOptions, Lifetimes {
@@ -429,15 +475,25 @@ export interface Http2ConnectOptions extends ClientOptions, Lifetimes {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function http2Connect (authority: string | URL, source: TlsSource, authorize: Authorizer, options?: Http2ConnectOptions): ClientHttp2Session
-export function http2Connect (authority: string | URL, source: TlsSource, authorize: null, options: WebClientOptions<Http2ConnectOptions>): ClientHttp2Session
+export function http2Connect(
+  authority: string | URL,
+  source: TlsSource,
+  authorize: Authorizer,
+  options?: Http2ConnectOptions
+): ClientHttp2Session
+export function http2Connect(
+  authority: string | URL,
+  source: TlsSource,
+  authorize: null,
+  options: WebClientOptions<Http2ConnectOptions>
+): ClientHttp2Session
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Tokens over HTTP
 
 /** Where JWT-SVIDs come from: a `JwtSource`, or anything of this shape. It is expected to keep them. */
 export interface BearerSource {
-  fetch (options: { audience: string, signal?: AbortSignal }): Promise<JwtSvid>
+  fetch(options: { audience: string; signal?: AbortSignal }): Promise<JwtSvid>
 }
 
 /**
@@ -450,7 +506,10 @@ export interface BearerSource {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`; later, what the source fails with
  */
-export function bearer (source: BearerSource, audience: string): (options?: { signal?: AbortSignal }) => Promise<{ authorization: string }>
+export function bearer(
+  source: BearerSource,
+  audience: string
+): (options?: { signal?: AbortSignal }) => Promise<{ authorization: string }>
 
 /** Whom {@link requireBearer} lets in. */
 export interface RequireBearerOptions {
@@ -468,12 +527,19 @@ export interface RequireBearerOptions {
 
 /** Judges tokens: a `JwtSource`, or anything of this shape. */
 export interface BearerVerifier {
-  validate (token: string, options: { audience: string | readonly string[], leeway?: number }): JwtSvid | Promise<JwtSvid>
+  validate(
+    token: string,
+    options: { audience: string | readonly string[]; leeway?: number }
+  ): JwtSvid | Promise<JwtSvid>
 }
 
 /** A handler for node:http, Express (`app.use`) and Fastify (`addHook('onRequest')`). */
 export interface BearerHandler {
-  (request: IncomingMessage | { raw: IncomingMessage }, response: ServerResponse | { raw: ServerResponse }, next: (error?: any) => void): void
+  (
+    request: IncomingMessage | { raw: IncomingMessage },
+    response: ServerResponse | { raw: ServerResponse },
+    next: (error?: any) => void
+  ): void
 }
 
 /**
@@ -487,4 +553,7 @@ export interface BearerHandler {
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
-export function requireBearer (verifier: BundleSet | JwtBundle | SpiffeBundle | BearerVerifier, options: RequireBearerOptions): BearerHandler
+export function requireBearer(
+  verifier: BundleSet | JwtBundle | SpiffeBundle | BearerVerifier,
+  options: RequireBearerOptions
+): BearerHandler

@@ -1,6 +1,16 @@
 /** The Workload API: its client, and live sources. Exported by `countersign`. */
 import type { KeyObject } from 'node:crypto'
-import type { BundleSet, JwtBundle, JwtSvid, SpiffeId, SpiffeIdString, TrustDomain, VerifyJwtSvidOptions, X509Bundle, X509Svid } from './spiffe.js'
+import type {
+  BundleSet,
+  JwtBundle,
+  JwtSvid,
+  SpiffeId,
+  SpiffeIdString,
+  TrustDomain,
+  VerifyJwtSvidOptions,
+  X509Bundle,
+  X509Svid
+} from './spiffe.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // What the Workload API tells
@@ -32,21 +42,21 @@ export interface WorkloadBundles extends BundleSet {
  * Every SVID in it carries the name it is labelled with, matches its key, and leads to the bundle it came with.
  */
 export class X509Context {
-  private constructor ()
+  private constructor()
   /** Grows with every change of the source it comes from; 0 for a single fetch. */
   readonly revision: number
   /** The identity that was picked; the default one when none was asked for. */
   readonly svid: X509Svid
   /** All identities; the first is the default. */
-  get svids (): readonly X509Svid[]
+  get svids(): readonly X509Svid[]
   /** The bundles of the workload's own trust domains and of those they are federated with, never pooled. */
-  get bundles (): WorkloadBundles
+  get bundles(): WorkloadBundles
   /** Certificate revocation lists as DER. Nothing here looks into them. */
-  get crls (): readonly Buffer[]
+  get crls(): readonly Buffer[]
   /** What had to be ignored. */
-  get ignored (): readonly IgnoredPart[]
+  get ignored(): readonly IgnoredPart[]
   /** Without secrets. */
-  toJSON (): { revision: number, svid: X509Svid, svids: readonly X509Svid[], trustDomains: TrustDomain[] }
+  toJSON(): { revision: number; svid: X509Svid; svids: readonly X509Svid[]; trustDomains: TrustDomain[] }
 }
 
 /** A token that is worth nothing without its key. Incubating: this may change with the standard. */
@@ -56,11 +66,11 @@ export interface WitSvid {
   /** What an operator calls it. */
   readonly hint: string | undefined
   /** The token: `typ: wit+jwt`. Shown by its name only. */
-  get token (): string
+  get token(): string
   /** The key whose possession has to be proven. */
-  get privateKey (): KeyObject
+  get privateKey(): KeyObject
   /** The SPIFFE ID. */
-  toString (): SpiffeIdString
+  toString(): SpiffeIdString
 }
 
 /** What a Workload API says of a token it found good. */
@@ -180,41 +190,41 @@ export interface FetchWitSvidsOptions extends CallOptions {
  */
 export class WorkloadApiClient {
   /** @throws {@link CountersignError} `ERR_INVALID_ENDPOINT` with the broken rule as `rule`, or `ERR_INVALID_ARGUMENT` */
-  constructor (options?: WorkloadApiClientOptions)
+  constructor(options?: WorkloadApiClientOptions)
   /** The endpoint in its canonical form. */
   readonly endpoint: string
   /** Milliseconds for each fetch; `null` for no limit. */
   readonly timeout: number | null
 
   /** SVIDs and bundles of now. */
-  fetchX509Context (options?: CallOptions): Promise<X509Context>
+  fetchX509Context(options?: CallOptions): Promise<X509Context>
   /** One X509-SVID: the default identity, or the one that is asked for. */
-  fetchX509Svid (options?: FetchX509SvidOptions): Promise<X509Svid>
+  fetchX509Svid(options?: FetchX509SvidOptions): Promise<X509Svid>
   /** All X509-SVIDs; the first is the default identity. */
-  fetchX509Svids (options?: CallOptions): Promise<readonly X509Svid[]>
+  fetchX509Svids(options?: CallOptions): Promise<readonly X509Svid[]>
   /** The X.509 bundles of all trust domains this workload may know. */
-  fetchX509Bundles (options?: CallOptions): Promise<WorkloadBundles>
+  fetchX509Bundles(options?: CallOptions): Promise<WorkloadBundles>
   /** A token: that of the default identity, or the one that is asked for. */
-  fetchJwtSvid (options: FetchJwtSvidOptions): Promise<JwtSvid>
+  fetchJwtSvid(options: FetchJwtSvidOptions): Promise<JwtSvid>
   /** Tokens of all identities; the first is the default one's. */
-  fetchJwtSvids (options: FetchJwtSvidsOptions): Promise<readonly JwtSvid[]>
+  fetchJwtSvids(options: FetchJwtSvidsOptions): Promise<readonly JwtSvid[]>
   /** The JWT bundles of all trust domains this workload may know. They are read on first use. */
-  fetchJwtBundles (options?: CallOptions): Promise<WorkloadBundles>
+  fetchJwtBundles(options?: CallOptions): Promise<WorkloadBundles>
   /**
    * Have the Workload API judge a token (JWT-SVID 4 prefers that to judging it here).
    * @throws {@link CountersignError} `ERR_INVALID_TOKEN` with rule `refused_by_workload_api`: it found the token bad
    */
-  validateJwtSvid (options: ValidateJwtSvidOptions): Promise<ValidatedJwtSvid>
+  validateJwtSvid(options: ValidateJwtSvidOptions): Promise<ValidatedJwtSvid>
   /**
    * WIT-SVIDs.
    * @experimental the profile is incubating; a Workload API without it answers `ERR_WORKLOAD_API`, `UNIMPLEMENTED`
    */
-  fetchWitSvids (options?: FetchWitSvidsOptions): Promise<readonly WitSvid[]>
+  fetchWitSvids(options?: FetchWitSvidsOptions): Promise<readonly WitSvid[]>
   /**
    * WIT bundles: JWKS documents by trust domain.
    * @experimental the profile is incubating; a Workload API without it answers `ERR_WORKLOAD_API`, `UNIMPLEMENTED`
    */
-  fetchWitBundles (options?: CallOptions): Promise<Map<string, string>>
+  fetchWitBundles(options?: CallOptions): Promise<Map<string, string>>
 
   /**
    * SVIDs and bundles as they change, the newest only. Broken connections are made anew; it ends by an error when the
@@ -223,16 +233,16 @@ export class WorkloadApiClient {
    * @example
    * for await (const { svid } of client.watchX509Context({ ref: true })) console.log(`${svid}`, svid.expiresAt)
    */
-  watchX509Context (options?: WatchOptions): AsyncIterableIterator<X509Context>
+  watchX509Context(options?: WatchOptions): AsyncIterableIterator<X509Context>
   /** X.509 bundles as they change, as {@link WorkloadApiClient.watchX509Context} does it. */
-  watchX509Bundles (options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
+  watchX509Bundles(options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
   /** JWT bundles as they change, as {@link WorkloadApiClient.watchX509Context} does it. */
-  watchJwtBundles (options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
+  watchJwtBundles(options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
 
   /** No more calls and watches; calls in flight fail with `ERR_CLOSED`. Watches that are there go on until they are left. */
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -253,22 +263,29 @@ export type SourceEvent =
   /** The stream is open. */
   | { readonly type: 'connect' }
   /** Something new was told. */
-  | { readonly type: 'update', readonly revision: number }
+  | { readonly type: 'update'; readonly revision: number }
   /** The stream or a message was no good; what was told before stays in force. `retryIn`: ms, `null` when the stream goes on. */
-  | { readonly type: 'error', readonly error: Error, readonly retryIn: number | null }
+  | { readonly type: 'error'; readonly error: Error; readonly retryIn: number | null }
   /**
    * The process has no identity. `withdrawn`: it had one, which must not be used any more; with `withdrawGrace` not after
    * `grace` milliseconds, and the event comes again, with `grace` 0, when they are over.
    */
-  | { readonly type: 'withdraw', readonly error: Error, readonly withdrawn: boolean, readonly retryIn: number, readonly revision: number, readonly grace?: number }
+  | {
+      readonly type: 'withdraw'
+      readonly error: Error
+      readonly withdrawn: boolean
+      readonly retryIn: number
+      readonly revision: number
+      readonly grace?: number
+    }
   /** Parts of a message had to be ignored. */
-  | { readonly type: 'ignore', readonly ignored: readonly IgnoredPart[] }
+  | { readonly type: 'ignore'; readonly ignored: readonly IgnoredPart[] }
   /** 70 % of a lifetime went by without anything new. The stream is opened anew: it may have died unnoticed. */
-  | { readonly type: 'overdue', readonly expiresAt: Date }
+  | { readonly type: 'overdue'; readonly expiresAt: Date }
   /** The lifetime is over, and nothing new came. The stream is opened anew once more. */
-  | { readonly type: 'expire', readonly expiresAt: Date }
+  | { readonly type: 'expire'; readonly expiresAt: Date }
   /** It is over: closed, or (with an `error`) refused for good. */
-  | { readonly type: 'close', readonly error?: Error | null, readonly revision?: number }
+  | { readonly type: 'close'; readonly error?: Error | null; readonly revision?: number }
 
 /** What a source's stream did so far. Shared by all sources of the endpoint. */
 export interface SourceCounters {
@@ -307,22 +324,22 @@ export interface LiveSource {
   /** The endpoint in its canonical form. */
   readonly endpoint: string
   /** Where it stands. */
-  get state (): SourceState
+  get state(): SourceState
   /** What went wrong since something was last told. */
-  get lastError (): Error | undefined
+  get lastError(): Error | undefined
   /** When something was last told, changed or not. */
-  get lastUpdate (): Date | undefined
+  get lastUpdate(): Date | undefined
   /** Whether all is well: there is something to work with, and it is renewed in time. */
-  isHealthy (): boolean
+  isHealthy(): boolean
   /**
    * Be told of what happens. Called from the event loop; a listener that throws hurts nobody else.
    * @returns the way out
    */
-  subscribe (listener: (event: SourceEvent) => void): () => void
+  subscribe(listener: (event: SourceEvent) => void): () => void
   /** Nothing more from it. Everybody who waits for it is told `ERR_CLOSED`. */
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** How a live source of X509-SVIDs is made. */
@@ -349,41 +366,41 @@ export interface X509SourceOptions extends SvidSelector {
  */
 export class X509Source implements LiveSource {
   /** @throws {@link CountersignError} `ERR_INVALID_ENDPOINT`, `ERR_INVALID_ARGUMENT` */
-  constructor (options?: X509SourceOptions)
+  constructor(options?: X509SourceOptions)
   /** Make one, and wait until it is ready. When it does not get ready, it is closed. */
-  static open (options?: X509SourceOptions & ReadyOptions): Promise<X509Source>
+  static open(options?: X509SourceOptions & ReadyOptions): Promise<X509Source>
   readonly endpoint: string
   /**
    * Wait for the identity that is asked for.
    * @throws {@link CountersignError} `ERR_TIMEOUT` with what is missing as `cause`; `ERR_CLOSED`
    */
-  ready (options?: ReadyOptions): Promise<X509Context>
+  ready(options?: ReadyOptions): Promise<X509Context>
   /**
    * SVID and bundles of now, of one revision: the same object until something changes.
    * @throws {@link CountersignError} `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`,
    *   `ERR_SVID_EXPIRED`, `ERR_SVID_NOT_FOUND`, `ERR_CLOSED`
    */
-  context (): X509Context
+  context(): X509Context
   /** The SVID of now. Fails as {@link X509Source.context} does. */
-  svid (): X509Svid
+  svid(): X509Svid
   /** The X.509 bundle of a trust domain. Fails as {@link X509Source.context} does, and with `ERR_BUNDLE_NOT_FOUND`. */
-  bundle (trustDomain: TrustDomain | string): X509Bundle
+  bundle(trustDomain: TrustDomain | string): X509Bundle
   /**
    * What {@link X509Source.context} gives, whenever it is another one; the newest only. Ends when the source is closed, and
    * fails when the Workload API refuses for good.
    */
-  updates (options?: WatchOptions): AsyncIterableIterator<X509Context>
+  updates(options?: WatchOptions): AsyncIterableIterator<X509Context>
   /** Whether half of the SVID's lifetime is over: a healthy Workload API has sent a new one by then. */
-  needsRotation (): boolean
-  get counters (): SourceCounters
-  get state (): SourceState
-  get lastError (): Error | undefined
-  get lastUpdate (): Date | undefined
-  isHealthy (): boolean
-  subscribe (listener: (event: SourceEvent) => void): () => void
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  needsRotation(): boolean
+  get counters(): SourceCounters
+  get state(): SourceState
+  get lastError(): Error | undefined
+  get lastUpdate(): Date | undefined
+  isHealthy(): boolean
+  subscribe(listener: (event: SourceEvent) => void): () => void
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** How a live source of tokens is made. */
@@ -410,44 +427,44 @@ export interface JwtSourceOptions {
  */
 export class JwtSource implements LiveSource {
   /** @throws {@link CountersignError} `ERR_INVALID_ENDPOINT`, `ERR_INVALID_ARGUMENT` */
-  constructor (options?: JwtSourceOptions)
+  constructor(options?: JwtSourceOptions)
   /** Make one, and wait until it is ready. When it does not get ready, it is closed. */
-  static open (options?: JwtSourceOptions & ReadyOptions): Promise<JwtSource>
+  static open(options?: JwtSourceOptions & ReadyOptions): Promise<JwtSource>
   readonly endpoint: string
   /**
    * Wait for the bundles.
    * @throws {@link CountersignError} `ERR_TIMEOUT` with what is missing as `cause`; `ERR_CLOSED`
    */
-  ready (options?: ReadyOptions): Promise<WorkloadBundles>
+  ready(options?: ReadyOptions): Promise<WorkloadBundles>
   /**
    * A token, perhaps one that was fetched before. It is good for a while yet: the last tenth of a life (30 s at most) is
    * never handed out, and none that was fetched before a withdrawal. Need not be `ready`. Fails as
    * {@link WorkloadApiClient.fetchJwtSvid} does.
    */
-  fetch (options: FetchJwtSvidOptions): Promise<JwtSvid>
+  fetch(options: FetchJwtSvidOptions): Promise<JwtSvid>
   /**
    * Judge a token with the bundles of now, as {@link verifyJwtSvid} does. A token that was judged before costs a hash.
    * @throws {@link CountersignError} also `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`, `ERR_CLOSED`
    */
-  validate (token: string, options: VerifyJwtSvidOptions): JwtSvid
+  validate(token: string, options: VerifyJwtSvidOptions): JwtSvid
   /** The bundles of now. @throws {@link CountersignError} as {@link JwtSource.validate} does */
-  get bundles (): WorkloadBundles
+  get bundles(): WorkloadBundles
   /** The JWT bundle of a trust domain. Fails also with `ERR_BUNDLE_NOT_FOUND`. */
-  bundle (trustDomain: TrustDomain | string): JwtBundle
+  bundle(trustDomain: TrustDomain | string): JwtBundle
   /**
    * The bundles, whenever they are others; the newest only. Ends when the source is closed, and fails when the Workload API
    * refuses for good.
    */
-  updates (options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
-  get counters (): SourceCounters & { readonly cache: JwtCacheCounters }
-  get state (): SourceState
-  get lastError (): Error | undefined
-  get lastUpdate (): Date | undefined
-  isHealthy (): boolean
-  subscribe (listener: (event: SourceEvent) => void): () => void
-  close (): void
-  [Symbol.dispose] (): void
-  [Symbol.asyncDispose] (): Promise<void>
+  updates(options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
+  get counters(): SourceCounters & { readonly cache: JwtCacheCounters }
+  get state(): SourceState
+  get lastError(): Error | undefined
+  get lastUpdate(): Date | undefined
+  isHealthy(): boolean
+  subscribe(listener: (event: SourceEvent) => void): () => void
+  close(): void
+  [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -470,18 +487,18 @@ export interface WorkloadApiErrorDetails {
   /** The Workload API answered an error. */
   ERR_WORKLOAD_API: GrpcDetails
   /** The Workload API has no identity for this process: it is not registered, or its selectors do not match. */
-  ERR_NO_IDENTITY: Partial<GrpcDetails> & { readonly state?: SourceState, readonly endpoint?: string }
+  ERR_NO_IDENTITY: Partial<GrpcDetails> & { readonly state?: SourceState; readonly endpoint?: string }
   /** The Workload API took the identity back. */
-  ERR_IDENTITY_WITHDRAWN: { readonly state: SourceState, readonly endpoint: string }
+  ERR_IDENTITY_WITHDRAWN: { readonly state: SourceState; readonly endpoint: string }
   /**
    * The answer cannot be used: `missing_field` and `empty` with the `field`, `nothing_usable` with what was `ignored`,
    * `malformed` (also: more than 262144 fields), `ended`, `too_many_svids` (more than 4096).
    */
-  ERR_INVALID_RESPONSE: { readonly rule: string, readonly field?: string, readonly ignored?: readonly IgnoredPart[] }
+  ERR_INVALID_RESPONSE: { readonly rule: string; readonly field?: string; readonly ignored?: readonly IgnoredPart[] }
   /** Nothing was told yet. */
-  ERR_SOURCE_NOT_READY: { readonly state: SourceState, readonly endpoint: string }
+  ERR_SOURCE_NOT_READY: { readonly state: SourceState; readonly endpoint: string }
   /** The SVID expired, and no new one came. */
-  ERR_SVID_EXPIRED: { readonly spiffeId: SpiffeIdString, readonly expiresAt: Date, readonly state: SourceState }
+  ERR_SVID_EXPIRED: { readonly spiffeId: SpiffeIdString; readonly expiresAt: Date; readonly state: SourceState }
   /** None of the identities is the one that was asked for. */
   ERR_SVID_NOT_FOUND: { readonly offered: readonly string[] }
   /** There is no bundle of this trust domain: nobody in it is trusted. */

@@ -29,11 +29,15 @@ const workloadApi = Object.freeze({ trustDomain: 'example.org' })
 /** @param {any} agent @param {any} [options] */
 const fetchIds = async (agent, options) => {
   const client = new WorkloadApiClient({ endpoint: agent.endpoint })
-  try { return (await client.fetchX509Svids(options)).map((svid) => svid.spiffeId.uri) } finally { client.close() }
+  try {
+    return (await client.fetchX509Svids(options)).map((svid) => svid.spiffeId.uri)
+  } finally {
+    client.close()
+  }
 }
 
 /** @param {string[]} args @param {string} [input] */
-function run (args, input) {
+function run(args, input) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', input })
   return { status, stdout, stderr }
 }
@@ -42,10 +46,21 @@ describe('startAgent', () => {
   test('serves both protocols out of one configuration', async () => {
     const agent = await startAgent({
       rules: [
-        { ...mine, identity: 'BILLING', idmUrl: 'https://idm', configUrl: 'https://config', token: 't0ken', spiffeId: ID, hint: 'internal', x509SvidTtl: 60_000, jwtSvidTtl: 30_000, dnsNames: ['billing.example.org'] },
-        { ...mine, spiffeId: 'spiffe://example.org/second' },
+        {
+          ...mine,
+          identity: 'BILLING',
+          idmUrl: 'https://idm',
+          configUrl: 'https://config',
+          token: 't0ken',
+          spiffeId: ID,
+          hint: 'internal',
+          x509SvidTtl: 60_000,
+          jwtSvidTtl: 30_000,
+          dnsNames: ['billing.example.org']
+        },
+        { ...mine, spiffeId: 'spiffe://example.org/second' }
       ],
-      workloadApi: { ...workloadApi, caTtl: 3_600_000 },
+      workloadApi: { ...workloadApi, caTtl: 3_600_000 }
     })
     try {
       const me = await getIdentity({ socketPath: agent.socketPath })
@@ -62,7 +77,9 @@ describe('startAgent', () => {
       assert.equal(agent.stats.answered.ok, 1)
       assert.equal(fs.statSync(path.dirname(agent.socketPath)).mode & 0o777, 0o700)
       assert.throws(() => agent.bundle('nobody.org'), { code: 'ERR_BUNDLE_NOT_FOUND' })
-    } finally { await agent.close() }
+    } finally {
+      await agent.close()
+    }
     assert.equal(fs.existsSync(path.dirname(agent.socketPath)), false)
     await agent.close()
   })
@@ -71,7 +88,8 @@ describe('startAgent', () => {
     const agent = await startAgent({ rules: [{ ...mine, spiffeId: ID }], workloadApi })
     /** @type {any[]} */
     const told = []
-    for (const type of ['issued', 'refused', 'reload', 'reloaderror', 'keys', 'close']) agent.addEventListener(type, (/** @type {any} */ event) => told.push([type, event.detail]))
+    for (const type of ['issued', 'refused', 'reload', 'reloaderror', 'keys', 'close'])
+      agent.addEventListener(type, (/** @type {any} */ event) => told.push([type, event.detail]))
     try {
       await fetchIds(agent)
       agent.setRules([{ match: { uid: uid + 1 }, spiffeId: ID }])
@@ -80,11 +98,19 @@ describe('startAgent', () => {
       assert.equal(agent.rotateAuthority('prepare'), false)
       // An agent keeps no process alive: it is for the test to wait.
       await until(() => told.some(([type]) => type === 'keys'), 'the keys are told', { seconds: 5 })
-      assert.throws(() => agent.setRules([{ match: {}, spiffeId: ID }]), { code: 'ERR_INVALID_RULES', path: 'rules[0].match' })
+      assert.throws(() => agent.setRules([{ match: {}, spiffeId: ID }]), {
+        code: 'ERR_INVALID_RULES',
+        path: 'rules[0].match'
+      })
       await new Promise((resolve) => setTimeout(resolve, 50))
-    } finally { await agent.close() }
+    } finally {
+      await agent.close()
+    }
     // The stream of the first fetch may not have ended yet: then it is refused, too.
-    assert.deepEqual(told.map(([type]) => type).filter((type, index, all) => type !== all[index - 1]), ['issued', 'reload', 'refused', 'keys', 'reloaderror', 'close'])
+    assert.deepEqual(
+      told.map(([type]) => type).filter((type, index, all) => type !== all[index - 1]),
+      ['issued', 'reload', 'refused', 'keys', 'reloaderror', 'close']
+    )
     assert.deepEqual(told[0][1], { pid: process.pid, uid, method: 'FetchX509SVID', spiffeId: ID })
     assert.deepEqual(told[2][1], { pid: process.pid, uid, method: 'FetchX509SVID', status: 'PERMISSION_DENIED' })
   })
@@ -94,28 +120,64 @@ describe('startAgent', () => {
     for (const [config, expected] of /** @type {[any, object][]} */ ([
       [{}, { code: 'ERR_INVALID_ARGUMENT', message: /one of rules, rulesFile and dev/ }],
       [{ dev: true, rules: [] }, { code: 'ERR_INVALID_ARGUMENT' }],
-      [{ rules: [{ ...mine, identiti: 'A' }] }, { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]: unknown key "identiti"/ }],
-      [{ rules: [{ match: { uidd: 1 }, identity: 'A' }] }, { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.match: unknown key "uidd"/ }],
+      [
+        { rules: [{ ...mine, identiti: 'A' }] },
+        { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]: unknown key "identiti"/ }
+      ],
+      [
+        { rules: [{ match: { uidd: 1 }, identity: 'A' }] },
+        { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.match: unknown key "uidd"/ }
+      ],
       [{ rules: [{ ...mine }] }, { code: 'ERR_INVALID_RULES', path: 'rules[0]', message: /gives nothing/ }],
-      [{ rules: [{ ...mine, spiffeId: 'x' }], workloadApi }, { code: 'ERR_INVALID_RULES', path: 'rules[0].spiffeId' }],
-      [{ rules: [{ ...mine, spiffeId: ID, x509SvidTtl: 5 }], workloadApi }, { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.x509SvidTtl: expected milliseconds/ }],
-      [{ rules: [{ ...mine, spiffeId: ID, federatesWith: ['x'] }], workloadApi }, { code: 'ERR_INVALID_RULES', path: 'rules[0].federatesWith' }],
-      [{ rules: [{ ...mine, spiffeId: ID }], workloadApi: { ...workloadApi, federatesWith: { x: { bundleFile: 'relative' } } } }, { code: 'ERR_INVALID_RULES', path: 'workloadApi.federatesWith["x"].bundleFile' }],
+      [
+        { rules: [{ ...mine, spiffeId: 'x' }], workloadApi },
+        { code: 'ERR_INVALID_RULES', path: 'rules[0].spiffeId' }
+      ],
+      [
+        { rules: [{ ...mine, spiffeId: ID, x509SvidTtl: 5 }], workloadApi },
+        { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.x509SvidTtl: expected milliseconds/ }
+      ],
+      [
+        { rules: [{ ...mine, spiffeId: ID, federatesWith: ['x'] }], workloadApi },
+        { code: 'ERR_INVALID_RULES', path: 'rules[0].federatesWith' }
+      ],
+      [
+        {
+          rules: [{ ...mine, spiffeId: ID }],
+          workloadApi: { ...workloadApi, federatesWith: { x: { bundleFile: 'relative' } } }
+        },
+        { code: 'ERR_INVALID_RULES', path: 'workloadApi.federatesWith["x"].bundleFile' }
+      ],
       [{ rules: [{ ...mine, identity: 'A\u0007' }] }, { code: 'ERR_INVALID_RULES', path: 'rules[0].identity' }],
       [{ rules: [{ ...mine, identity: 'A"\n[[rule]]\n' }] }, { code: 'ERR_INVALID_RULES', path: 'rules[0].identity' }],
-      [{ rules: [{ ...mine, identity: 'A', token: '\ud800' }] }, { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.token/ }],
+      [
+        { rules: [{ ...mine, identity: 'A', token: '\ud800' }] },
+        { code: 'ERR_INVALID_ARGUMENT', message: /rules\[0\]\.token/ }
+      ],
       [{ rules: [{ match: { uid: 1.5 }, identity: 'A' }] }, { code: 'ERR_INVALID_ARGUMENT' }],
       [{ rulesFile: path.join(directory, 'none.toml') }, { code: 'ERR_INVALID_RULES' }],
-      [{ rules: [{ ...mine, identity: 'A' }], socketPath: `${directory}/${'x'.repeat(200)}` }, { code: 'ERR_INVALID_ARGUMENT' }],
-      [{ rules: [{ ...mine, identity: 'A' }], socketPath: '/proc/nope/whoami.sock' }, { code: 'ERR_AGENT' }],
-    ])) await assert.rejects(startAgent(config), expected, JSON.stringify(config))
-    assert.deepEqual(fs.readdirSync(os.tmpdir()).filter((name) => /^countersign-.{6}$/.test(name) && !before.includes(name)), [], 'nothing is left behind')
+      [
+        { rules: [{ ...mine, identity: 'A' }], socketPath: `${directory}/${'x'.repeat(200)}` },
+        { code: 'ERR_INVALID_ARGUMENT' }
+      ],
+      [{ rules: [{ ...mine, identity: 'A' }], socketPath: '/proc/nope/whoami.sock' }, { code: 'ERR_AGENT' }]
+    ]))
+      await assert.rejects(startAgent(config), expected, JSON.stringify(config))
+    assert.deepEqual(
+      fs.readdirSync(os.tmpdir()).filter((name) => /^countersign-.{6}$/.test(name) && !before.includes(name)),
+      [],
+      'nothing is left behind'
+    )
   })
 
   test('a rules file and a state directory', async () => {
     const rulesFile = path.join(directory, 'rules.toml')
     const stateDir = path.join(directory, 'state')
-    fs.writeFileSync(rulesFile, `[workload_api]\ntrust_domain = "example.org"\nstate_dir = "${stateDir}"\nsocket = "${directory}/w.sock"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\n`, { mode: 0o600 })
+    fs.writeFileSync(
+      rulesFile,
+      `[workload_api]\ntrust_domain = "example.org"\nstate_dir = "${stateDir}"\nsocket = "${directory}/w.sock"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\n`,
+      { mode: 0o600 }
+    )
     const config = { rulesFile, socketPath: path.join(directory, 'whoami.sock') }
     const first = await startAgent(config)
     const bundle = first.bundle()
@@ -136,7 +198,9 @@ describe('startAgent', () => {
     try {
       assert.deepEqual(await fetchIds(agent), ['spiffe://example.org/dev'])
       assert.equal((await getIdentity({ socketPath: agent.socketPath })).identity, 'DEV')
-    } finally { await agent.close() }
+    } finally {
+      await agent.close()
+    }
   })
 
   test('keeps no process alive', () => {
@@ -150,7 +214,9 @@ test('two machines federate: a file, an endpoint with https_spiffe, and the comm
   const partner = new TestCa('partner.org')
   const served = partner.x509Svid('spiffe://partner.org/endpoint')
   let document = partner.bundle.with({ sequence: 7, refreshHint: 3_600_000 }).toJwks()
-  const server = createServer({ cert: served.chainPem, key: served.keyPem }, (request, response) => response.end(document))
+  const server = createServer({ cert: served.chainPem, key: served.keyPem }, (request, response) =>
+    response.end(document)
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => server.close())
@@ -158,26 +224,44 @@ test('two machines federate: a file, an endpoint with https_spiffe, and the comm
   const bundleFile = path.join(directory, 'partner.json')
   fs.writeFileSync(bundleFile, partner.bundle.toJwks())
   /** @param {string} endpointSpiffeId */
-  const federated = (endpointSpiffeId) => startAgent({
-    rules: [{ ...mine, spiffeId: ID, federatesWith: ['partner.org'] }],
-    workloadApi: { ...workloadApi, federatesWith: { 'partner.org': { bundleFile, bundleEndpointUrl: `https://127.0.0.1:${port}/`, bundleEndpointProfile: 'https_spiffe', endpointSpiffeId } } },
-  })
+  const federated = (endpointSpiffeId) =>
+    startAgent({
+      rules: [{ ...mine, spiffeId: ID, federatesWith: ['partner.org'] }],
+      workloadApi: {
+        ...workloadApi,
+        federatesWith: {
+          'partner.org': {
+            bundleFile,
+            bundleEndpointUrl: `https://127.0.0.1:${port}/`,
+            bundleEndpointProfile: 'https_spiffe',
+            endpointSpiffeId
+          }
+        }
+      }
+    })
   const agent = await federated('spiffe://partner.org/endpoint')
   try {
     const [event] = await once(agent, 'bundle', { signal: AbortSignal.timeout(5000) })
     assert.deepEqual(event.detail, { trustDomain: 'partner.org' })
     assert.equal(agent.bundle('partner.org').sequence, 7)
     const source = await X509Source.open({ endpoint: agent.endpoint })
-    assert.equal(verifyX509Svid(partner.x509Svid('spiffe://partner.org/x').chain, source.context().bundles).spiffeId.uri, 'spiffe://partner.org/x')
+    assert.equal(
+      verifyX509Svid(partner.x509Svid('spiffe://partner.org/x').chain, source.context().bundles).spiffeId.uri,
+      'spiffe://partner.org/x'
+    )
     source.close()
-  } finally { await agent.close() }
+  } finally {
+    await agent.close()
+  }
   // Somebody else at the endpoint: what is in the file stays in force.
   const deceived = await federated('spiffe://partner.org/other')
   try {
     const [event] = await once(deceived, 'bundleerror', { signal: AbortSignal.timeout(5000) })
     assert.match(event.detail.message, /other|not one of|welcome|authorized/)
     assert.equal(deceived.bundle('partner.org').sequence, undefined)
-  } finally { await deceived.close() }
+  } finally {
+    await deceived.close()
+  }
 })
 
 test('countersign bundle shows and sets', async () => {
@@ -187,26 +271,61 @@ test('countersign bundle shows and sets', async () => {
   fs.writeFileSync(rulesFile, rules, { mode: 0o600 })
   const partner = new TestCa('partner.org')
   // From standard input, then from a file as PEM: no keys for tokens.
-  const set = run(['bundle', 'set', '--id', 'spiffe://partner.org', '--rules', rulesFile, '--json'], partner.bundle.toJwks())
+  const set = run(
+    ['bundle', 'set', '--id', 'spiffe://partner.org', '--rules', rulesFile, '--json'],
+    partner.bundle.toJwks()
+  )
   assert.equal(set.status, 0, set.stderr)
-  assert.deepEqual(JSON.parse(set.stdout), { trustDomain: 'partner.org', file: bundleFile, x509: 1, jwt: 1, skipped: 0 })
+  assert.deepEqual(JSON.parse(set.stdout), {
+    trustDomain: 'partner.org',
+    file: bundleFile,
+    x509: 1,
+    jwt: 1,
+    skipped: 0
+  })
   assert.equal(SpiffeBundle.parse('partner.org', fs.readFileSync(bundleFile)).equals(partner.bundle), true)
-  const agent = await startAgent({ rulesFile, socketPath: path.join(directory, 'f.sock'), workloadApi: { socketPath: path.join(directory, 'fw.sock'), stateDir: path.join(directory, 'fstate') } })
+  const agent = await startAgent({
+    rulesFile,
+    socketPath: path.join(directory, 'f.sock'),
+    workloadApi: { socketPath: path.join(directory, 'fw.sock'), stateDir: path.join(directory, 'fstate') }
+  })
   try {
     const own = run(['bundle', 'show', '--socket', String(agent.endpoint)])
     assert.equal(own.status, 0, own.stderr)
     assert.equal(SpiffeBundle.parse('example.org', own.stdout).x509Bundle.equals(agent.bundle().x509Bundle), true)
-    const pem = run(['bundle', 'show', '--socket', path.join(directory, 'fw.sock'), '--id', 'spiffe://partner.org', '--format', 'pem'])
+    const pem = run([
+      'bundle',
+      'show',
+      '--socket',
+      path.join(directory, 'fw.sock'),
+      '--id',
+      'spiffe://partner.org',
+      '--format',
+      'pem'
+    ])
     assert.equal(pem.stdout, partner.bundle.x509Bundle.toPem())
     const file = path.join(directory, 'new.pem')
     fs.writeFileSync(file, new TestCa('partner.org').bundle.x509Bundle.toPem())
-    assert.match(run(['bundle', 'set', '--id', 'partner.org', '--rules', rulesFile, file]).stdout, /1 X\.509 and 0 JWT authorities/)
+    assert.match(
+      run(['bundle', 'set', '--id', 'partner.org', '--rules', rulesFile, file]).stdout,
+      /1 X\.509 and 0 JWT authorities/
+    )
     const until = Date.now() + 10_000
-    while (run(['bundle', 'show', '--socket', String(agent.endpoint), '--id', 'partner.org', '--format', 'pem']).stdout !== fs.readFileSync(file, 'utf8')) assert.ok(Date.now() < until)
-  } finally { await agent.close() }
+    while (
+      run(['bundle', 'show', '--socket', String(agent.endpoint), '--id', 'partner.org', '--format', 'pem']).stdout !==
+      fs.readFileSync(file, 'utf8')
+    )
+      assert.ok(Date.now() < until)
+  } finally {
+    await agent.close()
+  }
   for (const [args, status] of /** @type {[string[], number][]} */ ([
-    [['bundle'], 2], [['bundle', 'show', '--format', 'x'], 2], [['bundle', 'set', '--id', 'x'], 2],
-    [['bundle', 'set', '--id', 'nobody.org', '--rules', rulesFile], 2], [['bundle', 'show', '--socket', '/nonexistent/x'], 3],
-  ])) assert.equal(run(args, '').status, status, args.join(' '))
+    [['bundle'], 2],
+    [['bundle', 'show', '--format', 'x'], 2],
+    [['bundle', 'set', '--id', 'x'], 2],
+    [['bundle', 'set', '--id', 'nobody.org', '--rules', rulesFile], 2],
+    [['bundle', 'show', '--socket', '/nonexistent/x'], 3]
+  ]))
+    assert.equal(run(args, '').status, status, args.join(' '))
   assert.equal(run(['bundle', 'set', '--id', 'partner.org', '--rules', rulesFile], '{').status, 1)
 })

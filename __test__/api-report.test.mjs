@@ -10,11 +10,17 @@ const { expected } = createRequire(import.meta.url)('../scripts/api-report')
 const reports = expected()
 
 for (const [file, text] of reports) {
-  test(`${file} is up to date; else: npm run api`, () => assert.equal(readFileSync(path.join(root, file), 'utf8'), text))
+  test(`${file} is up to date; else: npm run api`, () =>
+    assert.equal(readFileSync(path.join(root, file), 'utf8'), text))
 }
 
 test('there is no report of what is gone; else: npm run api', () => {
-  assert.deepEqual(readdirSync(path.join(root, 'api')).map((name) => `api/${name}`).sort(), [...reports.keys()].sort())
+  assert.deepEqual(
+    readdirSync(path.join(root, 'api'))
+      .map((name) => `api/${name}`)
+      .sort(),
+    [...reports.keys()].sort()
+  )
 })
 
 test('a report has the declarations and nothing of their documentation', () => {

@@ -10,20 +10,29 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
  * @param {{ socketPath?: string, flags?: string[], env?: Record<string, string>, timeout?: number }} [options]
  * @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string, took: number }>}
  */
-export function runScript (script, { socketPath = '', flags = [], env = {}, timeout = 120_000 } = {}) {
+export function runScript(script, { socketPath = '', flags = [], env = {}, timeout = 120_000 } = {}) {
   const head = `const countersign = require(${JSON.stringify(root)}); const socketPath = ${JSON.stringify(socketPath)};\n`
   // What this process was started with (a preload, say) holds for its children too; what makes it a test run does not.
   const inherited = process.execArgv.filter((flag) => !flag.startsWith('--test'))
   const { NODE_TEST_CONTEXT, ...clean } = process.env
   const start = performance.now()
-  const child = spawn(process.execPath, [...inherited, ...flags, '--eval', head + script], { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...inherited, ...flags, '--eval', head + script], {
+    env: { ...clean, ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let stdout = ''
   let stderr = ''
-  child.stdout.on('data', (chunk) => { stdout += chunk })
-  child.stderr.on('data', (chunk) => { stderr += chunk })
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
   const timer = setTimeout(() => child.kill('SIGKILL'), timeout)
-  return new Promise((resolve) => child.on('close', (code, signal) => {
-    clearTimeout(timer)
-    resolve({ code, signal, stdout, stderr, took: performance.now() - start })
-  }))
+  return new Promise((resolve) =>
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      resolve({ code, signal, stdout, stderr, took: performance.now() - start })
+    })
+  )
 }

@@ -10,9 +10,19 @@ const bin = path.join(root, 'bin', 'countersign.js')
 /** @typedef {{ env?: Record<string, string | undefined>, input?: string, uid?: number, gid?: number, groups?: number[], command?: string[], cwd?: string }} How */
 
 /** @param {string[]} args @param {How} [how] */
-function start (args, { env = {}, uid, gid = uid, groups = [], command = [process.execPath, bin], cwd } = {}) {
+function start(args, { env = {}, uid, gid = uid, groups = [], command = [process.execPath, bin], cwd } = {}) {
   const { NODE_TEST_CONTEXT, SPIFFE_ENDPOINT_SOCKET, ...clean } = process.env
-  const user = uid === undefined ? [] : ['setpriv', '--reuid', String(uid), '--regid', String(gid), ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join()])]
+  const user =
+    uid === undefined
+      ? []
+      : [
+          'setpriv',
+          '--reuid',
+          String(uid),
+          '--regid',
+          String(gid),
+          ...(groups.length === 0 ? ['--clear-groups'] : ['--groups', groups.join()])
+        ]
   const [file, ...rest] = [...user, ...command, ...args]
   return spawn(file, rest, { env: { ...clean, ...env }, stdio: ['pipe', 'pipe', 'pipe'], cwd })
 }
@@ -23,7 +33,7 @@ function start (args, { env = {}, uid, gid = uid, groups = [], command = [proces
  * @param {How} [how]
  * @returns {Promise<{ status: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string }>}
  */
-export function run (args, how = {}) {
+export function run(args, how = {}) {
   const child = start(args, how)
   const said = collect(child)
   child.stdin.on('error', () => {}).end(how.input ?? '')
@@ -42,7 +52,7 @@ export function run (args, how = {}) {
  * @param {string[]} args
  * @param {How} [how]
  */
-export function watch (args, how = {}) {
+export function watch(args, how = {}) {
   const child = start(args, how)
   const said = collect(child)
   const gone = new Promise((resolve) => child.on('close', (status, signal) => resolve({ status, signal })))
@@ -69,15 +79,19 @@ export function watch (args, how = {}) {
     end: async (signal = 'SIGTERM') => {
       child.kill(signal)
       return await ended()
-    },
+    }
   }
 }
 
 /** @param {import('node:child_process').ChildProcessWithoutNullStreams} child */
-function collect (child) {
+function collect(child) {
   const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (piece) => { said.stdout += piece })
-  child.stderr.setEncoding('utf8').on('data', (piece) => { said.stderr += piece })
+  child.stdout.setEncoding('utf8').on('data', (piece) => {
+    said.stdout += piece
+  })
+  child.stderr.setEncoding('utf8').on('data', (piece) => {
+    said.stderr += piece
+  })
   return said
 }
 
@@ -86,15 +100,26 @@ function collect (child) {
  * @param {number} uid whose the directory is
  * @returns {{ home: string, command: string[], exe: string, remove: () => void }}
  */
-export function installFor (uid) {
+export function installFor(uid) {
   const home = mkdtempSync(path.join(os.tmpdir(), 'countersign-user-'))
   chownSync(home, uid, uid)
   chmodSync(home, 0o755)
   const exe = path.join(home, 'node')
   copyFileSync(process.execPath, exe, constants.COPYFILE_FICLONE)
   chmodSync(exe, 0o755)
-  for (const name of ['package.json', 'index.js', 'lib', 'bin', ...readdirSync(root).filter((name) => name.endsWith('.node'))]) {
+  for (const name of [
+    'package.json',
+    'index.js',
+    'lib',
+    'bin',
+    ...readdirSync(root).filter((name) => name.endsWith('.node'))
+  ]) {
     cpSync(path.join(root, name), path.join(home, name), { recursive: true })
   }
-  return { home, exe, command: [exe, path.join(home, 'bin', 'countersign.js')], remove: () => rmSync(home, { recursive: true, force: true }) }
+  return {
+    home,
+    exe,
+    command: [exe, path.join(home, 'bin', 'countersign.js')],
+    remove: () => rmSync(home, { recursive: true, force: true })
+  }
 }

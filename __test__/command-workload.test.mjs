@@ -9,7 +9,16 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { run, watch } from './command-line.mjs'
 import { countersign } from './spiffe-scene.mjs'
-import { domain, healthy, jwtBundlesResponse, jwtResponse, startStub, strings, x509BundlesResponse, x509Response } from './workload-stub.mjs'
+import {
+  domain,
+  healthy,
+  jwtBundlesResponse,
+  jwtResponse,
+  startStub,
+  strings,
+  x509BundlesResponse,
+  x509Response
+} from './workload-stub.mjs'
 
 const home = domain('example.org')
 const other = domain('other.org')
@@ -35,18 +44,25 @@ after(async () => {
 })
 
 /** Two identities, two trust domains. @param {import('./workload-stub.mjs').Call} call */
-function both (call) {
+function both(call) {
   switch (call.method) {
-    case 'FetchX509SVID': return call.send(x509Response({ svids: [billing, shop], federated, crl: [Buffer.from('crl')] }))
-    case 'FetchX509Bundles': return call.send(x509BundlesResponse({ 'spiffe://example.org': home.ca.der, ...federated }))
-    case 'FetchJWTBundles': return call.send(jwtBundlesResponse({ 'spiffe://example.org': home.jwks, 'spiffe://other.org': other.jwks }))
+    case 'FetchX509SVID':
+      return call.send(x509Response({ svids: [billing, shop], federated, crl: [Buffer.from('crl')] }))
+    case 'FetchX509Bundles':
+      return call.send(x509BundlesResponse({ 'spiffe://example.org': home.ca.der, ...federated }))
+    case 'FetchJWTBundles':
+      return call.send(jwtBundlesResponse({ 'spiffe://example.org': home.jwks, 'spiffe://other.org': other.jwks }))
     case 'FetchJWTSVID': {
       const { 1: audience, 2: [id] = [] } = strings(call.request)
-      const tokens = [{ ...home.token('/billing', audience), hint: 'internal' }, { ...home.token('/shop', audience), hint: 'external' }]
+      const tokens = [
+        { ...home.token('/billing', audience), hint: 'internal' },
+        { ...home.token('/shop', audience), hint: 'external' }
+      ]
       call.send(jwtResponse(tokens.filter((token) => id === undefined || token.id === id)))
       return call.end()
     }
-    default: return healthy(home)(call)
+    default:
+      return healthy(home)(call)
   }
 }
 
@@ -63,24 +79,40 @@ describe('x509 fetch', () => {
     assert.equal(stdout.split('\n\n').length, 2)
     const json = await run(['x509', 'fetch', '--json', '--endpoint', stub.endpoint])
     const { svids, trustDomains, crls, ignored } = JSON.parse(json.stdout)
-    assert.deepEqual(svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint, svid.privateKey]), [[billing.id, 'internal', '[redacted]'], [shop.id, 'external', '[redacted]']])
+    assert.deepEqual(
+      svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint, svid.privateKey]),
+      [
+        [billing.id, 'internal', '[redacted]'],
+        [shop.id, 'external', '[redacted]']
+      ]
+    )
     assert.equal(new X509Certificate(svids[0].chain).subjectAltName, `URI:${billing.id}`)
     assert.deepEqual([trustDomains, crls, ignored], [['example.org', 'other.org'], 1, []])
     assert.ok(!secrets(stdout + json.stdout))
   })
 
   test('the one that is chosen, and no other', async () => {
-    for (const choice of [['--hint', 'external'], ['--spiffe-id', shop.id]]) {
+    for (const choice of [
+      ['--hint', 'external'],
+      ['--spiffe-id', shop.id]
+    ]) {
       const { svids } = JSON.parse((await run(['x509', 'fetch', '--json', ...choice], { env })).stdout)
-      assert.deepEqual(svids.map((/** @type {any} */ svid) => svid.spiffeId), [shop.id])
+      assert.deepEqual(
+        svids.map((/** @type {any} */ svid) => svid.spiffeId),
+        [shop.id]
+      )
     }
     const { status, stdout } = await run(['x509', 'fetch', '--json', '--hint', 'none'], { env })
     assert.equal(status, 1)
-    assert.deepEqual(JSON.parse(stdout).error.offered, [`${billing.id} (hint "internal")`, `${shop.id} (hint "external")`])
+    assert.deepEqual(JSON.parse(stdout).error.offered, [
+      `${billing.id} (hint "internal")`,
+      `${shop.id} (hint "external")`
+    ])
   })
 
   test('exit codes tell who is to blame', async () => {
-    const code = async (/** @type {Record<string, string>} */ env, /** @type {string[]} */ ...more) => (await run(['x509', 'fetch', ...more], { env })).status
+    const code = async (/** @type {Record<string, string>} */ env, /** @type {string[]} */ ...more) =>
+      (await run(['x509', 'fetch', ...more], { env })).status
     assert.equal(await code({}), 2)
     assert.equal(await code({ SPIFFE_ENDPOINT_SOCKET: 'unix:///nowhere/agent.sock' }), 3)
     stub.answer(denied)
@@ -89,7 +121,8 @@ describe('x509 fetch', () => {
     assert.equal(await code({ SPIFFE_ENDPOINT_SOCKET: 'unix:///nowhere/agent.sock' }, '--wait', '--timeout', '2000'), 3)
     stub.answer(() => {})
     assert.equal(await code(env, '--timeout', '200'), 1)
-    const hostile = await (stub.answer((call) => call.end(13, 'no \u001b[31mred\u202e')), run(['x509', 'fetch'], { env }))
+    const hostile = await (stub.answer((call) => call.end(13, 'no \u001b[31mred\u202e')),
+    run(['x509', 'fetch'], { env }))
     assert.equal(hostile.status, 1)
     assert.match(hostile.stderr, /INTERNAL: no \\u001b\[31mred\\u202e \[ERR_WORKLOAD_API\]/)
   })
@@ -99,7 +132,7 @@ describe('x509 fetch', () => {
     const waiting = run(['x509', 'fetch', '--wait', '--endpoint', `unix:${socket}`, '--timeout', '20000'])
     await sleep(500)
     let refusals = 0
-    const late = await startStub((call) => refusals++ < 2 ? denied(call) : both(call), { socket })
+    const late = await startStub((call) => (refusals++ < 2 ? denied(call) : both(call)), { socket })
     const { status, stdout, stderr } = await waiting
     await late.kill()
     assert.equal(status, 0, stderr)
@@ -108,37 +141,66 @@ describe('x509 fetch', () => {
 })
 
 describe('files', () => {
-  test('are those of spire-agent; the key is nobody else\'s', async () => {
+  test("are those of spire-agent; the key is nobody else's", async () => {
     const at = newDirectory()
     const { status, stdout } = await run(['x509', 'fetch', '--write', at], { env })
     assert.equal(status, 0)
     assert.match(stdout, /svid\.1\.pem svid\.1\.key bundle\.1\.pem federated_bundle\.1\.0\.pem$/m)
-    assert.deepEqual(fs.readdirSync(at).filter((name) => !name.startsWith('..')), ['bundle.0.pem', 'bundle.1.pem', 'federated_bundle.0.0.pem', 'federated_bundle.1.0.pem', 'svid.0.key', 'svid.0.pem', 'svid.1.key', 'svid.1.pem'])
+    assert.deepEqual(
+      fs.readdirSync(at).filter((name) => !name.startsWith('..')),
+      [
+        'bundle.0.pem',
+        'bundle.1.pem',
+        'federated_bundle.0.0.pem',
+        'federated_bundle.1.0.pem',
+        'svid.0.key',
+        'svid.0.pem',
+        'svid.1.key',
+        'svid.1.pem'
+      ]
+    )
     for (const [index, { id }] of [billing, shop].entries()) {
       const file = (/** @type {string} */ name) => path.join(at, name.replace('*', String(index)))
       const svid = countersign.X509Svid.load(file('svid.*.pem'), file('svid.*.key'))
       assert.equal(svid.spiffeId.uri, id)
       assert.equal(fs.statSync(file('svid.*.key')).mode & 0o777, 0o600)
       assert.equal(fs.readFileSync(file('bundle.*.pem'), 'utf8').replace(/\s/g, ''), home.ca.pem.replace(/\s/g, ''))
-      assert.equal(fs.readFileSync(file('federated_bundle.*.0.pem'), 'utf8').replace(/\s/g, ''), other.ca.pem.replace(/\s/g, ''))
+      assert.equal(
+        fs.readFileSync(file('federated_bundle.*.0.pem'), 'utf8').replace(/\s/g, ''),
+        other.ca.pem.replace(/\s/g, '')
+      )
     }
     // One less: its files go too.
     await run(['x509', 'fetch', '--write', at, '--hint', 'external'], { env })
-    assert.deepEqual(fs.readdirSync(at).filter((name) => !name.startsWith('..')), ['bundle.0.pem', 'federated_bundle.0.0.pem', 'svid.0.key', 'svid.0.pem'])
-    assert.equal(countersign.X509Svid.load(path.join(at, 'svid.0.pem'), path.join(at, 'svid.0.key')).spiffeId.uri, shop.id)
+    assert.deepEqual(
+      fs.readdirSync(at).filter((name) => !name.startsWith('..')),
+      ['bundle.0.pem', 'federated_bundle.0.0.pem', 'svid.0.key', 'svid.0.pem']
+    )
+    assert.equal(
+      countersign.X509Svid.load(path.join(at, 'svid.0.pem'), path.join(at, 'svid.0.key')).spiffeId.uri,
+      shop.id
+    )
   })
 
   test('take the place of plain ones, leave others alone, and live beside bundles', async () => {
     const at = newDirectory()
     fs.mkdirSync(at)
-    for (const name of ['svid.0.pem', 'svid.0.key', 'notes.txt', '..data']) fs.writeFileSync(path.join(at, name), 'mine', { mode: 0o644 })
+    for (const name of ['svid.0.pem', 'svid.0.key', 'notes.txt', '..data'])
+      fs.writeFileSync(path.join(at, name), 'mine', { mode: 0o644 })
     fs.symlinkSync('notes.txt', path.join(at, 'svid.7.pem'))
     await run(['x509', 'fetch', '--write', at, '--hint', 'internal'], { env })
     await run(['bundles', '--write', at], { env })
     await run(['bundles', '--jwt', '--write', at], { env })
-    assert.equal(countersign.X509Svid.load(path.join(at, 'svid.0.pem'), path.join(at, 'svid.0.key')).spiffeId.uri, billing.id)
-    for (const name of ['notes.txt', '..data', 'svid.7.pem']) assert.equal(fs.readFileSync(path.join(at, name), 'utf8'), 'mine')
-    assert.equal(fs.readFileSync(path.join(at, 'other.org.pem'), 'utf8').replace(/\s/g, ''), other.ca.pem.replace(/\s/g, ''))
+    assert.equal(
+      countersign.X509Svid.load(path.join(at, 'svid.0.pem'), path.join(at, 'svid.0.key')).spiffeId.uri,
+      billing.id
+    )
+    for (const name of ['notes.txt', '..data', 'svid.7.pem'])
+      assert.equal(fs.readFileSync(path.join(at, name), 'utf8'), 'mine')
+    assert.equal(
+      fs.readFileSync(path.join(at, 'other.org.pem'), 'utf8').replace(/\s/g, ''),
+      other.ca.pem.replace(/\s/g, '')
+    )
     assert.equal(JSON.parse(fs.readFileSync(path.join(at, 'example.org.jwks'), 'utf8')).keys[0].kid, 'one')
   })
 
@@ -151,7 +213,10 @@ describe('files', () => {
     assert.equal((await run(['x509', 'fetch', '--write', path.join(at, 'no', 'parent')], { env })).status, 1)
     fs.writeFileSync(path.join(at, 'file'), '')
     assert.equal((await run(['x509', 'fetch', '--write', path.join(at, 'file')], { env })).status, 1)
-    assert.deepEqual(fs.readdirSync(at).filter((name) => name.includes('.link.')), [])
+    assert.deepEqual(
+      fs.readdirSync(at).filter((name) => name.includes('.link.')),
+      []
+    )
   })
 
   test('a reader never sees a key beside the certificate of another, nor half a file', async (t) => {
@@ -162,7 +227,11 @@ describe('files', () => {
     const watching = watch(['x509', 'watch', '--write', at], { env })
     await watching.until(() => watching.said.stdout.includes('\n'), 'the first line')
     // The rule: the directory is looked up once, both files are read in it. A process of its own, so that it is busy at it.
-    const reader = spawn(process.execPath, ['--eval', `
+    const reader = spawn(
+      process.execPath,
+      [
+        '--eval',
+        `
       const fs = require('node:fs'), crypto = require('node:crypto'), path = require('node:path')
       let looks = 0, torn = 0
       const pairs = new Set()
@@ -182,10 +251,16 @@ describe('files', () => {
         setImmediate(look)
       }
       console.log('up')
-      look()`, at], { stdio: ['ignore', 'pipe', 'inherit'] })
+      look()`,
+        at
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
     const gone = new Promise((resolve) => reader.on('close', resolve))
     let said = ''
-    reader.stdout.on('data', (piece) => { said += piece })
+    reader.stdout.on('data', (piece) => {
+      said += piece
+    })
     await watching.until(() => said.includes('up'), 'the reader')
     // As long as it takes both of them to get somewhere: they may have one processor for all.
     const seen = () => watching.said.stdout.split('\n').length - 1
@@ -217,7 +292,7 @@ describe('files', () => {
 })
 
 /** @param {{ chain: Uint8Array }} svid */
-function serial ({ chain }) {
+function serial({ chain }) {
   return new X509Certificate(chain).serialNumber.toLowerCase().replace(/^0+/, '')
 }
 
@@ -228,7 +303,9 @@ describe('x509 watch', () => {
     const json = watch(['x509', 'watch', '--json', '--hint', 'internal'], { env })
     await Promise.all([text, json].map(({ until, said }) => until(() => said.stdout.includes('\n'), 'the first line')))
     stub.push('FetchX509SVID', x509Response({ svids: [renewed, shop] }))
-    await Promise.all([text, json].map(({ until, said }) => until(() => said.stdout.includes(serial(renewed)), 'the renewed one')))
+    await Promise.all(
+      [text, json].map(({ until, said }) => until(() => said.stdout.includes(serial(renewed)), 'the renewed one'))
+    )
     // Twice the same is told once.
     stub.answer(denied)
     for (let round = 0; round < 2; round++) {
@@ -238,16 +315,36 @@ describe('x509 watch', () => {
     await json.until(() => json.said.stdout.includes('withdraw'), 'the withdrawal')
     await text.until(() => text.said.stderr.includes('withdraw'), 'the withdrawal')
     stub.answer(both)
-    await json.until(() => json.said.stdout.endsWith('\n') && json.said.stdout.trim().split('\n').filter((line) => line.includes('"update"')).length === 3, 'it comes back')
+    await json.until(
+      () =>
+        json.said.stdout.endsWith('\n') &&
+        json.said.stdout
+          .trim()
+          .split('\n')
+          .filter((line) => line.includes('"update"')).length === 3,
+      'it comes back'
+    )
     assert.deepEqual(await text.end('SIGINT'), { status: 130, signal: null })
     assert.deepEqual(await json.end('SIGTERM'), { status: 0, signal: null })
-    const events = json.said.stdout.trim().split('\n').map((line) => JSON.parse(line))
-    assert.deepEqual(events.map(({ event }) => event), ['update', 'update', 'error', 'withdraw', 'update'])
-    assert.deepEqual(events[1].svids.map((/** @type {any} */ { spiffeId, serialNumber }) => [spiffeId, serialNumber]), [[billing.id, serial(renewed)]])
+    const events = json.said.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['update', 'update', 'error', 'withdraw', 'update']
+    )
+    assert.deepEqual(
+      events[1].svids.map((/** @type {any} */ { spiffeId, serialNumber }) => [spiffeId, serialNumber]),
+      [[billing.id, serial(renewed)]]
+    )
     assert.equal(events[2].error.grpcCode, 'UNAVAILABLE')
     assert.equal(events[3].withdrawn, true)
     assert.ok(events.every(({ time }) => Date.parse(time) > 0))
-    assert.match(text.said.stdout, /^\S+Z update spiffe:\/\/example\.org\/billing \(internal\) serial [0-9a-f]+ expires .*, spiffe:\/\/example\.org\/shop \(external\) .*, trusts example\.org other\.org\n/)
+    assert.match(
+      text.said.stdout,
+      /^\S+Z update spiffe:\/\/example\.org\/billing \(internal\) serial [0-9a-f]+ expires .*, spiffe:\/\/example\.org\/shop \(external\) .*, trusts example\.org other\.org\n/
+    )
     assert.ok(!secrets(text.said.stdout + text.said.stderr + json.said.stdout))
   })
 
@@ -285,7 +382,14 @@ describe('x509 watch', () => {
     assert.equal(JSON.parse(refused.stdout.trim().split('\n').at(-1) ?? '').error.grpcCode, 'UNIMPLEMENTED')
     stub.answer(denied)
     assert.equal((await run(['x509', 'watch', '--timeout', '2000'], { env })).status, 4)
-    assert.equal((await run(['x509', 'watch', '--timeout', '2000'], { env: { SPIFFE_ENDPOINT_SOCKET: 'unix:/nowhere/agent.sock' } })).status, 3)
+    assert.equal(
+      (
+        await run(['x509', 'watch', '--timeout', '2000'], {
+          env: { SPIFFE_ENDPOINT_SOCKET: 'unix:/nowhere/agent.sock' }
+        })
+      ).status,
+      3
+    )
     stub.answer(both)
     const nowhere = await run(['x509', 'watch', '--write', '/proc/nowhere'], { env })
     assert.equal(nowhere.status, 1)
@@ -293,11 +397,18 @@ describe('x509 watch', () => {
   })
 
   test('a reader that leaves ends it, without a word', async () => {
-    const shell = spawn('sh', ['-c', `${process.execPath} bin/countersign.js x509 watch | head -n 1; echo over`], { env: { ...process.env, ...env }, cwd: new URL('..', import.meta.url) })
+    const shell = spawn('sh', ['-c', `${process.execPath} bin/countersign.js x509 watch | head -n 1; echo over`], {
+      env: { ...process.env, ...env },
+      cwd: new URL('..', import.meta.url)
+    })
     let said = ''
     let complaints = ''
-    shell.stdout.on('data', (piece) => { said += piece })
-    shell.stderr.on('data', (piece) => { complaints += piece })
+    shell.stdout.on('data', (piece) => {
+      said += piece
+    })
+    shell.stderr.on('data', (piece) => {
+      complaints += piece
+    })
     const pushing = setInterval(() => stub.push('FetchX509SVID', x509Response({ svids: [home.svid('/billing')] })), 200)
     await new Promise((resolve) => shell.on('close', resolve))
     clearInterval(pushing)
@@ -312,14 +423,27 @@ describe('jwt', () => {
     assert.equal(plain.status, 0, plain.stderr)
     assert.match(plain.stdout, /^audience +shop bank$/m)
     const json = await run(['jwt', 'fetch', '--audience', 'shop', '--json'], { env })
-    assert.deepEqual(JSON.parse(json.stdout).svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint, svid.token]), [[billing.id, 'internal', '[redacted]'], [shop.id, 'external', '[redacted]']])
+    assert.deepEqual(
+      JSON.parse(json.stdout).svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint, svid.token]),
+      [
+        [billing.id, 'internal', '[redacted]'],
+        [shop.id, 'external', '[redacted]']
+      ]
+    )
     assert.ok(!secrets(plain.stdout + json.stdout))
     assert.match((await run(['jwt', 'fetch', '--audience', 'shop', '--show-token'], { env })).stdout, /^token +eyJ/m)
-    assert.match(JSON.parse((await run(['jwt', 'fetch', '--audience', 'shop', '--show-token', '--json'], { env })).stdout).svids[0].token, /^eyJ/)
+    assert.match(
+      JSON.parse((await run(['jwt', 'fetch', '--audience', 'shop', '--show-token', '--json'], { env })).stdout).svids[0]
+        .token,
+      /^eyJ/
+    )
   })
 
   test('fetch --raw is the token alone, of the one identity that is meant', async () => {
-    for (const choice of [['--hint', 'external'], ['--spiffe-id', shop.id]]) {
+    for (const choice of [
+      ['--hint', 'external'],
+      ['--spiffe-id', shop.id]
+    ]) {
       const { status, stdout } = await run(['jwt', 'fetch', '--audience', 'shop', '--raw', ...choice], { env })
       assert.equal(status, 0)
       assert.equal(countersign.JwtSvid.parseInsecure(stdout.trimEnd()).spiffeId.uri, shop.id)
@@ -345,7 +469,10 @@ describe('jwt', () => {
     const offline = await run(['jwt', 'validate', '--audience', 'shop', '--offline', '--json'], { env, input: token })
     assert.equal(offline.status, 0, offline.stderr)
     assert.deepEqual(JSON.parse(offline.stdout).claims.aud, ['shop'])
-    assert.match((await run(['jwt', 'validate', '--audience', 'shop', '--offline', token], { env })).stdout, /^spiffe id +spiffe:\/\/example\.org\/billing\n/)
+    assert.match(
+      (await run(['jwt', 'validate', '--audience', 'shop', '--offline', token], { env })).stdout,
+      /^spiffe id +spiffe:\/\/example\.org\/billing\n/
+    )
     const other = await run(['jwt', 'validate', '--audience', 'bank', '--offline', '--json', token], { env })
     assert.equal(other.status, 4)
     assert.equal(JSON.parse(other.stdout).error.rule, 'audience_mismatch')
@@ -354,7 +481,15 @@ describe('jwt', () => {
   })
 
   test('validate: what comes on stdin may be anything', async () => {
-    for (const [input, status] of /** @type {const} */ ([['', 2], ['  \n', 2], ['x'.repeat(100_000), 2], ['x', 4], ['\0\0\0', 4], ['a.b.c', 4], ['eyJ.eyJ.eyJ extra', 4]])) {
+    for (const [input, status] of /** @type {const} */ ([
+      ['', 2],
+      ['  \n', 2],
+      ['x'.repeat(100_000), 2],
+      ['x', 4],
+      ['\0\0\0', 4],
+      ['a.b.c', 4],
+      ['eyJ.eyJ.eyJ extra', 4]
+    ])) {
       const answer = await run(['jwt', 'validate', '--audience', 'shop', '--offline'], { env, input })
       assert.equal(answer.status, status, `${input.slice(0, 20)}: ${answer.stderr}`)
       assert.ok(!secrets(answer.stderr))
@@ -370,16 +505,32 @@ describe('bundles', () => {
   test('of every trust domain, never in one heap', async () => {
     const { status, stdout } = await run(['bundles'], { env })
     assert.equal(status, 0)
-    assert.match(stdout, /^trust domain +example\.org\nauthority +O=example\.org\n {2}expires .*\n {2}sha256 +([0-9A-F]{2}:){31}[0-9A-F]{2}\n\ntrust domain +other\.org\n/)
+    assert.match(
+      stdout,
+      /^trust domain +example\.org\nauthority +O=example\.org\n {2}expires .*\n {2}sha256 +([0-9A-F]{2}:){31}[0-9A-F]{2}\n\ntrust domain +other\.org\n/
+    )
     assert.match((await run(['bundles', '--jwt'], { env })).stdout, /^trust domain +example\.org\nkey id +one$/m)
     const { bundles } = JSON.parse((await run(['bundles', '--json'], { env })).stdout)
-    assert.deepEqual(bundles.map((/** @type {any} */ { trustDomain, authorities, pem }) => [trustDomain, authorities.length, new X509Certificate(pem).subject]), [['example.org', 1, 'O=example.org'], ['other.org', 1, 'O=other.org']])
+    assert.deepEqual(
+      bundles.map((/** @type {any} */ { trustDomain, authorities, pem }) => [
+        trustDomain,
+        authorities.length,
+        new X509Certificate(pem).subject
+      ]),
+      [
+        ['example.org', 1, 'O=example.org'],
+        ['other.org', 1, 'O=other.org']
+      ]
+    )
     for (const form of ['--pem', '--jwks']) {
       const several = await run(['bundles', form], { env })
       assert.deepEqual([several.status, several.stdout], [2, ''])
       assert.match(several.stderr, /say which trust domain: example\.org, other\.org/)
     }
-    assert.equal(new X509Certificate((await run(['bundles', 'other.org', '--pem'], { env })).stdout).subject, 'O=other.org')
+    assert.equal(
+      new X509Certificate((await run(['bundles', 'other.org', '--pem'], { env })).stdout).subject,
+      'O=other.org'
+    )
     assert.equal(JSON.parse((await run(['bundles', 'spiffe://other.org', '--jwks'], { env })).stdout).keys.length, 1)
     const unknown = await run(['bundles', 'third.org', '--json'], { env })
     assert.equal(unknown.status, 1)
@@ -392,6 +543,9 @@ describe('bundles', () => {
     stub.answer((call) => call.send(x509BundlesResponse({ 'spiffe://..': home.ca.der })))
     const { status, stderr } = await run(['bundles', '--write', at], { env })
     assert.equal(status, 0, stderr)
-    assert.deepEqual(fs.readdirSync(at).filter((name) => !name.startsWith('..x509-bundles')), ['...pem'])
+    assert.deepEqual(
+      fs.readdirSync(at).filter((name) => !name.startsWith('..x509-bundles')),
+      ['...pem']
+    )
   })
 })

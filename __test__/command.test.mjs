@@ -39,21 +39,39 @@ match = { uid = ${uid}, exe = ${JSON.stringify(node)}, group = 0 }
  * @param {string[]} args
  * @param {Record<string, string | undefined>} [env]
  */
-function run (args, env = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', env: { ...process.env, ...env } })
+function run(args, env = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env }
+  })
   return { status, stdout, stderr }
 }
 
 /** @param {string[]} args */
-async function agent (args, env = {}) {
-  const child = spawn(process.execPath, [bin, 'agent', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+async function agent(args, env = {}) {
+  const child = spawn(process.execPath, [bin, 'agent', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env }
+  })
   let log = ''
-  child.stderr.setEncoding('utf8').on('data', (text) => { log += text })
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    log += text
+  })
   const line = await Promise.race([
     once(child.stdout.setEncoding('utf8'), 'data').then(([text]) => text),
-    once(child, 'exit').then(() => { throw new Error(`the agent ended: ${log}`) }),
+    once(child, 'exit').then(() => {
+      throw new Error(`the agent ended: ${log}`)
+    })
   ])
-  return { child, line, log: () => log, end: async (/** @type {NodeJS.Signals} */ signal = 'SIGTERM') => { child.kill(signal); return (await once(child, 'exit'))[0] } }
+  return {
+    child,
+    line,
+    log: () => log,
+    end: async (/** @type {NodeJS.Signals} */ signal = 'SIGTERM') => {
+      child.kill(signal)
+      return (await once(child, 'exit'))[0]
+    }
+  }
 }
 
 describe('countersign', () => {
@@ -61,8 +79,23 @@ describe('countersign', () => {
     assert.equal(run(['--help']).status, 0)
     assert.match(run(['--help']).stdout, /whoami .*\n.*agent/)
     assert.equal(run([]).status, 2)
-    assert.equal(run(['--version']).stdout.trim(), JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version)
-    for (const command of ['whoami', 'agent', 'check', 'peer', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles', 'bundle', 'doctor']) {
+    assert.equal(
+      run(['--version']).stdout.trim(),
+      JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')).version
+    )
+    for (const command of [
+      'whoami',
+      'agent',
+      'check',
+      'peer',
+      'x509 fetch',
+      'x509 watch',
+      'jwt fetch',
+      'jwt validate',
+      'bundles',
+      'bundle',
+      'doctor'
+    ]) {
       const { status, stdout } = run([...command.split(' '), '--help'])
       assert.equal(status, 0)
       assert.match(stdout, new RegExp(`countersign ${command} `))
@@ -73,12 +106,39 @@ describe('countersign', () => {
       assert.equal(run([group]).status, 2)
       assert.equal(run(['help', group, 'fetch']).stdout, run([group, 'fetch', '-h']).stdout)
     }
-    for (const args of [['bogus'], ['toString'], ['whoami', '--bogus'], ['whoami', 'x'], ['whoami', '--timeout', 'soon'], ['whoami', '--runner', 'x'],
-      ['whoami', '--runner', 'a=1', '--runner', 'a=2'], ['whoami', '--runner', 'uid=0'], ['whoami', '--socket', ''], ['peer'], ['peer', 'a', 'b'],
-      ['check'], ['check', 'x', '--as-pid', 'me'], ['agent', '--bogus'], ['agent', '--socket'], ['agent', '--dev', '--rules', 'x'], ['x509', 'bogus'],
-      ['x509', 'fetch', 'x'], ['x509', 'fetch', '--endpoint', '/run/agent.sock'], ['x509', 'fetch', '--hint', 'a', '--spiffe-id', 'b'], ['x509', 'watch', '--timeout', '0'],
-      ['jwt', 'fetch'], ['jwt', 'fetch', '--audience', 'a', '--raw', '--show-token'], ['jwt', 'validate', 'x'], ['jwt', 'validate', '--audience', 'a', '--audience', 'b', 'x'],
-      ['jwt', 'validate', '--audience', 'a', 'x', 'y'], ['bundles', 'a', 'b'], ['bundles', '--pem', '--jwt'], ['bundles', '--pem', '--jwks'], ['bundles', '--jwks', '--write', 'x'], ['doctor', 'x']]) {
+    for (const args of [
+      ['bogus'],
+      ['toString'],
+      ['whoami', '--bogus'],
+      ['whoami', 'x'],
+      ['whoami', '--timeout', 'soon'],
+      ['whoami', '--runner', 'x'],
+      ['whoami', '--runner', 'a=1', '--runner', 'a=2'],
+      ['whoami', '--runner', 'uid=0'],
+      ['whoami', '--socket', ''],
+      ['peer'],
+      ['peer', 'a', 'b'],
+      ['check'],
+      ['check', 'x', '--as-pid', 'me'],
+      ['agent', '--bogus'],
+      ['agent', '--socket'],
+      ['agent', '--dev', '--rules', 'x'],
+      ['x509', 'bogus'],
+      ['x509', 'fetch', 'x'],
+      ['x509', 'fetch', '--endpoint', '/run/agent.sock'],
+      ['x509', 'fetch', '--hint', 'a', '--spiffe-id', 'b'],
+      ['x509', 'watch', '--timeout', '0'],
+      ['jwt', 'fetch'],
+      ['jwt', 'fetch', '--audience', 'a', '--raw', '--show-token'],
+      ['jwt', 'validate', 'x'],
+      ['jwt', 'validate', '--audience', 'a', '--audience', 'b', 'x'],
+      ['jwt', 'validate', '--audience', 'a', 'x', 'y'],
+      ['bundles', 'a', 'b'],
+      ['bundles', '--pem', '--jwt'],
+      ['bundles', '--pem', '--jwks'],
+      ['bundles', '--jwks', '--write', 'x'],
+      ['doctor', 'x']
+    ]) {
       const { status, stderr } = run(args)
       assert.equal(status, 2, `${args.join(' ')}: ${stderr}`)
       assert.match(stderr, /--help/)
@@ -112,7 +172,17 @@ describe('countersign with an agent', () => {
   })
 
   test('whoami prints every field and hides the token', () => {
-    const { status, stdout } = run(['whoami', '--socket', socket, '--runner', 'zone=eu', '--runner', 'instance_id=18446744073709551615', '--runner', 'tags=["a"]'])
+    const { status, stdout } = run([
+      'whoami',
+      '--socket',
+      socket,
+      '--runner',
+      'zone=eu',
+      '--runner',
+      'instance_id=18446744073709551615',
+      '--runner',
+      'tags=["a"]'
+    ])
     assert.equal(status, 0)
     assert.match(stdout, /^identity +MINE$/m)
     assert.match(stdout, /^idm url +https:\/\/auth.example.com$/m)
@@ -164,7 +234,9 @@ describe('countersign with an agent', () => {
     assert.equal(mine.status, 0)
     assert.match(mine.stdout, new RegExp(`1\\. line 2: OTHER: no: uid: expected ${uid + 1}`))
     assert.match(mine.stdout, /gets rule 2/)
-    const { verdicts, winner } = JSON.parse(run(['check', rulesFile, '--json', '--as-pid', String(running.child.pid)]).stdout)
+    const { verdicts, winner } = JSON.parse(
+      run(['check', rulesFile, '--json', '--as-pid', String(running.child.pid)]).stdout
+    )
     assert.equal(winner, 2)
     assert.equal(verdicts[0].denied.field, 'uid')
     const shell = spawn('sleep', ['30'])
@@ -207,10 +279,15 @@ describe('countersign with an agent', () => {
   })
 })
 
-test('agent --dev vouches for this user and this node, without root', { skip: uid !== 0 && 'SKIPPED: agent --dev as another user: not root' }, async (t) => {
+test('agent --dev vouches for this user and this node, without root', {
+  skip: uid !== 0 && 'SKIPPED: agent --dev as another user: not root'
+}, async (t) => {
   const { home, command, remove } = installFor(1001)
   const asUser = ['--reuid', '1001', '--regid', '1001', '--clear-groups', ...command]
-  const child = spawn('setpriv', [...asUser, 'agent', '--dev'], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH, TMPDIR: home } })
+  const child = spawn('setpriv', [...asUser, 'agent', '--dev'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH, TMPDIR: home }
+  })
   t.after(() => {
     child.kill('SIGKILL')
     remove()
@@ -226,16 +303,27 @@ test('agent --dev vouches for this user and this node, without root', { skip: ui
   const bundle = spawnSync('setpriv', [...asUser, 'bundle', 'show', '--json'], { encoding: 'utf8', env })
   assert.equal(JSON.parse(bundle.stdout).trustDomain, 'example.org', bundle.stdout + bundle.stderr)
   assert.equal(fs.statSync(path.dirname(found[1])).mode & 0o777, 0o700)
-  const other = spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'whoami'], { encoding: 'utf8', env })
+  const other = spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'whoami'], {
+    encoding: 'utf8',
+    env
+  })
   assert.equal(other.status, 3, 'another user does not even get to the socket')
-  assert.equal(spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'bundle', 'show'], { encoding: 'utf8', env }).status, 3)
+  assert.equal(
+    spawnSync('setpriv', ['--reuid', '1002', '--regid', '1002', '--clear-groups', ...command, 'bundle', 'show'], {
+      encoding: 'utf8',
+      env
+    }).status,
+    3
+  )
   child.kill('SIGTERM')
   assert.equal((await once(child, 'exit'))[0], 0)
   assert.equal(fs.existsSync(found[1]), false)
 })
 
 test('npm start does what it says', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', 'start.js')], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(root, 'scripts', 'start.js')], {
+    encoding: 'utf8'
+  })
   assert.equal(status, 0, stderr)
   assert.match(stdout, /I am EXAMPLE_SERVICE/)
   assert.match(stdout, /E_NO_MATCH/)

@@ -14,15 +14,18 @@ const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon
-before(async () => { daemon = await startDaemon() })
+before(async () => {
+  daemon = await startDaemon()
+})
 after(() => daemon.stop())
 
 /** @param {Promise<unknown>} promise @param {string} code @param {(error: any) => void} [check] */
-const fails = (promise, code, check) => assert.rejects(promise, (/** @type {any} */ error) => {
-  assert.equal(error.code, code, error.stack)
-  check?.(error)
-  return true
-})
+const fails = (promise, code, check) =>
+  assert.rejects(promise, (/** @type {any} */ error) => {
+    assert.equal(error.code, code, error.stack)
+    check?.(error)
+    return true
+  })
 
 describe('the right server', () => {
   test('is handed over, ready to talk', async () => {
@@ -43,7 +46,11 @@ describe('the right server', () => {
   })
   test('that closes its side: half open only when asked to', async () => {
     for (const allowHalfOpen of [false, true]) {
-      const socket = await connectVerified(await daemon.serve({ body: 'x', after: 'nothing', then: 'half' }), { uid }, { allowHalfOpen })
+      const socket = await connectVerified(
+        await daemon.serve({ body: 'x', after: 'nothing', then: 'half' }),
+        { uid },
+        { allowHalfOpen }
+      )
       socket.resume()
       await once(socket, 'end')
       await pause(10)
@@ -53,13 +60,17 @@ describe('the right server', () => {
   })
   test('is judged by a list or a function too', async () => {
     const socketPath = await daemon.serve({})
-    for (const policy of [[{ uid: uid + 1 }, { uid }], (/** @type {countersign.PeerProcess} */ peer) => peer.pid === daemon.pid]) (await connectVerified(socketPath, policy)).destroy()
+    for (const policy of [
+      [{ uid: uid + 1 }, { uid }],
+      (/** @type {countersign.PeerProcess} */ peer) => peer.pid === daemon.pid
+    ])
+      (await connectVerified(socketPath, policy)).destroy()
   })
 })
 
 describe('an impostor', () => {
   /** @param {any} policy @param {(error: any) => void} check */
-  async function refused (policy, check) {
+  async function refused(policy, check) {
     const socketPath = await daemon.serve({ body: 'trust me', after: 'nothing' })
     await fails(connectVerified(socketPath, policy), 'ERR_UNTRUSTED_SERVER', (error) => {
       assert.equal(error.path, socketPath)
@@ -69,14 +80,28 @@ describe('an impostor', () => {
     const received = await daemon.received(socketPath)
     assert.deepEqual(received.join(''), '')
   }
-  test('gets not one byte', () => refused({ uid: uid + 1 }, (error) => {
-    assert.deepEqual([error.field, error.expected, error.actual, error.peer.pid], ['uid', String(uid + 1), String(uid), daemon.pid])
-    assert.equal(error.cause.code, 'ERR_PEER_DENIED')
-  }))
-  test('is told by its program', () => refused({ uid, exe: '/usr/lib/acme/acmed' }, (error) => assert.equal(error.field, 'exe')))
+  test('gets not one byte', () =>
+    refused({ uid: uid + 1 }, (error) => {
+      assert.deepEqual(
+        [error.field, error.expected, error.actual, error.peer.pid],
+        ['uid', String(uid + 1), String(uid), daemon.pid]
+      )
+      assert.equal(error.cause.code, 'ERR_PEER_DENIED')
+    }))
+  test('is told by its program', () =>
+    refused({ uid, exe: '/usr/lib/acme/acmed' }, (error) => assert.equal(error.field, 'exe')))
   test('is told by a function', async () => {
-    for (const verdict of [false, 1, undefined, Promise.resolve(true)]) await refused(() => verdict, (error) => assert.equal(error.field, 'function'))
-    await refused(() => { throw new Error('no') }, (error) => assert.equal(error.cause.cause.message, 'no'))
+    for (const verdict of [false, 1, undefined, Promise.resolve(true)])
+      await refused(
+        () => verdict,
+        (error) => assert.equal(error.field, 'function')
+      )
+    await refused(
+      () => {
+        throw new Error('no')
+      },
+      (error) => assert.equal(error.cause.cause.message, 'no')
+    )
   })
 })
 
@@ -86,12 +111,17 @@ describe('no connection', () => {
     await fails(connectVerified(missing, { uid }), 'ERR_SOCKET_NOT_FOUND', (error) => assert.equal(error.path, missing))
     const plain = path.join(daemon.directory, 'plain')
     writeFileSync(plain, '')
-    await fails(connectVerified(plain, { uid }), 'ERR_CONNECTION_FAILED', (error) => assert.equal(error.syscallError, 'ECONNREFUSED'))
-    for (const bad of ['', 'x'.repeat(108), '\0x', 7, undefined]) await fails(connectVerified(/** @type {any} */ (bad), { uid }), 'ERR_INVALID_ARGUMENT')
+    await fails(connectVerified(plain, { uid }), 'ERR_CONNECTION_FAILED', (error) =>
+      assert.equal(error.syscallError, 'ECONNREFUSED')
+    )
+    for (const bad of ['', 'x'.repeat(108), '\0x', 7, undefined])
+      await fails(connectVerified(/** @type {any} */ (bad), { uid }), 'ERR_INVALID_ARGUMENT')
   })
   test('without a policy that means something', async () => {
-    for (const policy of [undefined, null, {}, { uids: 0 }, { uid: undefined }]) await fails(connectVerified('/x', /** @type {any} */ (policy)), 'ERR_INVALID_ARGUMENT')
-    for (const options of [null, { timeOut: 1 }, { timeout: 0 }, { signal: {} }]) await fails(connectVerified('/x', { uid }, /** @type {any} */ (options)), 'ERR_INVALID_ARGUMENT')
+    for (const policy of [undefined, null, {}, { uids: 0 }, { uid: undefined }])
+      await fails(connectVerified('/x', /** @type {any} */ (policy)), 'ERR_INVALID_ARGUMENT')
+    for (const options of [null, { timeOut: 1 }, { timeout: 0 }, { signal: {} }])
+      await fails(connectVerified('/x', { uid }, /** @type {any} */ (options)), 'ERR_INVALID_ARGUMENT')
   })
   test('a full backlog: waited for until the time is over, or until it is taken back', async () => {
     const frozen = await startDaemon()
@@ -102,7 +132,9 @@ describe('no connection', () => {
       frozen.kill('SIGSTOP')
       for (let count = 0; count < 2; count++) connected.push(await connectVerified(socketPath, { uid }))
       const start = performance.now()
-      await fails(connectVerified(socketPath, { uid }, { timeout: 100 }), 'ERR_TIMEOUT', (error) => assert.equal(error.timeout, 100))
+      await fails(connectVerified(socketPath, { uid }, { timeout: 100 }), 'ERR_TIMEOUT', (error) =>
+        assert.equal(error.timeout, 100)
+      )
       assert.ok(performance.now() - start >= 98)
       const controller = new AbortController()
       const taken = connectVerified(socketPath, { uid }, { signal: controller.signal, timeout: null })
@@ -120,7 +152,10 @@ describe('no connection', () => {
   test('taken back before and during', async () => {
     const socketPath = await daemon.serve({})
     const reason = new Error('not needed')
-    assert.equal(await connectVerified(socketPath, { uid }, { signal: AbortSignal.abort(reason) }).catch((error) => error), reason)
+    assert.equal(
+      await connectVerified(socketPath, { uid }, { signal: AbortSignal.abort(reason) }).catch((error) => error),
+      reason
+    )
     const controller = new AbortController()
     const promise = connectVerified(socketPath, { uid }, { signal: controller.signal })
     controller.abort(reason)
@@ -136,15 +171,23 @@ describe('no connection', () => {
   })
   test('leaves nothing behind that keeps the process', async () => {
     const socketPath = await daemon.serve({ silent: true })
-    const { code, took, stdout, stderr } = await runScript(`
+    const { code, took, stdout, stderr } = await runScript(
+      `
       const done = (promise) => promise.then(() => process.exit(9), (error) => console.log(error.code))
-      done(countersign.connectVerified(socketPath, { uid: 4000000 })); done(countersign.connectVerified('/missing', { uid: 0 }))`, { socketPath })
+      done(countersign.connectVerified(socketPath, { uid: 4000000 })); done(countersign.connectVerified('/missing', { uid: 0 }))`,
+      { socketPath }
+    )
     assert.equal(code, 0, stderr)
     assert.deepEqual(stdout.trim().split('\n').sort(), ['ERR_SOCKET_NOT_FOUND', 'ERR_UNTRUSTED_SERVER'])
     assert.ok(took < 3000)
   })
   test('names the caller in the stack', async () => {
-    async function callTheDaemon () { return await connectVerified('/missing', { uid }) }
-    await assert.rejects(callTheDaemon(), (/** @type {any} */ error) => { assert.match(error.stack, /callTheDaemon/); return true })
+    async function callTheDaemon() {
+      return await connectVerified('/missing', { uid })
+    }
+    await assert.rejects(callTheDaemon(), (/** @type {any} */ error) => {
+      assert.match(error.stack, /callTheDaemon/)
+      return true
+    })
   })
 })

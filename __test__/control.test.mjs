@@ -30,7 +30,7 @@ const rules = Object.freeze([{ match: { uid }, identity: 'ME', spiffeId: 'spiffe
 const workloadApi = Object.freeze({ trustDomain: 'example.org' })
 
 /** @param {import('node:test').TestContext} t @param {any} [config] */
-async function agentFor (t, config) {
+async function agentFor(t, config) {
   const agent = await startAgent({ rules, control: true, ...config })
   t.after(() => agent.close())
   const client = new ControlClient({ socketPath: agent.controlSocketPath, timeout: 20_000 })
@@ -39,24 +39,27 @@ async function agentFor (t, config) {
 }
 
 /** @param {() => any} condition @param {string} what */
-async function until (condition, what) {
-  for (const end = Date.now() + 20_000; !(await condition()); await sleep(5)) if (Date.now() > end) assert.fail(`in vain: ${what}`)
+async function until(condition, what) {
+  for (const end = Date.now() + 20_000; !(await condition()); await sleep(5))
+    if (Date.now() > end) assert.fail(`in vain: ${what}`)
 }
 
 /** A server that says what it is told to. @param {import('node:test').TestContext} t @param {(socket: net.Socket, line: string) => void} answer */
-async function serverFor (t, answer) {
+async function serverFor(t, answer) {
   const socketPath = path.join(place(), 'c.sock')
   const sockets = new Set()
-  const server = net.createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    let rest = ''
-    socket.setEncoding('utf8').on('data', (piece) => {
-      const lines = (rest + piece).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) answer(socket, line)
+  const server = net
+    .createServer((socket) => {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      let rest = ''
+      socket.setEncoding('utf8').on('data', (piece) => {
+        const lines = (rest + piece).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) answer(socket, line)
+      })
     })
-  }).listen(socketPath)
+    .listen(socketPath)
   await once(server, 'listening')
   t.after(() => {
     for (const socket of sockets) socket.destroy()
@@ -80,7 +83,10 @@ describe('ControlClient', () => {
     assert.equal(status.answered.ok, 1)
     assert.equal(status.pid, process.pid)
     assert.ok(status.started instanceof Date && status.uptime >= 0)
-    assert.deepEqual(status.svids.map(({ spiffeId, pid }) => [spiffeId, pid]), [['spiffe://example.org/me', process.pid]])
+    assert.deepEqual(
+      status.svids.map(({ spiffeId, pid }) => [spiffeId, pid]),
+      [['spiffe://example.org/me', process.pid]]
+    )
     assert.ok(status.svids[0].expires.getTime() > Date.now())
     assert.deepEqual(status.callers.map(({ answer }) => answer).sort(), ['ME', 'spiffe://example.org/me'])
     assert.equal(status.workloadApi?.x509Svids, 1)
@@ -89,13 +95,18 @@ describe('ControlClient', () => {
     assert.equal(alerts.length, 1)
     assert.ok(alerts[0].timestamp instanceof Date)
     const report = await client.audit({ deep: true })
-    assert.ok(report.findings.some(({ id }) => id === 'CS-RULE-004'), JSON.stringify(report))
+    assert.ok(
+      report.findings.some(({ id }) => id === 'CS-RULE-004'),
+      JSON.stringify(report)
+    )
     assert.equal((await client.reloadPolicy()).rules, 1)
     assert.match(await client.metrics(), /^countersign_answers_total\{code="ok"\} 1$/m)
     await until(async () => (await client.status()).auditLog?.waiting === 0, 'all is written')
     const verified = await verifyLog(auditLog, { keys: [fs.readFileSync(`${auditLog}.pub`, 'utf8')] })
     assert.ok(verified.last >= 5 && verified.firstTime instanceof Date)
-    await assert.rejects(verifyLog(auditLog, { keys: [Buffer.alloc(32, 1).toString('base64')] }), { code: 'ERR_INVALID_LOG' })
+    await assert.rejects(verifyLog(auditLog, { keys: [Buffer.alloc(32, 1).toString('base64')] }), {
+      code: 'ERR_INVALID_LOG'
+    })
     await assert.rejects(verifyLog(`${auditLog}.absent`), { code: 'ERR_INVALID_LOG' })
   })
 
@@ -109,7 +120,13 @@ describe('ControlClient', () => {
     agent.addEventListener('kill', ({ detail }) => heard.push(detail))
     assert.deepEqual(await client.kill({ reason: 'stolen' }), { persistent: true })
     await assert.rejects(getIdentity({ socketPath: agent.socketPath }), { code: 'ERR_DAEMON', daemonCode: 'E_KILLED' })
-    await until(() => { try { return !source.svid() } catch { return true } }, 'the SVID is withdrawn')
+    await until(() => {
+      try {
+        return !source.svid()
+      } catch {
+        return true
+      }
+    }, 'the SVID is withdrawn')
     assert.equal((await client.status()).killSwitch?.reason, 'stolen')
     await until(() => heard.length === 1, 'the event')
     await agent.close()
@@ -127,7 +144,13 @@ describe('ControlClient', () => {
     for (const echo of [true, false]) {
       const socketPath = await serverFor(t, (socket, line) => {
         const { id, type } = JSON.parse(line)
-        setTimeout(() => socket.write(`${JSON.stringify({ type: 'ok', ...(echo ? { id } : {}), running: true, alerts: [], text: type })}\n`), type === 'status' ? 100 : 0)
+        setTimeout(
+          () =>
+            socket.write(
+              `${JSON.stringify({ type: 'ok', ...(echo ? { id } : {}), running: true, alerts: [], text: type })}\n`
+            ),
+          type === 'status' ? 100 : 0
+        )
       })
       const client = new ControlClient({ socketPath })
       t.after(() => client.close())
@@ -152,13 +175,22 @@ describe('ControlClient', () => {
     t.after(() => client.close())
     /** @type {(number | null)[]} */
     const ended = []
-    const calls = [200, 30, null, 100].map((timeout) => client.ping({ timeout }).catch((error) => {
-      ended.push(timeout)
-      return error
-    }))
+    const calls = [200, 30, null, 100].map((timeout) =>
+      client.ping({ timeout }).catch((error) => {
+        ended.push(timeout)
+        return error
+      })
+    )
     await Promise.all([calls[0], calls[1], calls[3]])
     assert.deepEqual(ended, [30, 100, 200])
-    assert.deepEqual((await Promise.all([calls[1], calls[3], calls[0]])).map(({ code, timeout }) => [code, timeout]), [['ERR_TIMEOUT', 30], ['ERR_TIMEOUT', 100], ['ERR_TIMEOUT', 200]])
+    assert.deepEqual(
+      (await Promise.all([calls[1], calls[3], calls[0]])).map(({ code, timeout }) => [code, timeout]),
+      [
+        ['ERR_TIMEOUT', 30],
+        ['ERR_TIMEOUT', 100],
+        ['ERR_TIMEOUT', 200]
+      ]
+    )
     client.close()
     assert.equal((await calls[2]).code, 'ERR_CLOSED')
     // Also the one that has no connection yet.
@@ -180,7 +212,7 @@ describe('ControlClient', () => {
       ['[]\n', { code: 'ERR_INVALID_JSON' }],
       ['{"type":"ok"}\n', { code: 'ERR_MISSING_FIELD' }],
       ['{"type":"err","code":"E_X","message":"no"}\n', { code: 'ERR_DAEMON', daemonCode: 'E_X', daemonMessage: 'no' }],
-      ['{"type":"err"}\n', { code: 'ERR_DAEMON', daemonCode: 'E_UNKNOWN' }],
+      ['{"type":"err"}\n', { code: 'ERR_DAEMON', daemonCode: 'E_UNKNOWN' }]
     ])) {
       reply = text
       await assert.rejects(client.status(), expected, text)
@@ -190,21 +222,37 @@ describe('ControlClient', () => {
   test('nobody there, a broken connection, a closed client, and what cannot be meant', async (t) => {
     const nowhere = new ControlClient({ socketPath: path.join(directory, 'absent.sock') })
     await assert.rejects(nowhere.ping(), { code: 'ERR_SOCKET_NOT_FOUND' })
-    await assert.rejects((async () => { for await (const alert of nowhere.subscribe()) assert.fail(String(alert)) })(), { code: 'ERR_SOCKET_NOT_FOUND' })
+    await assert.rejects(
+      (async () => {
+        for await (const alert of nowhere.subscribe()) assert.fail(String(alert))
+      })(),
+      { code: 'ERR_SOCKET_NOT_FOUND' }
+    )
     const socketPath = await serverFor(t, (socket) => socket.destroy())
     const client = new ControlClient({ socketPath })
     await assert.rejects(client.ping(), { code: 'ERR_CONNECTION_FAILED' })
     client.close()
     await assert.rejects(client.ping(), { code: 'ERR_CLOSED' })
-    for (const options of [{ socketPath: 7 }, { socketPath: '' }, { timeout: -1 }, { sockePath: 'x' }]) assert.throws(() => new ControlClient(/** @type {any} */ (options)), { code: 'ERR_INVALID_ARGUMENT' })
+    for (const options of [{ socketPath: 7 }, { socketPath: '' }, { timeout: -1 }, { sockePath: 'x' }])
+      assert.throws(() => new ControlClient(/** @type {any} */ (options)), { code: 'ERR_INVALID_ARGUMENT' })
     const { client: good } = await agentFor(t)
-    for (const call of [() => good.alerts({ limit: -1 }), () => good.kill({ reason: /** @type {any} */ (7) }), () => good.audit({ deep: /** @type {any} */ ('yes') }), () => good.ping(/** @type {any} */ ({ tmeout: 1 }))]) {
+    for (const call of [
+      () => good.alerts({ limit: -1 }),
+      () => good.kill({ reason: /** @type {any} */ (7) }),
+      () => good.audit({ deep: /** @type {any} */ ('yes') }),
+      () => good.ping(/** @type {any} */ ({ tmeout: 1 }))
+    ]) {
       await assert.rejects(call(), { code: 'ERR_INVALID_ARGUMENT' })
     }
     const impostor = new ControlClient({ socketPath: good.socketPath, expectServer: { uid: uid + 1 } })
     await assert.rejects(impostor.ping(), { code: 'ERR_UNTRUSTED_SERVER' })
-    await assert.rejects(startAgent({ rules, control: /** @type {any} */ ({ readers: [-1] }) }), { code: 'ERR_INVALID_ARGUMENT' })
-    await assert.rejects(startAgent({ rules, auditLog: path.join(directory, 'absent', '..', '..', '..', '..', '..', 'proc', 'x') }), { code: 'ERR_AGENT' })
+    await assert.rejects(startAgent({ rules, control: /** @type {any} */ ({ readers: [-1] }) }), {
+      code: 'ERR_INVALID_ARGUMENT'
+    })
+    await assert.rejects(
+      startAgent({ rules, auditLog: path.join(directory, 'absent', '..', '..', '..', '..', '..', 'proc', 'x') }),
+      { code: 'ERR_AGENT' }
+    )
   })
 
   test('a waiting call keeps the process alive, and nothing else does', async (t) => {
@@ -217,11 +265,22 @@ describe('ControlClient', () => {
       const { status, stdout } = await run(['--eval', script], { command: [process.execPath] })
       return [status, stdout]
     }
-    assert.deepEqual(await said(client.socketPath, `client.ping().then(() => { client.subscribe(); console.log('pong') })`), [0, 'pong\n'])
+    assert.deepEqual(
+      await said(client.socketPath, `client.ping().then(() => { client.subscribe(); console.log('pong') })`),
+      [0, 'pong\n']
+    )
     // A question behind one that was given up, and is not answered yet.
-    const slow = await serverFor(t, (socket, line) => setTimeout(() => socket.write(`{"type":"ok","id":${JSON.parse(line).id}}\n`), 300))
-    assert.deepEqual(await said(slow, `client.ping({ timeout: 50 }).catch(() => client.ping()).then(() => console.log('pong'))`), [0, 'pong\n'])
-    assert.deepEqual(await said(slow, `client.ping({ timeout: 50 }).catch(() => console.log('gave up'))`), [0, 'gave up\n'])
+    const slow = await serverFor(t, (socket, line) =>
+      setTimeout(() => socket.write(`{"type":"ok","id":${JSON.parse(line).id}}\n`), 300)
+    )
+    assert.deepEqual(
+      await said(slow, `client.ping({ timeout: 50 }).catch(() => client.ping()).then(() => console.log('pong'))`),
+      [0, 'pong\n']
+    )
+    assert.deepEqual(await said(slow, `client.ping({ timeout: 50 }).catch(() => console.log('gave up'))`), [
+      0,
+      'gave up\n'
+    ])
   })
 })
 
@@ -234,15 +293,26 @@ describe('subscribe', () => {
     const subscription = client.subscribe()
     /** @type {any[]} */
     const heard = []
-    const reading = (async () => { for await (const alert of subscription) heard.push(alert) })()
-    const has = (/** @type {RegExp} */ pattern, from = 0) => heard.slice(from).some(({ message }) => pattern.test(message))
-    await until(() => { try { first.setRules([/** @type {any} */ ({ match: { uid }, identity: 'N' + heard.length })]) } catch {} return has(/rules are in force/) }, 'a reload')
+    const reading = (async () => {
+      for await (const alert of subscription) heard.push(alert)
+    })()
+    const has = (/** @type {RegExp} */ pattern, from = 0) =>
+      heard.slice(from).some(({ message }) => pattern.test(message))
+    await until(() => {
+      try {
+        first.setRules([/** @type {any} */ ({ match: { uid }, identity: 'N' + heard.length })])
+      } catch {}
+      return has(/rules are in force/)
+    }, 'a reload')
     await first.close()
     await until(() => has(/the agent stops/), 'the end')
     const before = heard.length
     const second = await startAgent({ rules, control: { socketPath } })
     t.after(() => second.close())
-    await until(() => has(/the agent started/, before), 'the start of the next, that happened before anybody could listen')
+    await until(
+      () => has(/the agent started/, before),
+      'the start of the next, that happened before anybody could listen'
+    )
     await client.kill({ reason: 'and on' })
     await until(() => has(/and on/, before), 'what happens then')
     subscription.close()
@@ -260,9 +330,13 @@ describe('subscribe', () => {
     }
     const leaving = new AbortController()
     const reason = new Error('enough')
-    await assert.rejects((async () => {
-      for await (const alert of client.subscribe({ signal: leaving.signal, after: 0 })) if (alert) leaving.abort(reason)
-    })(), reason)
+    await assert.rejects(
+      (async () => {
+        for await (const alert of client.subscribe({ signal: leaving.signal, after: 0 }))
+          if (alert) leaving.abort(reason)
+      })(),
+      reason
+    )
     const subscription = client.subscribe()
     const waiting = subscription.next()
     clearInterval(talking)
@@ -275,7 +349,10 @@ describe('subscribe', () => {
   test('who reads slowly loses the oldest and is told', async (t) => {
     const socketPath = await serverFor(t, (socket, line) => {
       socket.write(`${JSON.stringify({ type: 'ok', id: JSON.parse(line).id, run: 'r', last: 0 })}\n`)
-      for (let seq = 1; seq <= 2000; seq++) socket.write(`${JSON.stringify({ type: 'alert', timestamp: '2026-02-03T04:05:06.000000007Z', severity: 'LOW', monitor: 'm', message: 'x', seq })}\n`)
+      for (let seq = 1; seq <= 2000; seq++)
+        socket.write(
+          `${JSON.stringify({ type: 'alert', timestamp: '2026-02-03T04:05:06.000000007Z', severity: 'LOW', monitor: 'm', message: 'x', seq })}\n`
+        )
     })
     const client = new ControlClient({ socketPath })
     t.after(() => client.close())
@@ -306,7 +383,10 @@ describe('the command line', () => {
     assert.match(await text('status'), /^kill switch +on since .*: a drill$/m)
     assert.deepEqual(await json('resume'), { killed: false, wasKilled: true })
     assert.equal((await json('reload')).rules, 1)
-    await until(async () => (await json('alerts')).alerts.some((/** @type {any} */ { message }) => /a drill/.test(message)), 'the alert')
+    await until(
+      async () => (await json('alerts')).alerts.some((/** @type {any} */ { message }) => /a drill/.test(message)),
+      'the alert'
+    )
     assert.match(await text('alerts', '--limit', '50'), /a drill/)
     assert.match(await text('audit'), /^score \d+ of 100/)
     assert.ok((await json('audit', '--deep')).findings.length > 0)
@@ -330,7 +410,14 @@ describe('the command line', () => {
     const gone = await run(['status', '--json'], { env })
     assert.equal(gone.status, 3)
     assert.equal(JSON.parse(gone.stdout).error.code, 'ERR_SOCKET_NOT_FOUND')
-    for (const args of [['alerts', '--limit', 'x'], ['top', '--interval', '0'], ['log', 'verify'], ['status', 'x'], ['audit', '--threshold', '101']]) assert.equal((await run(args, { env })).status, 2, args.join(' '))
+    for (const args of [
+      ['alerts', '--limit', 'x'],
+      ['top', '--interval', '0'],
+      ['log', 'verify'],
+      ['status', 'x'],
+      ['audit', '--threshold', '101']
+    ])
+      assert.equal((await run(args, { env })).status, 2, args.join(' '))
   })
 
   test('top takes a terminal, and gives it back', async (t) => {
@@ -338,7 +425,13 @@ describe('the command line', () => {
     const env = { COUNTERSIGN_CONTROL_SOCKET: agent.controlSocketPath, TERM: 'xterm' }
     for (const key of ['q', '\u0003']) {
       // A terminal of its own, whose keys are what is written here.
-      const top = watch([`${process.execPath} ${path.join(import.meta.dirname, '..', 'bin', 'countersign.js')} top --interval 50`, '/dev/null'], { env, command: ['script', '--quiet', '--return', '--command'] })
+      const top = watch(
+        [
+          `${process.execPath} ${path.join(import.meta.dirname, '..', 'bin', 'countersign.js')} top --interval 50`,
+          '/dev/null'
+        ],
+        { env, command: ['script', '--quiet', '--return', '--command'] }
+      )
       await top.until(() => top.said.stdout.split('\u001b[H').length > 3, 'three looks')
       top.child.stdin.write(key)
       assert.deepEqual(await top.ended(), { status: 0, signal: null })
@@ -356,8 +449,14 @@ describe('the command line', () => {
       const { command, remove } = installFor(user)
       t.after(remove)
       for (const [args, expected] of /** @type {[string[], number][]} */ ([
-        [['status'], user === reader ? 0 : 4], [['alerts'], user === reader ? 0 : 4], [['metrics'], user === reader ? 0 : 4], [['audit'], user === reader ? 0 : 4],
-        [['audit', '--fix'], 4], [['kill', '--reason', 'x'], 4], [['resume'], 4], [['reload'], 4],
+        [['status'], user === reader ? 0 : 4],
+        [['alerts'], user === reader ? 0 : 4],
+        [['metrics'], user === reader ? 0 : 4],
+        [['audit'], user === reader ? 0 : 4],
+        [['audit', '--fix'], 4],
+        [['kill', '--reason', 'x'], 4],
+        [['resume'], 4],
+        [['reload'], 4]
       ])) {
         const { status, stderr } = await run(args, { env, uid: user, command, cwd: '/' })
         assert.equal(status, expected, `${user} ${args}: ${stderr}`)
@@ -366,14 +465,32 @@ describe('the command line', () => {
     }
     const { killSwitch } = await client.status()
     assert.equal(killSwitch, undefined)
-    await until(async () => (await client.alerts()).some(({ monitor, message }) => monitor === 'control' && /E_DENIED/.test(message)), 'the refusals are told of')
+    await until(
+      async () =>
+        (await client.alerts()).some(({ monitor, message }) => monitor === 'control' && /E_DENIED/.test(message)),
+      'the refusals are told of'
+    )
   })
 
   test('the agent of the command line and of Rust alone answers operators', async (t) => {
     const home = place()
     const at = (/** @type {string} */ name) => path.join(home, name)
     fs.writeFileSync(at('rules.toml'), `[[rule]]\nidentity = "ME"\nmatch = { uid = ${uid} }\n`, { mode: 0o600 })
-    const args = ['agent', '--json', '--rules', at('rules.toml'), '--socket', at('w.sock'), '--control-socket', at('c.sock'), '--audit-log', at('audit.jsonl'), '--log-sync', '--log-level', 'off']
+    const args = [
+      'agent',
+      '--json',
+      '--rules',
+      at('rules.toml'),
+      '--socket',
+      at('w.sock'),
+      '--control-socket',
+      at('c.sock'),
+      '--audit-log',
+      at('audit.jsonl'),
+      '--log-sync',
+      '--log-level',
+      'off'
+    ]
     const agent = watch(args)
     t.after(() => agent.child.kill('SIGKILL'))
     await agent.until(() => agent.said.stdout.includes('ready'), 'the agent')

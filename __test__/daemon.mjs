@@ -29,11 +29,11 @@ export const OK = {
   idm_url: 'https://auth.example.com/oauth2/billing',
   config_url: 'https://config.example.com/api/billing',
   token: 'tok_billing_5ec2e7',
-  runner: { identity: 'BILLING_PROD', hostname: 'worker-01', process: 'billing-app', pid: 1234, uid: 1001, gid: 1002 },
+  runner: { identity: 'BILLING_PROD', hostname: 'worker-01', process: 'billing-app', pid: 1234, uid: 1001, gid: 1002 }
 }
 
 /** @param {{ uid?: number, directory?: string }} [options] */
-export async function startDaemon ({ uid } = {}) {
+export async function startDaemon({ uid } = {}) {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
   chmodSync(directory, 0o777)
   const file = path.join(directory, 'daemon.mjs')
@@ -43,16 +43,20 @@ export async function startDaemon ({ uid } = {}) {
   const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   let asked = 0
   /** @type {(message: object) => Promise<any>} */
-  const ask = (message) => new Promise((resolve, reject) => {
-    const id = ++asked
-    const onExit = () => reject(new Error('the daemon is gone'))
-    const onMessage = (/** @type {any} */ answer) => {
-      if (answer.id !== id) return
-      child.off('message', onMessage).off('exit', onExit)
-      resolve(answer.value)
-    }
-    child.on('message', onMessage).on('exit', onExit).send({ id, ...message })
-  })
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      const id = ++asked
+      const onExit = () => reject(new Error('the daemon is gone'))
+      const onMessage = (/** @type {any} */ answer) => {
+        if (answer.id !== id) return
+        child.off('message', onMessage).off('exit', onExit)
+        resolve(answer.value)
+      }
+      child
+        .on('message', onMessage)
+        .on('exit', onExit)
+        .send({ id, ...message })
+    })
   return {
     pid: /** @type {number} */ (child.pid),
     directory,
@@ -71,17 +75,17 @@ export async function startDaemon ({ uid } = {}) {
     received: (socket) => ask({ received: socket }),
     /** @param {NodeJS.Signals} signal */
     kill: (signal) => child.kill(signal),
-    async stop () {
+    async stop() {
       const gone = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined
       child.kill('SIGKILL')
       await gone
       rmSync(directory, { recursive: true, force: true })
-    },
+    }
   }
 }
 
 /** @param {string} directory */
-function run (directory) {
+function run(directory) {
   /** @type {Map<string, string[]>} */
   const received = new Map()
   let sockets = 0
@@ -89,7 +93,9 @@ function run (directory) {
     if (of !== undefined) return process.send?.({ id, value: received.get(of) })
     const at = path.join(directory, name ?? `${++sockets}.sock`)
     received.set(at, [])
-    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: serve.then === 'unread' }, (socket) => play(serve, socket, /** @type {string[]} */ (received.get(at))))
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: serve.then === 'unread' }, (socket) =>
+      play(serve, socket, /** @type {string[]} */ (received.get(at)))
+    )
     server.listen({ path: at, backlog: serve.backlog ?? 511 })
     await once(server, 'listening')
     chmodSync(at, 0o777)
@@ -103,12 +109,14 @@ function run (directory) {
  * @param {net.Socket} socket
  * @param {string[]} received
  */
-async function play (script, socket, received) {
+async function play(script, socket, received) {
   socket.on('error', () => {})
   const index = received.push('') - 1
   if (script.then !== 'unread') {
     socket.setEncoding('utf8')
-    socket.on('data', (chunk) => { received[index] += chunk })
+    socket.on('data', (chunk) => {
+      received[index] += chunk
+    })
     if (script.after !== 'nothing') await once(socket, 'end').catch(() => {})
   }
   if (script.silent) return hold(socket)
@@ -137,12 +145,12 @@ const held = []
  * goes when there are very many.
  * @param {net.Socket} socket
  */
-function hold (socket) {
+function hold(socket) {
   if (held.push(socket) > 500) held.shift()?.destroy()
 }
 
 /** The request's runner goes in as text: parsing it here would round what a test wants to see exact. @param {string} request */
-function answerTo (request) {
+function answerTo(request) {
   const said = request.slice('{"runner":{'.length, -2)
   const seen = JSON.stringify(OK.runner).slice(1, -1)
   return JSON.stringify({ ...OK, runner: 'HERE' }).replace('"HERE"', () => `{${seen}${said === '' ? '' : ','}${said}}`)

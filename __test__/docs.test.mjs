@@ -21,16 +21,27 @@ let directory
 before(async () => {
   directory = mkdtempSync(path.join(tmpdir(), 'countersign-docs-'))
   agent = await startAgent({
-    rules: [{ match: { uid: /** @type {any} */ (process).getuid() }, identity: 'BILLING_PROD', token: 'tok', spiffeId: 'spiffe://example.org/billing' }],
+    rules: [
+      {
+        match: { uid: /** @type {any} */ (process).getuid() },
+        identity: 'BILLING_PROD',
+        token: 'tok',
+        spiffeId: 'spiffe://example.org/billing'
+      }
+    ],
     workloadApi: { trustDomain: 'example.org', x509SvidTtl: 600_000 },
-    control: true,
+    control: true
   })
   const ca = new TestCa('example.org')
   const svid = ca.x509Svid('spiffe://example.org/billing')
   for (const [name, text] of Object.entries({
-    'bundle.pem': ca.bundle.x509Bundle.toPem(), 'jwks.json': ca.bundle.jwtBundle.toJwks(), 'svid.pem': svid.chainPem, 'key.pem': svid.keyPem,
-    'token.jwt': ca.jwtSvid('spiffe://example.org/billing', { audience: 'spiffe://example.org/shop' }),
-  })) writeFileSync(path.join(directory, name), typeof text === 'string' ? text : JSON.stringify(text))
+    'bundle.pem': ca.bundle.x509Bundle.toPem(),
+    'jwks.json': ca.bundle.jwtBundle.toJwks(),
+    'svid.pem': svid.chainPem,
+    'key.pem': svid.keyPem,
+    'token.jwt': ca.jwtSvid('spiffe://example.org/billing', { audience: 'spiffe://example.org/shop' })
+  }))
+    writeFileSync(path.join(directory, name), typeof text === 'string' ? text : JSON.stringify(text))
 })
 after(async () => {
   await agent.close()
@@ -40,14 +51,25 @@ after(async () => {
 /** @typedef {{ file: string, number: number, language: string, text: string }} Block */
 
 /** @param {string} file @returns {Block[]} */
-const blocksOf = (file) => [...readFileSync(path.join(root, file), 'utf8').matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text], index) => ({ file, number: index + 1, language, text }))
-const files = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md')).sort().map((name) => `docs/${name}`)]
+const blocksOf = (file) =>
+  [...readFileSync(path.join(root, file), 'utf8').matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(
+    ([, language, text], index) => ({ file, number: index + 1, language, text })
+  )
+const files = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...readdirSync(path.join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .sort()
+    .map((name) => `docs/${name}`)
+]
 const blocks = files.flatMap(blocksOf)
 
 /** What other tests run, and where. @type {[file: string, part: string, test: string][]} */
 const ELSEWHERE = [
   ['docs/workload-api.md', '', '__test__/workload-guide.test.mjs'],
-  ['docs/testing-against-spire.md', './harness.mjs', '__test__/spire/harness.test.mjs'],
+  ['docs/testing-against-spire.md', './harness.mjs', '__test__/spire/harness.test.mjs']
 ]
 
 /** A test runs every block of it, whatever the language. @type {Record<string, string>} */
@@ -57,33 +79,68 @@ const WHOLE = { 'docs/databases.md': 'peers/node/test/databases.test.mjs' }
 const AROUND = [
   ['getPeerProcess(socket).exe', 'const net = listening()'],
   ['authorizePeer(socket, { group: ', 'const net = listening()'],
-  ['verifyX509Svid(chain', "const fs = require('node:fs'); const chain = require('countersign').X509Svid.load('svid.pem', 'key.pem').certificates; const token = fs.readFileSync('token.jwt', 'utf8')"],
-  ['new MtlsResolver', "const { X509Source } = require('countersign'); const source = await X509Source.open(); const tenants = new Map(); const tenantId = require('countersign/principal').TenantId.random(); const app = { use () {} }"],
+  [
+    'verifyX509Svid(chain',
+    "const fs = require('node:fs'); const chain = require('countersign').X509Svid.load('svid.pem', 'key.pem').certificates; const token = fs.readFileSync('token.jwt', 'utf8')"
+  ],
+  [
+    'new MtlsResolver',
+    "const { X509Source } = require('countersign'); const source = await X509Source.open(); const tenants = new Map(); const tenantId = require('countersign/principal').TenantId.random(); const app = { use () {} }"
+  ],
   ['startAgent({', 'const log = () => {}'],
   // It never ends: what has not failed by then is good.
   ['new ControlClient({', 'const page = () => {}; setTimeout(() => process.exit(0), 1500)'],
-  ['startMyService', 'const startMyService = async ({ env }) => { if (!env.SPIFFE_ENDPOINT_SOCKET) throw new Error() }'],
+  [
+    'startMyService',
+    'const startMyService = async ({ env }) => { if (!env.SPIFFE_ENDPOINT_SOCKET) throw new Error() }'
+  ],
   ['const server = https.createServer(serverOptions(source, welcome), app)', TLS(), 'server.close()'],
-  ["const fetch = createFetch(source, authorize.id('spiffe://example.org/billing'))\n", TLS(), 'if (typeof fetch !== "function") throw new Error()'],
-  ['diagnostics_channel.subscribe', `${TLS()}; const log = { warn () {} }; const diagnostics_channel = require('node:diagnostics_channel'); const server = https.createServer(serverOptions(source, welcome), app)`],
+  [
+    "const fetch = createFetch(source, authorize.id('spiffe://example.org/billing'))\n",
+    TLS(),
+    'if (typeof fetch !== "function") throw new Error()'
+  ],
+  [
+    'diagnostics_channel.subscribe',
+    `${TLS()}; const log = { warn () {} }; const diagnostics_channel = require('node:diagnostics_channel'); const server = https.createServer(serverOptions(source, welcome), app)`
+  ],
   ['switch (principal.kind)', PRINCIPAL(true)],
-  ['toCedarEntity', `${PRINCIPAL()}; const cedar = { isAuthorized ({ principal, entities }) { if (entities[0].uid !== principal) throw new Error() } }; const action = {}, resource = {}, context = {}, policies = ''; const opa = 'https://opa'; const fetch = async (url, { body }) => JSON.parse(body)`],
-  ['new OidcResolver({\n  ...githubActions({ ownerIds', "const tenants = new Map(); const app = { use () {} }; const fastify = { addHook () {} }; const http = require('node:http')"],
-  ["require('esbuild')", "const esbuild = { build: async ({ external }) => { if (!external.includes('@countersign/*')) throw new Error() } }"],
+  [
+    'toCedarEntity',
+    `${PRINCIPAL()}; const cedar = { isAuthorized ({ principal, entities }) { if (entities[0].uid !== principal) throw new Error() } }; const action = {}, resource = {}, context = {}, policies = ''; const opa = 'https://opa'; const fetch = async (url, { body }) => JSON.parse(body)`
+  ],
+  [
+    'new OidcResolver({\n  ...githubActions({ ownerIds',
+    "const tenants = new Map(); const app = { use () {} }; const fastify = { addHook () {} }; const http = require('node:http')"
+  ],
+  [
+    "require('esbuild')",
+    "const esbuild = { build: async ({ external }) => { if (!external.includes('@countersign/*')) throw new Error() } }"
+  ]
 ]
-function TLS () { return "const https = require('node:https'); const { X509Source } = require('countersign'); const { authorize, createFetch, secureServer, serverOptions } = require('countersign/tls'); const source = await X509Source.open(); const welcome = authorize.any(); const app = () => {}" }
-function PRINCIPAL (own = false) { return `const { ${own ? '' : 'Principal, '}WorkloadPrincipal, TenantId, Issuer } = require('countersign/principal'); const principal = new WorkloadPrincipal({ trustDomain: 'acme.example', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'billing', serviceName: 'blue' })` }
+function TLS() {
+  return "const https = require('node:https'); const { X509Source } = require('countersign'); const { authorize, createFetch, secureServer, serverOptions } = require('countersign/tls'); const source = await X509Source.open(); const welcome = authorize.any(); const app = () => {}"
+}
+function PRINCIPAL(own = false) {
+  return `const { ${own ? '' : 'Principal, '}WorkloadPrincipal, TenantId, Issuer } = require('countersign/principal'); const principal = new WorkloadPrincipal({ trustDomain: 'acme.example', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'billing', serviceName: 'blue' })`
+}
 
 /** Paths of an installation, as they are here. @param {string} text */
-const installed = (text) => text
-  .replaceAll('expectServer: { uid: 0 }', 'expectServer: { uid: process.getuid() }')
-  .replaceAll("'/run/acme/whoami.sock'", 'process.env.WHOAMI_SOCKET').replaceAll("'/run/acme/acmed.sock'", 'process.env.WHOAMI_SOCKET')
-  .replaceAll("uid: 0, exe: '/usr/lib/acme/acmed'", 'uid: process.getuid(), exe: process.execPath')
-  .replaceAll("'/usr/bin/billing'", 'process.execPath').replaceAll("'/opt/acme/acme'", 'process.execPath').replaceAll("group: 'billing'", 'group: process.getgid()')
-  .replaceAll('8443', 'port').replaceAll('localhost:port/\'', "localhost:' + port + '/'")
-  .replace(/^const esbuild = require.*$/m, '').replace(/^const net = require.*$/m, 'const net = listening()')
-  // Once is enough for what is not in a function.
-  .replaceAll(/^for await \(const .* of .*\.updates\(.*$/gm, '')
+const installed = (text) =>
+  text
+    .replaceAll('expectServer: { uid: 0 }', 'expectServer: { uid: process.getuid() }')
+    .replaceAll("'/run/acme/whoami.sock'", 'process.env.WHOAMI_SOCKET')
+    .replaceAll("'/run/acme/acmed.sock'", 'process.env.WHOAMI_SOCKET')
+    .replaceAll("uid: 0, exe: '/usr/lib/acme/acmed'", 'uid: process.getuid(), exe: process.execPath')
+    .replaceAll("'/usr/bin/billing'", 'process.execPath')
+    .replaceAll("'/opt/acme/acme'", 'process.execPath')
+    .replaceAll("group: 'billing'", 'group: process.getgid()')
+    .replaceAll('8443', 'port')
+    .replaceAll("localhost:port/'", "localhost:' + port + '/'")
+    .replace(/^const esbuild = require.*$/m, '')
+    .replace(/^const net = require.*$/m, 'const net = listening()')
+    // Once is enough for what is not in a function.
+    .replaceAll(/^for await \(const .* of .*\.updates\(.*$/gm, '')
 
 /** A node:net whose servers get a visitor, so that what they do with one is done. */
 const LISTENING = `function listening () {
@@ -97,13 +154,16 @@ const LISTENING = `function listening () {
 }\n`
 
 /** @param {Block} block */
-async function runJavaScript ({ text }) {
+async function runJavaScript({ text }) {
   const around = AROUND.find(([part]) => text.includes(part))
   // A port nobody has; it is free again when the block wants it.
   const probe = net.createServer()
-  const port = await new Promise((resolve) => probe.listen(0, '127.0.0.1', () => resolve(/** @type {net.AddressInfo} */ (probe.address()).port)))
+  const port = await new Promise((resolve) =>
+    probe.listen(0, '127.0.0.1', () => resolve(/** @type {net.AddressInfo} */ (probe.address()).port))
+  )
   await new Promise((resolve) => probe.close(resolve))
-  const { code, stdout, stderr } = await runScript(`
+  const { code, stdout, stderr } = await runScript(
+    `
     process.chdir(${JSON.stringify(directory)})
     const port = ${port}
     const failed = (error) => { console.error(error); process.exit(1) }
@@ -119,16 +179,22 @@ async function runJavaScript ({ text }) {
         // What a visitor causes is still to come.
         await new Promise((resolve) => setTimeout(resolve, 200))
       })().then(() => process.exit(0), failed)
-    }`, { env: agent.env })
+    }`,
+    { env: agent.env }
+  )
   assert.equal(code, 0, `${stderr}\n${text}`)
   assert.doesNotMatch(stdout + stderr, /eyJ|PRIVATE KEY|tok_/)
 }
 
 /** What a rules file says is taken by the program that reads it. @param {string} text */
-async function checkRules (text) {
+async function checkRules(text) {
   const file = path.join(directory, `rules-${Math.random()}.toml`)
   // Names and files of an installation.
-  writeFileSync(file, text.replace(/^(bundle_file|token_file).*$/gm, '').replaceAll(/"\/(run|var\/lib)\/countersign/g, `"${directory}`), { mode: 0o600 })
+  writeFileSync(
+    file,
+    text.replace(/^(bundle_file|token_file).*$/gm, '').replaceAll(/"\/(run|var\/lib)\/countersign/g, `"${directory}`),
+    { mode: 0o600 }
+  )
   const { status, stdout, stderr } = await run(['check', file])
   assert.equal(status, 0, `${stdout}${stderr}`)
 }
@@ -136,14 +202,27 @@ async function checkRules (text) {
 const scripts = require('../package.json').scripts
 
 /** A line of a shell names only commands and options that there are. @param {string} line */
-async function checkLine (line) {
-  const words = line.replace(/^countersign /, 'npx countersign ').replace(/#.*$/, '').replace(/^\w+=\$\(/, '').replace(/\)$/, '').trim().split(/\s+/)
+async function checkLine(line) {
+  const words = line
+    .replace(/^countersign /, 'npx countersign ')
+    .replace(/#.*$/, '')
+    .replace(/^\w+=\$\(/, '')
+    .replace(/\)$/, '')
+    .trim()
+    .split(/\s+/)
   if (words[0] === '' || words[0] === 'export') return
-  if (words[0] === 'npm' && ['run', 'test', 'start'].includes(words[1])) return assert.ok(scripts[words[1] === 'run' ? words[2] : words[1]], line)
+  if (words[0] === 'npm' && ['run', 'test', 'start'].includes(words[1]))
+    return assert.ok(scripts[words[1] === 'run' ? words[2] : words[1]], line)
   if (words[0] === 'npm') return assert.match(line, /^npm (install|pack|audit signatures)/)
-  if (/^(scripts|peers|\.ci)\//.test(words[0]) || words[0] === 'node') return assert.ok(existsSync(path.join(root, words[0] === 'node' ? words[1] : words[0])), line)
+  if (/^(scripts|peers|\.ci)\//.test(words[0]) || words[0] === 'node')
+    return assert.ok(existsSync(path.join(root, words[0] === 'node' ? words[1] : words[0])), line)
   if (words[0] === 'cargo') return assert.match(line, /^cargo (build|test|fmt|clippy|run) /)
-  if (words.slice(0, 2).join(' ') !== 'npx countersign') return assert.match(line, /^(docker|podman|systemctl|systemd-analyze|install|cp|git) /, `nobody knows what to do with: ${line}`)
+  if (words.slice(0, 2).join(' ') !== 'npx countersign')
+    return assert.match(
+      line,
+      /^(docker|podman|systemctl|systemd-analyze|install|cp|git) /,
+      `nobody knows what to do with: ${line}`
+    )
   const rest = words.slice(2)
   const first = rest.findIndex((word) => word.startsWith('-') || /[./]/.test(word))
   const names = (first === -1 ? rest : rest.slice(0, first)).filter((word) => word !== '<')
@@ -151,7 +230,8 @@ async function checkLine (line) {
   for (const command of [names.slice(0, 2), names.slice(0, 1)]) {
     const { status, stdout } = await run([...command, '--help'])
     if (status !== 0) continue
-    for (const option of rest.filter((word) => word.startsWith('--'))) assert.ok(stdout.includes(option.split('=')[0]), `${option} is not in the help of ${command.join(' ')}`)
+    for (const option of rest.filter((word) => word.startsWith('--')))
+      assert.ok(stdout.includes(option.split('=')[0]), `${option} is not in the help of ${command.join(' ')}`)
     return
   }
   assert.fail(`no such command: ${line}`)
@@ -171,29 +251,44 @@ for (const block of blocks) {
     if (language === 'json') return void JSON.parse(text)
     // Units are in packaging/, and held there; output of programs is to be looked at.
     if (language === 'ini') return assert.match(text, /^\[\w+\]$/m)
-    assert.match(`${file} ${language}`, /docs\/workload-api\.md $/, `nobody knows what to do with ${language || 'this'}`)
+    assert.match(
+      `${file} ${language}`,
+      /docs\/workload-api\.md $/,
+      `nobody knows what to do with ${language || 'this'}`
+    )
   })
 }
 
 test('links of the guides lead somewhere', () => {
   for (const file of [...files, 'ARCHITECTURE.md']) {
     const text = readFileSync(path.join(root, file), 'utf8').replaceAll(/^```.*?^```$/gms, '')
-    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g)) assert.ok(existsSync(path.join(root, path.dirname(file), target)), `${file}: ${target}`)
+    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#\s]+)[^)]*\)/g))
+      assert.ok(existsSync(path.join(root, path.dirname(file), target)), `${file}: ${target}`)
   }
 })
 
 test('every guide is reached from the README', () => {
   const seen = new Set(['README.md'])
   for (const file of seen) {
-    for (const [, target] of readFileSync(path.join(root, file), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+\.md)/g)) seen.add(path.join(path.dirname(file), target))
+    for (const [, target] of readFileSync(path.join(root, file), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+\.md)/g))
+      seen.add(path.join(path.dirname(file), target))
   }
   for (const name of readdirSync(path.join(root, 'docs'))) assert.ok(seen.has(`docs/${name}`), name)
 })
 
 test('every test that the threat model names is there', () => {
-  const known = ['__test__', 'crates/countersign/tests', 'crates/countersign/src'].flatMap((where) => readdirSync(path.join(root, where), { recursive: true }).map(String))
+  const known = ['__test__', 'crates/countersign/tests', 'crates/countersign/src'].flatMap((where) =>
+    readdirSync(path.join(root, where), { recursive: true }).map(String)
+  )
   const model = readFileSync(path.join(root, 'docs', 'threat-model.md'), 'utf8')
   const names = [...model.matchAll(/`([\w/.-]+\.(?:rs|mjs))`/g)].map(([, name]) => name)
   assert.ok(names.length > 10)
-  for (const name of names) assert.ok(known.some((file) => file === name || file.endsWith(`/${path.basename(name)}`) || path.basename(file) === path.basename(name)), name)
+  for (const name of names)
+    assert.ok(
+      known.some(
+        (file) =>
+          file === name || file.endsWith(`/${path.basename(name)}`) || path.basename(file) === path.basename(name)
+      ),
+      name
+    )
 })

@@ -14,19 +14,24 @@ const require = createRequire(import.meta.url)
 const { startTestAgent } = require('../lib/testing')
 
 /** What the sources compile for Linux alone, by the names JavaScript has for it. */
-function namesOfLinux () {
+function namesOfLinux() {
   const lib = readFileSync(path.join(root, 'src', 'lib.rs'), 'utf8')
   const names = [...lib.matchAll(/^#\[cfg\(target_os = "linux"\)\]\nmod (\w+);$/gm)].flatMap(([, room]) => {
     const at = path.join(root, 'src', room)
     const files = room === 'event_loop' ? readdirSync(at).map((file) => path.join(at, file)) : [`${at}.rs`]
-    return files.flatMap((file) => [...readFileSync(file, 'utf8').matchAll(/^#\[napi.*\](?:\n(?:#|\/\/).*)*\npub (?:fn|struct) (\w+)/gm)].map(([, name]) => name))
+    return files.flatMap((file) =>
+      [...readFileSync(file, 'utf8').matchAll(/^#\[napi.*\](?:\n(?:#|\/\/).*)*\npub (?:fn|struct) (\w+)/gm)].map(
+        ([, name]) => name
+      )
+    )
   })
   return names.map((name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()))
 }
 
 test('what Linux alone has says so, and everything else works', async () => {
   const names = namesOfLinux()
-  for (const name of ['NativeAgent', 'PolicySet', 'attach', 'identityStart', 'peerScratch', 'NativeTestCa']) assert.ok(names.includes(name), name)
+  for (const name of ['NativeAgent', 'PolicySet', 'attach', 'identityStart', 'peerScratch', 'NativeTestCa'])
+    assert.ok(names.includes(name), name)
   const addon = readdirSync(root).find((name) => name.endsWith('.node'))
   const directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-elsewhere-'))
   const agent = await startTestAgent({ identities: ['spiffe://example.org/billing'] })
@@ -34,15 +39,22 @@ test('what Linux alone has says so, and everything else works', async () => {
   try {
     const to = path.join(directory, 'node_modules', 'countersign')
     mkdirSync(to, { recursive: true })
-    for (const each of ['lib', 'index.js', 'tls.js', 'principal.js', 'control.js', 'package.json']) cpSync(path.join(root, each), path.join(to, each), { recursive: true })
+    for (const each of ['lib', 'index.js', 'tls.js', 'principal.js', 'control.js', 'package.json'])
+      cpSync(path.join(root, each), path.join(to, each), { recursive: true })
     const taken = JSON.stringify(names)
     writeFileSync(path.join(to, String(addon)), '')
-    writeFileSync(path.join(to, 'elsewhere.cjs'), `
+    writeFileSync(
+      path.join(to, 'elsewhere.cjs'),
+      `
       const native = require(${JSON.stringify(path.join(root, String(addon)))})
       require.cache[require.resolve('./${addon}')] = { exports: Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name))), loaded: true }
-    `)
+    `
+    )
     cpSync(path.join(root, '__test__', 'elsewhere-smoke.cjs'), path.join(directory, 'smoke.cjs'))
-    const { status, stdout, stderr } = await run(['--require', path.join(to, 'elsewhere.cjs'), path.join(directory, 'smoke.cjs'), relay.endpoint], { command: [process.execPath] })
+    const { status, stdout, stderr } = await run(
+      ['--require', path.join(to, 'elsewhere.cjs'), path.join(directory, 'smoke.cjs'), relay.endpoint],
+      { command: [process.execPath] }
+    )
     assert.equal(status, 0, stdout + stderr)
     assert.match(stdout + stderr, /an SVID and a token over TCP, mutual https; 1\d calls say they need Linux/)
   } finally {

@@ -21,14 +21,14 @@ export const END_HEADERS = 4
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /** @param {number} value */
-export function u32 (value) {
+export function u32(value) {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
 }
 
 /** @param {number} type @param {number} flags @param {number} stream @param {Uint8Array} [payload] */
-export function frame (type, flags, stream, payload = Buffer.alloc(0)) {
+export function frame(type, flags, stream, payload = Buffer.alloc(0)) {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = type
@@ -38,7 +38,13 @@ export function frame (type, flags, stream, payload = Buffer.alloc(0)) {
 }
 
 /** @param {Record<number, number>} [values] by number: 3 is MAX_CONCURRENT_STREAMS, 4 INITIAL_WINDOW_SIZE */
-export const settings = (values = {}) => frame(SETTINGS, 0, 0, Buffer.concat(Object.entries(values).map(([id, value]) => Buffer.concat([Buffer.of(0, Number(id)), u32(value)]))))
+export const settings = (values = {}) =>
+  frame(
+    SETTINGS,
+    0,
+    0,
+    Buffer.concat(Object.entries(values).map(([id, value]) => Buffer.concat([Buffer.of(0, Number(id)), u32(value)])))
+  )
 
 /** @param {number} stream @param {number} code */
 export const reset = (stream, code) => frame(RST_STREAM, 0, stream, u32(code))
@@ -46,16 +52,16 @@ export const reset = (stream, code) => frame(RST_STREAM, 0, stream, u32(code))
 export const goAway = (last, code = 0) => frame(GOAWAY, 0, 0, Buffer.concat([u32(last), u32(code)]))
 
 /** Integers of HPACK. @param {number} first the bits in front of it @param {number} bits @param {number} value */
-export function hpackInteger (first, bits, value) {
+export function hpackInteger(first, bits, value) {
   const most = 2 ** bits - 1
   if (value < most) return Buffer.of(first | value)
   const bytes = [first | most]
-  for (value -= most; value > 127; value = Math.floor(value / 128)) bytes.push(value % 128 | 128)
+  for (value -= most; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128)
   return Buffer.from([...bytes, value])
 }
 
 /** Headers of HPACK: each literally and never indexed, as if nothing could be compressed. @param {Record<string, string | Uint8Array>} headers */
-export function block (headers) {
+export function block(headers) {
   const text = (/** @type {string | Uint8Array} */ value) => {
     const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value
     return Buffer.concat([hpackInteger(0, 7, bytes.length), bytes])
@@ -74,7 +80,7 @@ export const GRPC = { ':status': '200', 'content-type': 'application/grpc' }
  * @param {number} stream
  * @param {Buffer} message
  */
-export function data (stream, message) {
+export function data(stream, message) {
   const prefix = Buffer.concat([Buffer.of(0), u32(message.length)])
   const bytes = Buffer.concat([prefix, message])
   const frames = []
@@ -83,7 +89,8 @@ export function data (stream, message) {
 }
 
 /** A whole answer to a call that has one. @param {number} stream @param {Buffer} message */
-export const answer = (stream, message) => Buffer.concat([headers(stream, GRPC), data(stream, message), headers(stream, { 'grpc-status': '0' }, END_STREAM)])
+export const answer = (stream, message) =>
+  Buffer.concat([headers(stream, GRPC), data(stream, message), headers(stream, { 'grpc-status': '0' }, END_STREAM)])
 
 /** @typedef {{ type: number, flags: number, stream: number, payload: Buffer }} Frame */
 
@@ -97,7 +104,7 @@ export class Connection {
   #server
 
   /** @param {import('node:net').Socket} socket @param {Server} server */
-  constructor (socket, server) {
+  constructor(socket, server) {
     this.#socket = socket
     this.#server = server
     this.closed = new Promise((resolve) => socket.once('close', resolve))
@@ -106,27 +113,34 @@ export class Connection {
   }
 
   /** Raw bytes. Waits while the client does not read. @param {...Uint8Array} parts */
-  async write (...parts) {
+  async write(...parts) {
     if (this.#socket.destroyed) return false
-    if (!this.#socket.write(Buffer.concat(parts))) await Promise.race([new Promise((resolve) => this.#socket.once('drain', resolve)), this.closed])
+    if (!this.#socket.write(Buffer.concat(parts)))
+      await Promise.race([new Promise((resolve) => this.#socket.once('drain', resolve)), this.closed])
     return !this.#socket.destroyed
   }
 
-  destroy () { this.#socket.destroy() }
+  destroy() {
+    this.#socket.destroy()
+  }
 
   /** From now on it neither reads nor answers, as a process that was stopped. */
-  pause () {
+  pause() {
     this.#socket.removeAllListeners('data')
     this.#socket.pause()
   }
 
-  get destroyed () { return this.#socket.destroyed }
+  get destroyed() {
+    return this.#socket.destroyed
+  }
 
   /** What it sent of a kind. @param {number} type @param {number} [stream] */
-  of (type, stream) { return this.frames.filter((one) => one.type === type && (stream === undefined || one.stream === stream)) }
+  of(type, stream) {
+    return this.frames.filter((one) => one.type === type && (stream === undefined || one.stream === stream))
+  }
 
   /** @param {Buffer} bytes */
-  #heard (bytes) {
+  #heard(bytes) {
     this.#partial = Buffer.concat([this.#partial, bytes])
     if (!this.#greeted) {
       if (this.#partial.length < PREFACE.length) return
@@ -138,7 +152,12 @@ export class Connection {
     while (this.#partial.length >= 9) {
       const end = 9 + this.#partial.readUIntBE(0, 3)
       if (this.#partial.length < end) return
-      const one = { type: this.#partial[3], flags: this.#partial[4], stream: this.#partial.readUInt32BE(5), payload: this.#partial.subarray(9, end) }
+      const one = {
+        type: this.#partial[3],
+        flags: this.#partial[4],
+        stream: this.#partial.readUInt32BE(5),
+        payload: this.#partial.subarray(9, end)
+      }
       this.#partial = this.#partial.subarray(end)
       this.frames.push(one)
       this.#took(one)
@@ -146,7 +165,7 @@ export class Connection {
   }
 
   /** @param {Frame} one */
-  #took (one) {
+  #took(one) {
     const { greeting, request, took } = this.#server.behaviour
     took?.(this, one)
     if (greeting === null) return
@@ -174,20 +193,24 @@ export class Server {
   #listener
 
   /** @param {Behaviour} behaviour */
-  constructor (behaviour) {
+  constructor(behaviour) {
     this.behaviour = { greeting: settings(), ...behaviour }
-    this.#listener = createServer((socket) => { this.connections.push(new Connection(socket, this)) })
+    this.#listener = createServer((socket) => {
+      this.connections.push(new Connection(socket, this))
+    })
   }
 
-  get endpoint () { return `unix:${this.socket}` }
+  get endpoint() {
+    return `unix:${this.socket}`
+  }
 
-  async start () {
+  async start() {
     this.#listener.listen(this.socket)
     await once(this.#listener, 'listening')
     return this
   }
 
-  close () {
+  close() {
     this.#listener.close()
     for (const connection of this.connections) connection.destroy()
   }

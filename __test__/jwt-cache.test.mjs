@@ -18,7 +18,7 @@ after(async () => {
 })
 
 /** @param {{ seconds?: number, delay?: number, options?: Record<string, unknown> }} [wish] */
-async function serve ({ seconds = 600, delay = 0, options } = {}) {
+async function serve({ seconds = 600, delay = 0, options } = {}) {
   /** @type {{ status?: number }} */
   const fault = {}
   const stub = await startStub(async (call) => {
@@ -37,7 +37,7 @@ async function serve ({ seconds = 600, delay = 0, options } = {}) {
 }
 
 /** @param {() => unknown} condition @param {string} what */
-async function until (condition, what, patience = 15_000) {
+async function until(condition, what, patience = 15_000) {
   for (const start = Date.now(); ; await sleep(10)) {
     if (condition()) return
     if (Date.now() - start > patience) throw new Error(`in vain: ${what}`)
@@ -56,7 +56,8 @@ test('one token for one wish, whatever the order it is said in', async () => {
   assert.notEqual(both, token)
   assert.equal(asked(), 2)
   // Names that look like something else are only names.
-  for (const audience of ['a|b', 'a,b', '["a","b"]', '[["a","b"],null,null]']) assert.notEqual(await source.fetch({ audience }), both)
+  for (const audience of ['a|b', 'a,b', '["a","b"]', '[["a","b"],null,null]'])
+    assert.notEqual(await source.fetch({ audience }), both)
   assert.equal(asked(), 6)
   const named = await source.fetch({ audience: 'a', spiffeId: 'spiffe://example.org/shop' })
   const hinted = await source.fetch({ audience: 'a', hint: 'shop' })
@@ -91,7 +92,8 @@ test('what is used is renewed at half-life, what is not is dropped', async () =>
   assert.equal(await source.fetch({ audience: 'used' }), used)
   await until(() => source.counters.cache.size === 1 && asked() === 3, 'one renewed, one dropped')
   let renewed = used
-  for (const start = Date.now(); renewed === used && Date.now() - start < 5000; await sleep(10)) renewed = await source.fetch({ audience: 'used' })
+  for (const start = Date.now(); renewed === used && Date.now() - start < 5000; await sleep(10))
+    renewed = await source.fetch({ audience: 'used' })
   assert.equal(asked(), 3)
   assert.ok(renewed.expiresAt > used.expiresAt)
   assert.equal(source.counters.cache.size, 1)
@@ -105,7 +107,7 @@ test('what is asked for when half of its life is over is renewed behind the back
   t.mock.timers.enable({ apis: ['Date'], now: now + 310_000 })
   assert.equal(await source.fetch({ audience: 'a' }), token, 'nobody waits')
   t.mock.timers.reset()
-  for (const limit = Date.now() + 5000; asked() < 2 && Date.now() < limit;) await sleep(5)
+  for (const limit = Date.now() + 5000; asked() < 2 && Date.now() < limit; ) await sleep(5)
   await sleep(50)
   const { hits, misses, refreshes } = source.counters.cache
   assert.deepEqual({ hits, misses, refreshes, asked: asked() }, { hits: 1, misses: 1, refreshes: 1, asked: 2 })
@@ -146,13 +148,24 @@ test('no more are kept than allowed; the one used longest ago goes first', async
   await source.fetch({ audience: 'b' })
   assert.equal(asked(), 5)
   for (const cacheSize of [0, 1.5, '3', -1, 1e9]) {
-    assert.throws(() => new JwtSource({ endpoint: 'unix:/x', cacheSize: /** @type {any} */ (cacheSize) }), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => new JwtSource({ endpoint: 'unix:/x', cacheSize: /** @type {any} */ (cacheSize) }), {
+      code: 'ERR_INVALID_ARGUMENT'
+    })
   }
 })
 
 test('wishes that cannot be, and a source that is closed', async () => {
   const { source } = await serve()
-  for (const options of [undefined, {}, { audience: '' }, { audience: [] }, { audience: 'a', hint: '' }, { audience: 'a', spiffeId: 1 }, { audience: 'a', more: 1 }, { audience: 'a', timeout: -1 }]) {
+  for (const options of [
+    undefined,
+    {},
+    { audience: '' },
+    { audience: [] },
+    { audience: 'a', hint: '' },
+    { audience: 'a', spiffeId: 1 },
+    { audience: 'a', more: 1 },
+    { audience: 'a', timeout: -1 }
+  ]) {
     await assert.rejects(source.fetch(/** @type {any} */ (options)), { code: 'ERR_INVALID_ARGUMENT' }, inspect(options))
   }
   await assert.rejects(source.fetch({ audience: 'a', spiffeId: 'x' }), { code: 'ERR_INVALID_SPIFFE_ID' })

@@ -13,7 +13,9 @@ const addon = /** @type {string} */ (readdirSync(root).find((name) => name.endsW
 
 /** @type {string} */
 let directory
-before(() => { directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-load-')) })
+before(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-load-'))
+})
 after(() => rmSync(directory, { recursive: true }))
 
 let packages = 0
@@ -21,7 +23,7 @@ let packages = 0
  * The JavaScript of the package somewhere else, with the addon or without.
  * @param {{ local?: boolean, version?: string }} [options]
  */
-function copy ({ local = false, version: other } = {}) {
+function copy({ local = false, version: other } = {}) {
   const to = path.join(directory, String(++packages), 'node_modules', 'countersign')
   mkdirSync(to, { recursive: true })
   cpSync(path.join(root, 'lib'), path.join(to, 'lib'), { recursive: true })
@@ -37,7 +39,7 @@ function copy ({ local = false, version: other } = {}) {
 }
 
 /** @param {string} at a package by the loader's name for it, holding the addon @param {string} main */
-function install (at, main) {
+function install(at, main) {
   mkdirSync(at, { recursive: true })
   writeFileSync(path.join(at, 'package.json'), JSON.stringify({ name: 'x', main }))
 }
@@ -47,7 +49,7 @@ function install (at, main) {
  * @param {string} at
  * @param {{ before?: string, after?: string, env?: Record<string, string>, flags?: string[] }} [options]
  */
-function load (at, { before = '', after = '', env = {}, flags = [] } = {}) {
+function load(at, { before = '', after = '', env = {}, flags = [] } = {}) {
   const script = `${before}
     let result
     try { result = { names: Object.keys(require(${JSON.stringify(at)})).length } } catch (error) {
@@ -55,7 +57,10 @@ function load (at, { before = '', after = '', env = {}, flags = [] } = {}) {
     }
     ${after}
     console.log(JSON.stringify(result))`
-  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, '--eval', script], { env: { ...process.env, ...env }, encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, '--eval', script], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8'
+  })
   assert.equal(status, 0, stderr)
   return JSON.parse(stdout)
 }
@@ -76,14 +81,26 @@ describe('the addon', () => {
     const { code, name, message, causes } = load(copy())
     assert.equal(code, 'ERR_NATIVE_UNAVAILABLE')
     assert.equal(name, 'CountersignError')
-    for (const part of [`platform ${platform}`, `arch ${arch}`, `libc ${c === 'musl' ? 'musl' : 'gnu'}`, process.version, `tried ./${addon}`, `tried ${installed}`, `npm install --include=optional ${installed}@${version}`, 'lock file']) {
+    for (const part of [
+      `platform ${platform}`,
+      `arch ${arch}`,
+      `libc ${c === 'musl' ? 'musl' : 'gnu'}`,
+      process.version,
+      `tried ./${addon}`,
+      `tried ${installed}`,
+      `npm install --include=optional ${installed}@${version}`,
+      'lock file'
+    ]) {
       assert.ok(message.includes(part), `${part} is not in:\n${message}`)
     }
     assert.equal(causes.length, 2)
     for (const cause of causes) assert.match(cause, /Cannot find module/)
   })
   test('that the loader asks for is the one of this package', () => {
-    assert.match(readFileSync(path.join(root, 'lib', 'load.js'), 'utf8'), new RegExp(`^const EXPECTED = '${version.replaceAll('.', '\\.')}'$`, 'm'))
+    assert.match(
+      readFileSync(path.join(root, 'lib', 'load.js'), 'utf8'),
+      new RegExp(`^const EXPECTED = '${version.replaceAll('.', '\\.')}'$`, 'm')
+    )
   })
   test('of another version is refused, and the next one is tried', () => {
     const at = copy({ local: true, version: '99.0.0' })
@@ -105,15 +122,22 @@ describe('the addon', () => {
     assert.match(causes[0], /file too short|invalid ELF|not a mach-o|not a valid/i)
   })
   test('for a platform nobody built for: the message names those there are', () => {
-    for (const [key, value] of [['platform', 'sunos'], ['arch', 'mips']]) {
-      const { code, message } = load(copy({ local: true }), { before: `Object.defineProperty(process, ${JSON.stringify(key)}, { value: ${JSON.stringify(value)} })` })
+    for (const [key, value] of [
+      ['platform', 'sunos'],
+      ['arch', 'mips']
+    ]) {
+      const { code, message } = load(copy({ local: true }), {
+        before: `Object.defineProperty(process, ${JSON.stringify(key)}, { value: ${JSON.stringify(value)} })`
+      })
       assert.equal(code, 'ERR_NATIVE_UNAVAILABLE')
       assert.ok(message.includes(`${key} ${value}`) && /supported: .*linux-x64-gnu/.test(message), message)
     }
   })
 })
 
-const permission = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission'
+const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? '--permission'
+  : '--experimental-permission'
 
 describe('under the permission model of Node.js', () => {
   test('without --allow-addons: the message says so', () => {
@@ -125,7 +149,9 @@ describe('under the permission model of Node.js', () => {
   test('it is loaded, with every file in sight and with its own only', () => {
     const at = copy({ local: true })
     assert.ok(load(at, { flags: [permission, '--allow-addons', '--allow-fs-read=*'] }).names > 5)
-    assert.ok(load(at, { flags: [permission, '--allow-addons', `--allow-fs-read=${path.join(at, '..', '*')}`] }).names > 5)
+    assert.ok(
+      load(at, { flags: [permission, '--allow-addons', `--allow-fs-read=${path.join(at, '..', '*')}`] }).names > 5
+    )
   })
 })
 
@@ -134,7 +160,11 @@ describe('the loader', () => {
     const trap = path.join(directory, 'trap.js')
     writeFileSync(trap, 'process.stdout.write("TRAPPED"); exports.version = () => require("./package.json").version')
     const env = {
-      NAPI_RS_NATIVE_LIBRARY_PATH: trap, NAPI_RS_FORCE_WASI: '1', NAPI_RS_ENFORCE_VERSION_CHECK: '0', COUNTERSIGN_NATIVE: trap, COUNTERSIGN_NATIVE_LIBRARY_PATH: trap,
+      NAPI_RS_NATIVE_LIBRARY_PATH: trap,
+      NAPI_RS_FORCE_WASI: '1',
+      NAPI_RS_ENFORCE_VERSION_CHECK: '0',
+      COUNTERSIGN_NATIVE: trap,
+      COUNTERSIGN_NATIVE_LIBRARY_PATH: trap
     }
     assert.ok(load(copy({ local: true }), { env }).names > 5)
     assert.equal(load(copy(), { env }).code, 'ERR_NATIVE_UNAVAILABLE')
@@ -146,19 +176,23 @@ describe('the loader', () => {
         // Node.js itself may look for what it wants to know, whatever it loads.
         const note = (key) => { if (!/[( ]node:/.test(new Error().stack.split('\\n')[3])) read.push(String(key)) }
         process.env = new Proxy({}, { get: (target, key) => note(key), has: (target, key) => { note(key); return false } })`,
-      after: 'result.read = read',
+      after: 'result.read = read'
     })
     assert.deepEqual(read, [])
   })
   test('starts no child process, and loads nothing that could', () => {
     for (const at of [copy({ local: true }), copy()]) {
-      const { modules } = load(at, { after: 'result.modules = process.moduleLoadList.filter((name) => /child_process|spawn_sync|process_wrap|cares/.test(name))' })
+      const { modules } = load(at, {
+        after:
+          'result.modules = process.moduleLoadList.filter((name) => /child_process|spawn_sync|process_wrap|cares/.test(name))'
+      })
       assert.deepEqual(modules, [])
     }
   })
   test('leaves the settings of process.report as they were', () => {
     const { before: was, after: is } = load(copy({ local: true }), {
-      before: 'process.report.excludeNetwork = false; const before = process.report.excludeNetwork', after: 'result.before = before; result.after = process.report.excludeNetwork',
+      before: 'process.report.excludeNetwork = false; const before = process.report.excludeNetwork',
+      after: 'result.before = before; result.after = process.report.excludeNetwork'
     })
     assert.equal(is, was)
   })

@@ -16,17 +16,23 @@ const BILLING = 'spiffe://example.org/billing'
 const uid = /** @type {() => number} */ (process.getuid)()
 
 /** @param {net.Server} server @returns {Promise<number>} */
-const listening = (server) => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {net.AddressInfo} */ (server.address()).port)))
+const listening = (server) =>
+  new Promise((resolve) =>
+    server.listen(0, '127.0.0.1', () => resolve(/** @type {net.AddressInfo} */ (server.address()).port))
+  )
 
 /** @param {net.Server} server @returns {Promise<void>} */
-const closed = (server) => new Promise((resolve) => {
-  server.close(() => resolve())
-  if (server instanceof https.Server) server.closeAllConnections()
-})
+const closed = (server) =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    if (server instanceof https.Server) server.closeAllConnections()
+  })
 
 /** A request over HTTPS, where both ends are judged. @param {any} source */
-async function overHttps (source) {
-  const server = https.createServer(serverOptions(source, authorize.id(BILLING)), (request, response) => response.end(`hello ${peerOf(request)?.spiffeId}`))
+async function overHttps(source) {
+  const server = https.createServer(serverOptions(source, authorize.id(BILLING)), (request, response) =>
+    response.end(`hello ${peerOf(request)?.spiffeId}`)
+  )
   try {
     secureServer(server, source, authorize.id(BILLING))
     const port = await listening(server)
@@ -40,25 +46,35 @@ async function overHttps (source) {
 }
 
 /** The same where node:https has no sockets to judge. @param {any} source */
-async function overTls (source) {
-  const server = tls.createServer(serverOptions(source, authorize.id(BILLING)), (socket) => socket.on('error', () => {}).end(`hello ${peerOf(socket)?.spiffeId}`))
+async function overTls(source) {
+  const server = tls.createServer(serverOptions(source, authorize.id(BILLING)), (socket) =>
+    socket.on('error', () => {}).end(`hello ${peerOf(socket)?.spiffeId}`)
+  )
   secureServer(server, source, authorize.id(BILLING))
   const port = await listening(server)
   const text = await new Promise((resolve, reject) => {
     let all = ''
     const socket = tls.connect({ host: '127.0.0.1', port, ...clientOptions(source, authorize.id(BILLING)) })
-    socket.on('data', (chunk) => { all += chunk }).on('end', () => resolve(all)).on('error', reject)
+    socket
+      .on('data', (chunk) => {
+        all += chunk
+      })
+      .on('end', () => resolve(all))
+      .on('error', reject)
   })
   assert.strictEqual(text, `hello ${BILLING}`)
   await closed(server)
   return 'tls'
 }
 
-async function main () {
+async function main() {
   const [socketPath, endpoint] = process.argv.slice(2)
   const agent = socketPath
     ? { socketPath, endpoint, close: async () => {} }
-    : await startAgent({ rules: [{ match: { uid }, identity: 'BILLING', spiffeId: BILLING }], workloadApi: { trustDomain: 'example.org' } })
+    : await startAgent({
+        rules: [{ match: { uid }, identity: 'BILLING', spiffeId: BILLING }],
+        workloadApi: { trustDomain: 'example.org' }
+      })
   const me = await getIdentity({ socketPath: agent.socketPath })
   assert.strictEqual(me.identity, 'BILLING')
   assert.strictEqual(me.runner.uid, uid)
@@ -73,7 +89,8 @@ async function main () {
     if (!socketPath) assert.strictEqual(seen.pid, process.pid)
     assert.throws(() => authorizePeer(socket, { uid: uid + 1 }), { code: 'ERR_PEER_DENIED' })
   } catch (/** @type {any} */ error) {
-    if (!bun && !deno || error.code !== 'ERR_INVALID_ARGUMENT' && error.code !== 'ERR_UNSUPPORTED_PLATFORM') throw error
+    if ((!bun && !deno) || (error.code !== 'ERR_INVALID_ARGUMENT' && error.code !== 'ERR_UNSUPPORTED_PLATFORM'))
+      throw error
     peer = 'no peer credentials here'
   }
   socket.destroy()
@@ -82,7 +99,10 @@ async function main () {
   assert.strictEqual(String(source.svid().spiffeId), BILLING)
   const tokens = await JwtSource.open({ endpoint: agent.endpoint })
   const { token } = await tokens.fetch({ audience: 'spiffe://example.org/shop' })
-  assert.strictEqual(String((await tokens.validate(token, { audience: 'spiffe://example.org/shop' })).spiffeId), BILLING)
+  assert.strictEqual(
+    String((await tokens.validate(token, { audience: 'spiffe://example.org/shop' })).spiffeId),
+    BILLING
+  )
 
   const mtls = await overHttps(source).catch((error) => {
     if (error.code !== 'ERR_UNSUPPORTED_PLATFORM') throw error
@@ -91,7 +111,9 @@ async function main () {
   tokens.close()
   source.close()
   await agent.close()
-  process.stdout.write(`${process.platform} ${process.arch}, ${runtime}: an identity, ${peer}, an SVID, a token, mutual ${mtls}\n`)
+  process.stdout.write(
+    `${process.platform} ${process.arch}, ${runtime}: an identity, ${peer}, an SVID, a token, mutual ${mtls}\n`
+  )
 }
 
 main().catch((error) => {

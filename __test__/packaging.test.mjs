@@ -10,7 +10,8 @@ import { root } from './child.mjs'
 const unit = path.join(root, 'packaging', 'systemd', 'countersign-agent.service')
 const text = readFileSync(unit, 'utf8')
 const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
-const asRoot = process.getuid?.() === 0 && process.platform === 'linux' && spawnSync('setpriv', ['--version']).status === 0
+const asRoot =
+  process.getuid?.() === 0 && process.platform === 'linux' && spawnSync('setpriv', ['--version']).status === 0
 
 /** @type {string} */
 let directory
@@ -28,7 +29,17 @@ describe('the units', { skip: hasSystemd ? false : 'no systemd-analyze' }, () =>
     assert.ok(Number(score) <= 2.2, `exposure ${score}: 2.2 is allowed`)
   })
   test('say nothing that systemd does not know', () => {
-    const { stderr } = spawnSync('systemd-analyze', ['verify', unit, ...['whoami', 'countersign-workload', 'countersign-control'].map((name) => path.join(root, 'packaging', 'systemd', `${name}.socket`))], { encoding: 'utf8' })
+    const { stderr } = spawnSync(
+      'systemd-analyze',
+      [
+        'verify',
+        unit,
+        ...['whoami', 'countersign-workload', 'countersign-control'].map((name) =>
+          path.join(root, 'packaging', 'systemd', `${name}.socket`)
+        )
+      ],
+      { encoding: 'utf8' }
+    )
     assert.doesNotMatch(stderr, /packaging\/systemd.*(Unknown|Failed to parse|ignoring)/)
   })
 })
@@ -37,16 +48,36 @@ describe('the units', { skip: hasSystemd ? false : 'no systemd-analyze' }, () =>
  * What an agent with these powers says to a process of another user whose executable the rule names.
  * @param {string} powers
  */
-async function answer (powers) {
+async function answer(powers) {
   const node = path.join(directory, 'node')
   copyFileSync(process.execPath, node)
   chmodSync(node, 0o755)
   const rules = path.join(directory, 'rules.toml')
   writeFileSync(rules, `[[rule]]\nidentity = "BILLING"\nmatch = { uid = 65534, exe = "${node}" }\n`, { mode: 0o600 })
   const socket = path.join(directory, `${powers.length}.sock`)
-  const agent = spawn('setpriv', ['--bounding-set', `-all${powers}`, '--inh-caps', '-all', '--no-new-privs', process.execPath, path.join(root, 'bin', 'countersign.js'), 'agent', '--rules', rules, '--socket', socket, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const agent = spawn(
+    'setpriv',
+    [
+      '--bounding-set',
+      `-all${powers}`,
+      '--inh-caps',
+      '-all',
+      '--no-new-privs',
+      process.execPath,
+      path.join(root, 'bin', 'countersign.js'),
+      'agent',
+      '--rules',
+      rules,
+      '--socket',
+      socket,
+      '--json'
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] }
+  )
   let said = ''
-  agent.stderr.on('data', (chunk) => { said += chunk })
+  agent.stderr.on('data', (chunk) => {
+    said += chunk
+  })
   try {
     await new Promise((resolve, reject) => {
       agent.stdout.once('data', resolve)
@@ -54,9 +85,13 @@ async function answer (powers) {
     })
     const script = `const socket = require('node:net').connect(${JSON.stringify(socket)}); let all = ''
       socket.on('data', (chunk) => { all += chunk }).on('end', () => process.stdout.write(all)).end('{"runner":{}}')`
-    const asker = spawn('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', node, '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const asker = spawn('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', node, '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     let all = ''
-    asker.stdout.on('data', (chunk) => { all += chunk })
+    asker.stdout.on('data', (chunk) => {
+      all += chunk
+    })
     await new Promise((resolve) => asker.once('close', resolve))
     return JSON.parse(all)
   } finally {
@@ -66,7 +101,12 @@ async function answer (powers) {
 }
 
 describe('with the powers of the unit', { skip: asRoot ? false : 'needs root and setpriv' }, () => {
-  const powers = /^CapabilityBoundingSet=(.*)$/m.exec(text)?.[1].split(' ').map((name) => `,+${name.replace('CAP_', '').toLowerCase()}`).join('') ?? ''
+  const powers =
+    /^CapabilityBoundingSet=(.*)$/m
+      .exec(text)?.[1]
+      .split(' ')
+      .map((name) => `,+${name.replace('CAP_', '').toLowerCase()}`)
+      .join('') ?? ''
   test('an agent tells processes of other users who they are', async () => {
     const { status, identity } = await answer(powers)
     assert.deepEqual([status, identity], ['ok', 'BILLING'])

@@ -22,37 +22,58 @@ if (!root) console.log('SKIPPED: peers of other users: needs root')
 
 /** @type {string} */
 let directory
-before(() => { directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-')) })
+before(() => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
+})
 after(() => rmSync(directory, { recursive: true }))
 
 let sockets = 0
 /** Both ends of a connection within this process. @param {import('node:test').TestContext} t */
-async function pair (t) {
+async function pair(t) {
   const listener = net.createServer().listen(path.join(directory, `${++sockets}.sock`))
   await once(listener, 'listening')
   const client = net.connect(/** @type {string} */ (listener.address()))
   const [server] = await once(listener, 'connection')
   if (client.connecting) await once(client, 'connect')
-  t.after(() => { client.destroy(); server.destroy(); listener.close() })
+  t.after(() => {
+    client.destroy()
+    server.destroy()
+    listener.close()
+  })
   return { client, server, listener }
 }
 
 /** The server's end of a connection that another process opened, as somebody else perhaps. @param {import('node:test').TestContext} t @param {string[]} [as] */
-async function visited (t, as = []) {
+async function visited(t, as = []) {
   // Not read from: Node closes a socket as soon as it reads the end of it.
   const listener = net.createServer({ pauseOnConnect: true }).listen(path.join(directory, `${++sockets}.sock`))
   await once(listener, 'listening')
   execFileSync('chmod', ['777', directory, String(listener.address())])
-  const child = spawn(as[0] ?? process.execPath, [...as.slice(1), ...(as.length ? [process.execPath] : []), '--eval', `require('node:net').connect(${JSON.stringify(listener.address())}).resume()`], { stdio: ['ignore', 'inherit', 'inherit'] })
-  const failed = once(child, 'exit').then(() => { throw new Error(`${child.spawnargs[0]} could not run ${process.execPath} (is it out of reach for other users?)`) })
+  const child = spawn(
+    as[0] ?? process.execPath,
+    [
+      ...as.slice(1),
+      ...(as.length ? [process.execPath] : []),
+      '--eval',
+      `require('node:net').connect(${JSON.stringify(listener.address())}).resume()`
+    ],
+    { stdio: ['ignore', 'inherit', 'inherit'] }
+  )
+  const failed = once(child, 'exit').then(() => {
+    throw new Error(`${child.spawnargs[0]} could not run ${process.execPath} (is it out of reach for other users?)`)
+  })
   failed.catch(() => {})
   const [socket] = await Promise.race([once(listener, 'connection'), failed])
-  t.after(() => { child.kill('SIGKILL'); socket.destroy(); listener.close() })
+  t.after(() => {
+    child.kill('SIGKILL')
+    socket.destroy()
+    listener.close()
+  })
   return { socket, child }
 }
 
 /** @param {() => unknown} call @param {string} code */
-function throwsTyped (call, code) {
+function throwsTyped(call, code) {
   assert.throws(call, (/** @type {any} */ error) => {
     assert.equal(error.code, code, error.stack)
     assert.ok(countersign.CountersignError.is(error))
@@ -61,7 +82,7 @@ function throwsTyped (call, code) {
 }
 
 /** All three functions must agree on what is not a peer. @param {any} target @param {string} code */
-function noPeer (target, code) {
+function noPeer(target, code) {
   throwsTyped(() => getPeerCredentials(target), code)
   throwsTyped(() => getPeerProcess(target), code)
   throwsTyped(() => authorizePeer(target, { uid }), code)
@@ -69,9 +90,15 @@ function noPeer (target, code) {
 }
 
 /** This process's own supplementary groups (process.getgroups adds the primary one). */
-const supplementary = () => /** @type {RegExpMatchArray} */ (readFileSync('/proc/self/status', 'utf8').match(/^Groups:[ \t]*(.*)$/m))[1].trim().split(' ').filter(Boolean).map(Number)
+const supplementary = () =>
+  /** @type {RegExpMatchArray} */ (readFileSync('/proc/self/status', 'utf8').match(/^Groups:[ \t]*(.*)$/m))[1]
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number)
 /** @param {countersign.PeerProcess | countersign.PeerCredentials} peer */
-const ours = ({ pid, uid, gid }) => assert.deepEqual([pid, uid, gid], [process.pid, process.geteuid?.(), process.getegid?.()])
+const ours = ({ pid, uid, gid }) =>
+  assert.deepEqual([pid, uid, gid], [process.pid, process.geteuid?.(), process.getegid?.()])
 
 describe('a peer', () => {
   test('of a net.Socket, from both sides, and of its descriptor', async (t) => {
@@ -84,12 +111,18 @@ describe('a peer', () => {
     assert.deepEqual(getPeerCredentials(server).groups, supplementary())
   })
   test('of an http request', async () => {
-    const server = http.createServer((request, response) => response.end(JSON.stringify(getPeerCredentials(request.socket)))).listen(path.join(directory, 'http.sock'))
+    const server = http
+      .createServer((request, response) => response.end(JSON.stringify(getPeerCredentials(request.socket))))
+      .listen(path.join(directory, 'http.sock'))
     await once(server, 'listening')
-    const body = await new Promise((resolve, reject) => http.get({ socketPath: path.join(directory, 'http.sock') }, async (response) => {
-      ours(getPeerCredentials(response.socket))
-      resolve(JSON.parse(Buffer.concat(await response.toArray()).toString()))
-    }).on('error', reject))
+    const body = await new Promise((resolve, reject) =>
+      http
+        .get({ socketPath: path.join(directory, 'http.sock') }, async (response) => {
+          ours(getPeerCredentials(response.socket))
+          resolve(JSON.parse(Buffer.concat(await response.toArray()).toString()))
+        })
+        .on('error', reject)
+    )
     ours(body)
     server.close()
   })
@@ -111,7 +144,10 @@ describe('a peer', () => {
     const laid = tls.connect({ socket: plain, ca: cert, servername: 'localhost' })
     await once(laid, 'secureConnect')
     ours(getPeerCredentials(laid))
-    client.destroy(); socket.destroy(); laid.destroy(); server.close()
+    client.destroy()
+    socket.destroy()
+    laid.destroy()
+    server.close()
     noPeer(client, 'ERR_CLOSED')
   })
   test('is told with all its facts', async (t) => {
@@ -121,12 +157,22 @@ describe('a peer', () => {
     assert.equal(peer.exeDoubt, undefined)
     assert.equal(peer.exeSha256, createHash('sha256').update(readFileSync('/proc/self/exe')).digest('hex'))
     assert.equal(peer.process, readFileSync('/proc/self/comm', 'utf8').trimEnd())
-    assert.equal(peer.cgroup, readFileSync('/proc/self/cgroup', 'utf8').split('\n').find((line) => line.startsWith('0::'))?.slice(3))
+    assert.equal(
+      peer.cgroup,
+      readFileSync('/proc/self/cgroup', 'utf8')
+        .split('\n')
+        .find((line) => line.startsWith('0::'))
+        ?.slice(3)
+    )
     const started = Date.now() - process.uptime() * 1000
-    assert.ok(peer.startTime && Math.abs(peer.startTime.getTime() - started) < 2000, `${peer.startTime} is not ${new Date(started)}`)
+    assert.ok(
+      peer.startTime && Math.abs(peer.startTime.getTime() - started) < 2000,
+      `${peer.startTime} is not ${new Date(started)}`
+    )
     assert.equal(getPeerProcess(server).exeSha256, undefined)
     assert.ok(Object.isFrozen(peer) && Object.isFrozen(peer.groups) && Object.isFrozen(getPeerCredentials(server)))
-    for (const options of [null, 7, { sha265: true }, { sha256: 1 }]) throwsTyped(() => getPeerProcess(server, /** @type {any} */ (options)), 'ERR_INVALID_ARGUMENT')
+    for (const options of [null, 7, { sha265: true }, { sha256: 1 }])
+      throwsTyped(() => getPeerProcess(server, /** @type {any} */ (options)), 'ERR_INVALID_ARGUMENT')
   })
   test('that has ended: its credentials stay true, its process is gone', async (t) => {
     const { socket, child } = await visited(t)
@@ -184,7 +230,11 @@ describe('no peer', () => {
     noPeer(client, 'ERR_NOT_A_UNIX_SOCKET')
     noPeer(server, 'ERR_NOT_A_UNIX_SOCKET')
     noPeer(/** @type {any} */ (listener)._handle.fd, 'ERR_NOT_A_UNIX_SOCKET')
-    t.after(() => { client.destroy(); server.destroy(); listener.close() })
+    t.after(() => {
+      client.destroy()
+      server.destroy()
+      listener.close()
+    })
   })
   test('a server that listens', async (t) => {
     const { listener } = await pair(t)
@@ -194,7 +244,10 @@ describe('no peer', () => {
   test('a pipe, a file, a directory, a device', async () => {
     const child = spawn('cat', { stdio: ['pipe', 'pipe', 'inherit'] })
     // Node gives children sockets for pipes; a real one comes from a shell.
-    execFileSync('sh', ['-c', `echo | "${process.execPath}" --eval 'try { require(process.argv[1]).getPeerCredentials(0) } catch (error) { process.exit(error.code === "ERR_NOT_A_UNIX_SOCKET" ? 0 : 1) }' "${path.join(import.meta.dirname, '..')}"`])
+    execFileSync('sh', [
+      '-c',
+      `echo | "${process.execPath}" --eval 'try { require(process.argv[1]).getPeerCredentials(0) } catch (error) { process.exit(error.code === "ERR_NOT_A_UNIX_SOCKET" ? 0 : 1) }' "${path.join(import.meta.dirname, '..')}"`
+    ])
     child.stdin.end()
     for (const file of ['/etc/passwd', directory, '/dev/null']) {
       const fd = openSync(file, 'r')
@@ -207,13 +260,19 @@ describe('no peer', () => {
     for (const fd of [-1, 1.5, NaN, Infinity, 2 ** 31, 2 ** 32 + 3]) noPeer(fd, 'ERR_INVALID_ARGUMENT')
   })
   test('anything else', () => {
-    for (const target of [undefined, null, '3', 3n, {}, [], () => 3, Symbol('x'), true, new URL('unix:/x')]) noPeer(target, 'ERR_INVALID_ARGUMENT')
+    for (const target of [undefined, null, '3', 3n, {}, [], () => 3, Symbol('x'), true, new URL('unix:/x')])
+      noPeer(target, 'ERR_INVALID_ARGUMENT')
   })
   test('a request instead of its socket: the message says so', async () => {
-    assert.throws(() => getPeerCredentials(/** @type {any} */ (new http.IncomingMessage(new net.Socket()))), { code: 'ERR_INVALID_ARGUMENT', message: /req\.socket/ })
+    assert.throws(() => getPeerCredentials(/** @type {any} */ (new http.IncomingMessage(new net.Socket()))), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /req\.socket/
+    })
   })
   test('the caller is named in the stack', () => {
-    function serveTheCustomer () { return getPeerCredentials(9999) }
+    function serveTheCustomer() {
+      return getPeerCredentials(9999)
+    }
     assert.throws(serveTheCustomer, (/** @type {any} */ error) => error.stack.includes('serveTheCustomer'))
   })
 })
@@ -222,20 +281,34 @@ describe('a policy', () => {
   test('holds the peer against every field', async (t) => {
     const { socket, child } = await visited(t)
     const { cgroup, process: name, exeSha256 } = getPeerProcess(socket, { sha256: true })
-    const wrong = { uid: uid + 1, gid: gid + 1, pid: /** @type {number} */ (child.pid) + 1, exe: '/usr/lib/acme/acmed', exeSha256: '0'.repeat(64), cgroup: '/no/such/group', group: 4_000_000, unit: 'no-such.service', process: 'no-such' }
+    const wrong = {
+      uid: uid + 1,
+      gid: gid + 1,
+      pid: /** @type {number} */ (child.pid) + 1,
+      exe: '/usr/lib/acme/acmed',
+      exeSha256: '0'.repeat(64),
+      cgroup: '/no/such/group',
+      group: 4_000_000,
+      unit: 'no-such.service',
+      process: 'no-such'
+    }
     const right = { uid, gid, pid: child.pid, exe, exeSha256, cgroup, group: gid, process: name }
     assert.equal(authorizePeer(socket, /** @type {any} */ (right)).pid, child.pid)
     for (const field of /** @type {(keyof typeof wrong)[]} */ (Object.keys(wrong))) {
-      if (field in right && field !== 'process') authorizePeer(socket, /** @type {any} */ ({ [field]: /** @type {any} */ (right)[field] }))
-      assert.throws(() => authorizePeer(socket, /** @type {any} */ ({ uid, [field]: wrong[field] })), (/** @type {any} */ error) => {
-        assert.equal(error.code, 'ERR_PEER_DENIED', error.stack)
-        assert.equal(error.field, field)
-        assert.equal(error.expected, String(wrong[field]))
-        assert.equal(typeof error.actual, 'string')
-        assert.equal(error.peer.pid, child.pid)
-        assert.ok(error.message.includes(field) && error.message.includes(String(wrong[field])), error.message)
-        return true
-      })
+      if (field in right && field !== 'process')
+        authorizePeer(socket, /** @type {any} */ ({ [field]: /** @type {any} */ (right)[field] }))
+      assert.throws(
+        () => authorizePeer(socket, /** @type {any} */ ({ uid, [field]: wrong[field] })),
+        (/** @type {any} */ error) => {
+          assert.equal(error.code, 'ERR_PEER_DENIED', error.stack)
+          assert.equal(error.field, field)
+          assert.equal(error.expected, String(wrong[field]))
+          assert.equal(typeof error.actual, 'string')
+          assert.equal(error.peer.pid, child.pid)
+          assert.ok(error.message.includes(field) && error.message.includes(String(wrong[field])), error.message)
+          return true
+        }
+      )
     }
     authorizePeer(socket, { process: /** @type {string} */ (name), allowSpoofable: true })
     authorizePeer(socket, { exe: `${path.dirname(exe)}/*` })
@@ -246,27 +319,65 @@ describe('a policy', () => {
     const { server } = await pair(t)
     assert.equal(authorizePeer(server, [{ uid: uid + 1 }, { uid }]).pid, process.pid)
     assert.equal(authorizePeer(server, Object.freeze([Object.freeze({ uid })])).pid, process.pid)
-    assert.throws(() => authorizePeer(server, [{ uid: uid + 1 }, { uid, gid: gid + 1 }]), (/** @type {any} */ error) => {
-      assert.deepEqual(error.denials, [{ field: 'uid', expected: String(uid + 1), actual: String(uid) }, { field: 'gid', expected: String(gid + 1), actual: String(gid) }])
-      assert.equal(error.field, 'uid')
-      return true
-    })
+    assert.throws(
+      () => authorizePeer(server, [{ uid: uid + 1 }, { uid, gid: gid + 1 }]),
+      (/** @type {any} */ error) => {
+        assert.deepEqual(error.denials, [
+          { field: 'uid', expected: String(uid + 1), actual: String(uid) },
+          { field: 'gid', expected: String(gid + 1), actual: String(gid) }
+        ])
+        assert.equal(error.field, 'uid')
+        return true
+      }
+    )
   })
   test('a function: only true is yes', async (t) => {
     const { server } = await pair(t)
     /** @type {any} */
     let seen
-    assert.equal(authorizePeer(server, (peer) => { seen = peer; return true }), seen)
+    assert.equal(
+      authorizePeer(server, (peer) => {
+        seen = peer
+        return true
+      }),
+      seen
+    )
     assert.equal(seen.exe, exe)
     for (const value of [false, 1, 'yes', {}, undefined, null, Promise.resolve(true)]) {
-      assert.throws(() => authorizePeer(server, /** @type {any} */ (() => value)), { code: 'ERR_PEER_DENIED', field: 'function' })
+      assert.throws(() => authorizePeer(server, /** @type {any} */ (() => value)), {
+        code: 'ERR_PEER_DENIED',
+        field: 'function'
+      })
     }
     const cause = new Error('trap')
-    assert.throws(() => authorizePeer(server, () => { throw cause }), { code: 'ERR_PEER_DENIED', cause })
+    assert.throws(
+      () =>
+        authorizePeer(server, () => {
+          throw cause
+        }),
+      { code: 'ERR_PEER_DENIED', cause }
+    )
   })
   test('that is misspelt or empty never accepts', async (t) => {
     const { server } = await pair(t)
-    for (const policy of [undefined, null, {}, [], [{}], { uids: uid }, { UID: uid }, { uid: String(uid) }, { uid: undefined }, { uid: null }, { process: 'node' }, { allowSpoofable: true }, 'root', 0, [[{ uid }]], new Set([{ uid }])]) {
+    for (const policy of [
+      undefined,
+      null,
+      {},
+      [],
+      [{}],
+      { uids: uid },
+      { UID: uid },
+      { uid: String(uid) },
+      { uid: undefined },
+      { uid: null },
+      { process: 'node' },
+      { allowSpoofable: true },
+      'root',
+      0,
+      [[{ uid }]],
+      new Set([{ uid }])
+    ]) {
       throwsTyped(() => authorizePeer(server, /** @type {any} */ (policy)), 'ERR_INVALID_ARGUMENT')
     }
   })

@@ -12,7 +12,8 @@ const main = require('../package.json')
 
 describe('the platform packages', () => {
   for (const [file, text] of expected()) {
-    test(`${file} is what scripts/npm-packages.js writes`, () => assert.equal(readFileSync(path.join(root, file), 'utf8'), text))
+    test(`${file} is what scripts/npm-packages.js writes`, () =>
+      assert.equal(readFileSync(path.join(root, file), 'utf8'), text))
   }
 
   test('are for each system exactly one', () => {
@@ -27,15 +28,23 @@ describe('the platform packages', () => {
 
   test('run nothing when they are installed, nor does the package', () => {
     for (const manifest of [main, ...PLATFORMS.map(({ name }) => require(`../npm/${name}/package.json`))]) {
-      for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(manifest.scripts?.[script], undefined)
+      for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
+        assert.equal(manifest.scripts?.[script], undefined)
       assert.ok(manifest.publishConfig.provenance)
     }
   })
 
   test('are those the loader looks for, by requests a bundler sees', () => {
     const loader = readFileSync(path.join(root, 'lib', 'load.js'), 'utf8')
-    const rows = [...loader.matchAll(/^ {2}'([\w-]+)': \{\n {4}file: '(.+)',\n {4}package: '(.+)',\n.*\n {4}local: \(\) => require\('\.\.\/(.+)'\),\n.*\n {4}installed: \(\) => require\('(.+)'\),/gm)]
-    assert.deepEqual(rows.map(([, key, file, name]) => [key, file, name]), PLATFORMS.map((platform) => [platform.name, platform.file, packageName(platform)]))
+    const rows = [
+      ...loader.matchAll(
+        /^ {2}'([\w-]+)': \{\n {4}file: '(.+)',\n {4}package: '(.+)',\n.*\n {4}local: \(\) => require\('\.\.\/(.+)'\),\n.*\n {4}installed: \(\) => require\('(.+)'\),/gm
+      )
+    ]
+    assert.deepEqual(
+      rows.map(([, key, file, name]) => [key, file, name]),
+      PLATFORMS.map((platform) => [platform.name, platform.file, packageName(platform)])
+    )
     for (const [, , file, name, local, installed] of rows) assert.deepEqual([local, installed], [file, name])
   })
 

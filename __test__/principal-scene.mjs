@@ -8,7 +8,7 @@ export const OTHER_TENANT = '3f2c1a64-9c41-4d5e-8b57-0f6a3b1c2d3e'
  * What an error says of itself: code, reason, and the rule of its cause.
  * @param {any} error
  */
-export function told (error) {
+export function told(error) {
   if (!CountersignError.is(error)) throw error
   const { code, reason, component, cause } = /** @type {any} */ (error)
   return [code.replace(/^ERR_(INVALID_)?/, ''), component, reason, cause?.rule ?? cause?.code].filter(Boolean).join(' ')
@@ -18,7 +18,7 @@ export function told (error) {
  * How a promise ends, in a word.
  * @param {Promise<unknown>} promise
  */
-export async function outcome (promise) {
+export async function outcome(promise) {
   return await promise.then(() => 'resolved', told)
 }
 
@@ -26,7 +26,7 @@ export async function outcome (promise) {
  * How a call ends, in a word.
  * @param {() => unknown} call
  */
-export function failing (call) {
+export function failing(call) {
   try {
     call()
   } catch (error) {

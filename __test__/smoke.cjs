@@ -7,24 +7,33 @@ const countersign = require('..')
 const { getIdentity, getIdentitySync, getPeerCredentials, getPeerProcess, connectVerified } = countersign
 
 const [socketPath, silent] = process.argv.slice(2)
-const runtime = process.versions.bun ? `bun ${process.versions.bun}` : process.versions.deno ? `deno ${process.versions.deno}` : `node ${process.versions.node}`
+const runtime = process.versions.bun
+  ? `bun ${process.versions.bun}`
+  : process.versions.deno
+    ? `deno ${process.versions.deno}`
+    : `node ${process.versions.node}`
 
 /** @type {(promise: Promise<unknown>, code: string) => Promise<void>} */
 const fails = async (promise, code) => {
-  const error = await promise.then(() => assert.fail('it did not fail'), (/** @type {any} */ error) => error)
+  const error = await promise.then(
+    () => assert.fail('it did not fail'),
+    (/** @type {any} */ error) => error
+  )
   assert.strictEqual(error.code, code, error.stack)
   assert.ok(countersign.CountersignError.is(error))
 }
 
 /** What a peer function gives, or the code it fails with. @param {() => any} call */
 const outcome = (call) => {
-  try { return call().pid } catch (/** @type {any} */ error) {
+  try {
+    return call().pid
+  } catch (/** @type {any} */ error) {
     assert.ok(countersign.CountersignError.is(error), error.stack)
     return error.code
   }
 }
 
-async function main () {
+async function main() {
   for (let round = 0; round < 100; round++) {
     const me = await getIdentity({ socketPath, runner: { instanceId: round, extra: { zone: 'bü' } } })
     assert.strictEqual(me.runner.instanceId, round)
@@ -33,7 +42,9 @@ async function main () {
   const sync = getIdentitySync({ socketPath, runner: { instanceId: 2n ** 64n - 1n } })
   assert.strictEqual(sync.runner.instanceId, 2n ** 64n - 1n)
   assert.strictEqual(JSON.parse(sync.runner.toWire()).identity, sync.identity)
-  const all = await Promise.all(Array.from({ length: 64 }, (_, index) => getIdentity({ socketPath, runner: { instanceId: index } })))
+  const all = await Promise.all(
+    Array.from({ length: 64 }, (_, index) => getIdentity({ socketPath, runner: { instanceId: index } }))
+  )
   all.forEach((me, index) => assert.strictEqual(me.runner.instanceId, index))
   await getIdentity({ socketPath, expectServer: (peer) => typeof peer.pid === 'number' })
 
@@ -48,24 +59,48 @@ async function main () {
   assert.strictEqual(await taken.catch((reason) => reason), 'enough')
 
   const { Issuer, Principal, TenantId, WorkloadPrincipal } = require('../principal.js')
-  const principal = new WorkloadPrincipal({ trustDomain: 'td', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'b', serviceName: 'a', attributes: { n: 2n ** 63n } })
+  const principal = new WorkloadPrincipal({
+    trustDomain: 'td',
+    issuer: Issuer.oauth,
+    tenantId: TenantId.random(),
+    tenantSlug: 'b',
+    serviceName: 'a',
+    attributes: { n: 2n ** 63n }
+  })
   assert.ok(Principal.parse(principal.toWire()).equals(principal))
 
-  assert.strictEqual(outcome(() => getPeerCredentials(9999)), 'ERR_CLOSED')
-  assert.strictEqual(outcome(() => getPeerCredentials(-1)), 'ERR_INVALID_ARGUMENT')
+  assert.strictEqual(
+    outcome(() => getPeerCredentials(9999)),
+    'ERR_CLOSED'
+  )
+  assert.strictEqual(
+    outcome(() => getPeerCredentials(-1)),
+    'ERR_INVALID_ARGUMENT'
+  )
   const socket = net.connect(socketPath)
   await new Promise((resolve, reject) => socket.once('connect', () => resolve(undefined)).once('error', reject))
-  const seen = { credentials: outcome(() => getPeerCredentials(socket)), process: outcome(() => getPeerProcess(socket)) }
+  const seen = {
+    credentials: outcome(() => getPeerCredentials(socket)),
+    process: outcome(() => getPeerProcess(socket))
+  }
   socket.destroy()
-  const verified = await connectVerified(socketPath, (peer) => typeof peer.pid === 'number').then((socket) => { socket.destroy(); return 'works' }, (/** @type {any} */ error) => {
-    assert.ok(countersign.CountersignError.is(error), error.stack)
-    return (/** @type {any} */ (error.cause))?.code ?? error.code
-  })
+  const verified = await connectVerified(socketPath, (peer) => typeof peer.pid === 'number').then(
+    (socket) => {
+      socket.destroy()
+      return 'works'
+    },
+    (/** @type {any} */ error) => {
+      assert.ok(countersign.CountersignError.is(error), error.stack)
+      return /** @type {any} */ (error.cause)?.code ?? error.code
+    }
+  )
   await fails(connectVerified('/missing.sock', { uid: 0 }), 'ERR_SOCKET_NOT_FOUND')
   await fails(connectVerified(socketPath, { uid: 4000000 }), 'ERR_UNTRUSTED_SERVER')
 
-  const told = (/** @type {unknown} */ value) => typeof value === 'number' ? 'works' : value
-  process.stdout.write(`${runtime}: getIdentity works, peer of a net.Socket ${told(seen.credentials)}, its process ${told(seen.process)}, connectVerified ${verified}\n`)
+  const told = (/** @type {unknown} */ value) => (typeof value === 'number' ? 'works' : value)
+  process.stdout.write(
+    `${runtime}: getIdentity works, peer of a net.Socket ${told(seen.credentials)}, its process ${told(seen.process)}, connectVerified ${verified}\n`
+  )
 }
 
 main().catch((error) => {

@@ -26,7 +26,10 @@ test('an empty list welcomes nobody', () => {
 
 test('a prefix ends where a segment ends', () => {
   const prefix = authorize.idPrefix('spiffe://example.org/shop')
-  assert.deepEqual(['/shop', '/shop/web', '/shopkeeper', '/Shop', '/sho', ''].map((path) => prefix(`spiffe://example.org${path}`)), [true, true, false, false, false, false])
+  assert.deepEqual(
+    ['/shop', '/shop/web', '/shopkeeper', '/Shop', '/sho', ''].map((path) => prefix(`spiffe://example.org${path}`)),
+    [true, true, false, false, false, false]
+  )
   assert.equal(authorize.idPrefix('spiffe://example.org')('spiffe://example.org.evil/a'), false)
   assert.equal(authorize.idPrefix('spiffe://example.org')(id), true)
 })
@@ -35,7 +38,7 @@ test('they compose', () => {
   const welcome = authorize.allOf([
     authorize.idPrefix('spiffe://example.org/shop'),
     authorize.not(authorize.id('spiffe://example.org/shop/test')),
-    (/** @type {any} */ one) => one.segments.length === 2,
+    (/** @type {any} */ one) => one.segments.length === 2
   ])
   assert.equal(welcome(id), true)
   assert.equal(welcome('spiffe://example.org/shop/test'), false)
@@ -45,7 +48,14 @@ test('they compose', () => {
 })
 
 test('they say whom they welcome', () => {
-  const welcome = authorize.anyOf([authorize.memberOf('a'), authorize.not(authorize.idPrefix('spiffe://b/c')), authorize.custom('my own', () => true), function mine () { return false }])
+  const welcome = authorize.anyOf([
+    authorize.memberOf('a'),
+    authorize.not(authorize.idPrefix('spiffe://b/c')),
+    authorize.custom('my own', () => true),
+    function mine() {
+      return false
+    }
+  ])
   assert.equal(`${welcome}`, 'any of a member of a, not (spiffe://b/c or below), my own, the function mine')
   assert.equal(inspect(authorize.any()), 'authorize(anybody)')
   const many = authorize.oneOf(Array.from({ length: 1000 }, (_, index) => `spiffe://a/${index}`))
@@ -55,28 +65,56 @@ test('they say whom they welcome', () => {
 for (const [what, judge] of Object.entries({
   'a promise of true': async () => true,
   'a promise of false': async () => false,
-  'a rejected promise': async () => { throw new Error('no') },
-  'a thenable': () => ({ then () {} }),
+  'a rejected promise': async () => {
+    throw new Error('no')
+  },
+  'a thenable': () => ({ then() {} }),
   'something truthy': () => 1,
   nothing: () => {},
   'another authorizer': () => authorize.any(),
-  'a throw': () => { throw new Error('lost the list') },
+  'a throw': () => {
+    throw new Error('lost the list')
+  }
 })) {
   test(`${what} from a function refuses, also below not and any`, () => {
-    for (const compose of [(/** @type {any} */ one) => authorize.custom('it', one), authorize.not, (/** @type {any} */ one) => authorize.not(authorize.not(one)),
-      (/** @type {any} */ one) => authorize.allOf([one]), (/** @type {any} */ one) => authorize.anyOf([one, authorize.any()])]) {
-      assert.equal(failing(() => compose(judge)(id)), 'ERR_UNTRUSTED_SVID authorizer_failed')
+    for (const compose of [
+      (/** @type {any} */ one) => authorize.custom('it', one),
+      authorize.not,
+      (/** @type {any} */ one) => authorize.not(authorize.not(one)),
+      (/** @type {any} */ one) => authorize.allOf([one]),
+      (/** @type {any} */ one) => authorize.anyOf([one, authorize.any()])
+    ]) {
+      assert.equal(
+        failing(() => compose(judge)(id)),
+        'ERR_UNTRUSTED_SVID authorizer_failed'
+      )
     }
   })
 }
 
 test('what is no authorizer is refused when it is given', () => {
   for (const wrong of [undefined, null, true, 'spiffe://example.org/a', {}, [authorize.any()]]) {
-    assert.match(failing(() => authorize.not(/** @type {any} */ (wrong))), /^ERR_INVALID_ARGUMENT/)
-    assert.match(failing(() => authorize.anyOf([/** @type {any} */ (wrong)])), /^ERR_INVALID_ARGUMENT/)
+    assert.match(
+      failing(() => authorize.not(/** @type {any} */ (wrong))),
+      /^ERR_INVALID_ARGUMENT/
+    )
+    assert.match(
+      failing(() => authorize.anyOf([/** @type {any} */ (wrong)])),
+      /^ERR_INVALID_ARGUMENT/
+    )
   }
-  assert.match(failing(() => authorize.oneOf('spiffe://example.org/a')), /^ERR_INVALID_ARGUMENT/)
-  assert.equal(failing(() => authorize.oneOf(['nonsense'])), 'ERR_INVALID_SPIFFE_ID wrong_scheme')
-  assert.throws(() => { authorize.any = () => () => true }, TypeError)
-  assert.throws(() => { authorize.oneOf([]).description = 'everybody' }, TypeError)
+  assert.match(
+    failing(() => authorize.oneOf('spiffe://example.org/a')),
+    /^ERR_INVALID_ARGUMENT/
+  )
+  assert.equal(
+    failing(() => authorize.oneOf(['nonsense'])),
+    'ERR_INVALID_SPIFFE_ID wrong_scheme'
+  )
+  assert.throws(() => {
+    authorize.any = () => () => true
+  }, TypeError)
+  assert.throws(() => {
+    authorize.oneOf([]).description = 'everybody'
+  }, TypeError)
 })

@@ -9,7 +9,7 @@ const { BundleSet, JwtBundle, JwtSvid, SpiffeBundle, verifyJwtSvid } = countersi
 
 const KEYS = { RS: newKey('2048'), ES256: newKey('P-256'), ES384: newKey('P-384'), ES512: newKey('P-521') }
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512']
-const keyIdOf = (/** @type {string} */ algorithm) => algorithm.startsWith('ES') ? algorithm : 'RS'
+const keyIdOf = (/** @type {string} */ algorithm) => (algorithm.startsWith('ES') ? algorithm : 'RS')
 const keyOf = (/** @type {string} */ algorithm) => KEYS[/** @type {'RS'} */ (keyIdOf(algorithm))]
 
 const bundle = new JwtBundle('example.org')
@@ -18,13 +18,15 @@ const bundles = new BundleSet([bundle])
 
 const header = { alg: 'ES256', kid: 'ES256', typ: 'JWT' }
 /** @param {any} [changedClaims] @param {any} [changedHeader] */
-const minted = (changedClaims, changedHeader) => token({ ...header, ...changedHeader }, claims(changedClaims), KEYS.ES256, 'ES256')
+const minted = (changedClaims, changedHeader) =>
+  token({ ...header, ...changedHeader }, claims(changedClaims), KEYS.ES256, 'ES256')
 /** @param {string} text @param {any} [options] @param {any} [from] */
-const judged = (text, options, from = bundles) => failing(() => verifyJwtSvid(text, from, { audience: 'shop', ...options })).replace('ERR_INVALID_TOKEN ', '')
+const judged = (text, options, from = bundles) =>
+  failing(() => verifyJwtSvid(text, from, { audience: 'shop', ...options })).replace('ERR_INVALID_TOKEN ', '')
 /** @param {string} text */
 const parsed = (text) => failing(() => JwtSvid.parseInsecure(text)).replace('ERR_INVALID_TOKEN ', '')
 /** Whoever only reads says the same as whoever judges. @param {string} text @param {string} verdict */
-function both (text, verdict) {
+function both(text, verdict) {
   assert.equal(judged(text), verdict)
   assert.equal(parsed(text), verdict)
 }
@@ -68,7 +70,8 @@ for (const algorithm of ALGORITHMS) {
 }
 
 test('rule 3.2: no other algorithm', () => {
-  for (const alg of ['none', 'None', 'NONE', '', 'EdDSA', 'ES256K', 'es256', 'HS256', 'HS512', 'RS1']) both(minted({}, { alg }), 'unsupported_algorithm')
+  for (const alg of ['none', 'None', 'NONE', '', 'EdDSA', 'ES256K', 'es256', 'HS256', 'HS512', 'RS1'])
+    both(minted({}, { alg }), 'unsupported_algorithm')
   both(token({ kid: 'ES256' }, claims(), KEYS.ES256, 'ES256'), 'unsupported_algorithm')
   both(token({ alg: null, kid: 'ES256' }, claims(), KEYS.ES256, 'ES256'), 'malformed_header')
 })
@@ -103,9 +106,23 @@ test('rule 3.6: sub is there and a SPIFFE ID', () => {
   both(minted({ sub: '' }), 'missing_subject')
   both(minted({ sub: 5 }), 'invalid_subject')
   both(minted({ sub: 'billing' }), 'invalid_subject')
-  both(token(header, '{"sub":"spiffe://example.org/a","sub":"spiffe://example.org/b","aud":"shop","exp":9999999999}', KEYS.ES256), 'malformed_claims')
-  assert.throws(() => JwtSvid.parseInsecure(minted({ sub: 'spiffe://example.org/a/..' })), { code: 'ERR_INVALID_TOKEN', rule: 'invalid_subject', reason: 'dot_segment' })
-  assert.equal(verifyJwtSvid(minted({ sub: 'SPIFFE://Example.org/A' }), bundles, { audience: 'shop' }).spiffeId.uri, 'spiffe://example.org/A')
+  both(
+    token(
+      header,
+      '{"sub":"spiffe://example.org/a","sub":"spiffe://example.org/b","aud":"shop","exp":9999999999}',
+      KEYS.ES256
+    ),
+    'malformed_claims'
+  )
+  assert.throws(() => JwtSvid.parseInsecure(minted({ sub: 'spiffe://example.org/a/..' })), {
+    code: 'ERR_INVALID_TOKEN',
+    rule: 'invalid_subject',
+    reason: 'dot_segment'
+  })
+  assert.equal(
+    verifyJwtSvid(minted({ sub: 'SPIFFE://Example.org/A' }), bundles, { audience: 'shop' }).spiffeId.uri,
+    'spiffe://example.org/A'
+  )
 })
 
 test('rule 3.7: aud is there and names the verifier, who must say who it is', () => {
@@ -116,20 +133,28 @@ test('rule 3.7: aud is there and names the verifier, who must say who it is', ()
   both(minted({ aud: Array.from({ length: 33 }, (_, index) => `a${index}`) }), 'too_many_audiences')
   assert.equal(judged(minted({ aud: 'shop' })), 'accepted')
   assert.equal(judged(minted({ aud: ['a', 'b'] }), { audience: ['c', 'b'] }), 'accepted')
-  for (const audience of ['Shop', 'sho', 'shop ', 'spiffe://example.org/shop']) assert.equal(judged(minted(), { audience }), 'audience_mismatch')
+  for (const audience of ['Shop', 'sho', 'shop ', 'spiffe://example.org/shop'])
+    assert.equal(judged(minted(), { audience }), 'audience_mismatch')
   assert.equal(judged(minted({ aud: ['', 'x'] }), { audience: ['', 'y'] }), 'audience_mismatch')
   for (const audience of [[], '', [''], undefined, null, [5], { 0: 'shop' }]) {
     assert.equal(judged(minted(), { audience }), 'ERR_INVALID_ARGUMENT no_expected_audience', JSON.stringify(audience))
   }
-  assert.match(failing(() => verifyJwtSvid(minted(), bundles)), /^ERR_INVALID_ARGUMENT/)
-  assert.equal(judged(minted(), { audience: Array(33).fill('shop') }), 'ERR_INVALID_ARGUMENT too_many_expected_audiences')
+  assert.match(
+    failing(() => verifyJwtSvid(minted(), bundles)),
+    /^ERR_INVALID_ARGUMENT/
+  )
+  assert.equal(
+    judged(minted(), { audience: Array(33).fill('shop') }),
+    'ERR_INVALID_ARGUMENT too_many_expected_audiences'
+  )
 })
 
 test('rule 3.8: exp is there and ahead, give or take the leeway', () => {
   both(minted({ exp: undefined }), 'missing_expiry')
   for (const exp of ['9999999999', null, true]) assert.match(parsed(minted({ exp })), /^(invalid|missing)_expiry$/)
   const exp = now() + 100
-  const at = (/** @type {number} */ seconds, leeway = 0) => judged(minted({ exp }), { now: new Date((exp + seconds) * 1000), leeway })
+  const at = (/** @type {number} */ seconds, leeway = 0) =>
+    judged(minted({ exp }), { now: new Date((exp + seconds) * 1000), leeway })
   assert.equal(at(-1), 'accepted')
   assert.equal(at(0), 'expired')
   assert.equal(at(4, 5000), 'accepted')
@@ -137,7 +162,8 @@ test('rule 3.8: exp is there and ahead, give or take the leeway', () => {
   assert.equal(at(119, 120000), 'accepted')
   assert.equal(judged(minted({ exp }), { now: new Date((exp + 4) * 1000) }), 'accepted', 'five seconds by default')
   assert.equal(judged(minted({ exp }), { now: new Date((exp + 5) * 1000) }), 'expired')
-  for (const leeway of [120001, -1, NaN, Infinity, '5']) assert.match(judged(minted(), { leeway }), /^ERR_INVALID_ARGUMENT/)
+  for (const leeway of [120001, -1, NaN, Infinity, '5'])
+    assert.match(judged(minted(), { leeway }), /^ERR_INVALID_ARGUMENT/)
 })
 
 test('rule 3.9: nbf is honoured, other claims are not looked at', () => {
@@ -149,7 +175,7 @@ test('rule 3.9: nbf is honoured, other claims are not looked at', () => {
   both(minted({ iat: now() + 9999, iss: 5, jti: [] }), 'accepted')
 })
 
-test('rule 3.10: the signature is by a key of the subject\'s own trust domain', () => {
+test("rule 3.10: the signature is by a key of the subject's own trust domain", () => {
   const foreign = newKey('P-256')
   const pooled = new BundleSet([bundle])
   const other = new JwtBundle('other.org')
@@ -163,20 +189,30 @@ test('rule 3.10: the signature is by a key of the subject\'s own trust domain', 
   assert.equal(judged(minted({ sub: 'spiffe://third.org/a' }), {}, pooled), 'no_bundle')
   assert.equal(judged(minted(), {}, other), 'no_bundle')
   assert.equal(judged(minted(), {}, new JwtBundle('example.org')), 'unknown_key_id')
-  assert.throws(() => verifyJwtSvid(minted(), new BundleSet(), { audience: 'shop' }), { rule: 'no_bundle', trustDomain: 'example.org' })
+  assert.throws(() => verifyJwtSvid(minted(), new BundleSet(), { audience: 'shop' }), {
+    rule: 'no_bundle',
+    trustDomain: 'example.org'
+  })
 })
 
 test('rule 3.11: the algorithm suits the key', () => {
   assert.equal(judged(token({ alg: 'ES256', kid: 'ES384' }, claims(), KEYS.ES256)), 'algorithm_mismatch')
   assert.equal(judged(token({ alg: 'RS256', kid: 'ES256' }, claims(), KEYS.RS)), 'algorithm_mismatch')
-  const bound = JwtBundle.fromJwks('example.org', JSON.stringify({ keys: [{ ...createPublicKey(KEYS.RS).export({ format: 'jwk' }), kid: 'RS', alg: 'PS256' }] }))
+  const bound = JwtBundle.fromJwks(
+    'example.org',
+    JSON.stringify({ keys: [{ ...createPublicKey(KEYS.RS).export({ format: 'jwk' }), kid: 'RS', alg: 'PS256' }] })
+  )
   assert.equal(judged(token({ alg: 'RS256', kid: 'RS' }, claims(), KEYS.RS), {}, bound), 'algorithm_mismatch')
   assert.equal(judged(token({ alg: 'PS256', kid: 'RS' }, claims(), KEYS.RS), {}, bound), 'accepted')
 })
 
 test('what a token says', () => {
   const exp = now() + 600
-  const svid = verifyJwtSvid(minted({ exp, iat: exp - 700, aud: ['shop', 'bank'], nested: { list: [1, { deep: true }] } }), bundles, { audience: ['bank'] })
+  const svid = verifyJwtSvid(
+    minted({ exp, iat: exp - 700, aud: ['shop', 'bank'], nested: { list: [1, { deep: true }] } }),
+    bundles,
+    { audience: ['bank'] }
+  )
   assert.ok(svid instanceof JwtSvid && Object.isFrozen(svid))
   assert.equal(`${svid}`, 'spiffe://example.org/billing')
   assert.deepEqual(svid.audience, ['shop', 'bank'])
@@ -187,9 +223,15 @@ test('what a token says', () => {
   assert.equal(JwtSvid.parseInsecure(svid.token, { hint: 'internal' }).hint, 'internal')
   assert.deepEqual(svid.claims.nested.list[1].deep, true)
   assert.equal(svid.claims, svid.claims)
-  assert.throws(() => { svid.claims.nested.list[1].deep = false }, TypeError)
-  assert.throws(() => { svid.audience.push('evil') }, TypeError)
-  assert.throws(() => { svid.spiffeId = 'evil' }, TypeError)
+  assert.throws(() => {
+    svid.claims.nested.list[1].deep = false
+  }, TypeError)
+  assert.throws(() => {
+    svid.audience.push('evil')
+  }, TypeError)
+  assert.throws(() => {
+    svid.spiffeId = 'evil'
+  }, TypeError)
   assert.equal(svid.needsRotation(new Date((exp - 351) * 1000)), false)
   assert.equal(svid.needsRotation(new Date((exp - 350) * 1000)), true)
   const undated = JwtSvid.parseInsecure(minted({ exp, iat: undefined }))
@@ -204,12 +246,16 @@ test('every holder of JWT bundles judges', () => {
   for (const from of [bundle, document, new BundleSet([document])]) assert.equal(judged(minted(), {}, from), 'accepted')
   const lazy = JwtBundle.fromJwks('example.org', '{"keys":[', { lazy: true })
   assert.equal(judged(minted(), {}, lazy), 'malformed_bundle')
-  for (const wrong of [null, {}, new countersign.X509Bundle('example.org'), { keys: [] }]) assert.match(judged(minted(), {}, wrong), /^ERR_INVALID_ARGUMENT/)
+  for (const wrong of [null, {}, new countersign.X509Bundle('example.org'), { keys: [] }])
+    assert.match(judged(minted(), {}, wrong), /^ERR_INVALID_ARGUMENT/)
   for (const wrong of [null, 5, Buffer.from('a.b.c'), new String(minted())]) {
     assert.match(judged(/** @type {any} */ (wrong)), /^ERR_INVALID_ARGUMENT/)
     assert.match(parsed(/** @type {any} */ (wrong)), /^ERR_INVALID_ARGUMENT/)
   }
-  assert.match(failing(() => new JwtSvid(minted(), '[]\n{}')), /^ERR_INVALID_ARGUMENT/)
+  assert.match(
+    failing(() => new JwtSvid(minted(), '[]\n{}')),
+    /^ERR_INVALID_ARGUMENT/
+  )
 })
 
 test('a public key as HMAC secret makes no token', () => {
@@ -222,7 +268,12 @@ test('a token that was judged before is judged by every rule but the signature a
   const own = new JwtBundle('example.org')
   own.add('ES256', createPublicKey(KEYS.ES256))
   const set = new BundleSet([own])
-  const twice = (/** @type {string} */ text, /** @type {any} */ options, /** @type {any} */ strict, /** @type {string} */ verdict) => {
+  const twice = (
+    /** @type {string} */ text,
+    /** @type {any} */ options,
+    /** @type {any} */ strict,
+    /** @type {string} */ verdict
+  ) => {
     assert.equal(judged(text, options, set), 'accepted')
     assert.equal(judged(text, options, set), 'accepted')
     assert.equal(judged(text, strict, set), verdict)
@@ -237,7 +288,10 @@ test('a token that was judged before is judged by every rule but the signature a
   assert.notEqual(judged(`${good.slice(0, -2)}${good.at(-2) === 'A' ? 'B' : 'A'}${good.at(-1)}`, {}, set), 'accepted')
   twice(good, {}, {}, 'accepted')
   // Another bundle of the same trust domain, though with the very same key: nothing is known of it.
-  const [first, second] = [verifyJwtSvid(good, set, { audience: 'shop' }), verifyJwtSvid(good, set, { audience: 'shop' })]
+  const [first, second] = [
+    verifyJwtSvid(good, set, { audience: 'shop' }),
+    verifyJwtSvid(good, set, { audience: 'shop' })
+  ]
   assert.deepEqual({ ...first.claims }, { ...second.claims })
   assert.equal(second.token, good)
   const other = new JwtBundle('example.org')

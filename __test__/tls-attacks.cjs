@@ -10,7 +10,11 @@ const { BundleSet, X509Bundle, X509Svid } = require('..')
 const { authorize, clientOptions, createFrontServer, peerOf, secureServer, serverOptions } = require('../tls')
 
 const [directory] = process.argv.slice(2)
-const runtime = process.versions.bun ? `bun ${process.versions.bun}` : process.versions.deno ? `deno ${process.versions.deno}` : `node ${process.versions.node}`
+const runtime = process.versions.bun
+  ? `bun ${process.versions.bun}`
+  : process.versions.deno
+    ? `deno ${process.versions.deno}`
+    : `node ${process.versions.node}`
 /** On Node.js a server hears of everybody whom node:tls is about to refuse, and tells. Elsewhere of some. */
 const ALL_TOLD = !process.versions.bun && !process.versions.deno
 const VERSIONS = /** @type {const} */ (['TLSv1.2', 'TLSv1.3'])
@@ -19,53 +23,65 @@ const read = (/** @type {string} */ name) => fs.readFileSync(path.join(directory
 /** @type {{ what: string, side: 'server' | 'client' | 'both', key: string, cert: string, rule: string }[]} */
 const ATTACKS = JSON.parse(read('attacks.json'))
 const shown = (/** @type {string} */ name) => ({ key: read(`${name}.pem`), cert: read(`${name}.pem`) })
-const bundles = new BundleSet([X509Bundle.fromPem('a.test', read('rootA.pem')), X509Bundle.fromPem('b.test', read('rootB.pem'))])
+const bundles = new BundleSet([
+  X509Bundle.fromPem('a.test', read('rootA.pem')),
+  X509Bundle.fromPem('b.test', read('rootB.pem'))
+])
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @param {string} name */
-function sourceOf (name) {
+function sourceOf(name) {
   let context = Object.freeze({ svid: X509Svid.fromPem(read(`${name}.pem`)), bundles })
   return {
     context: () => context,
     subscribe: () => () => {},
-    trust (/** @type {any} */ bundles) { context = Object.freeze({ ...context, bundles }) },
+    trust(/** @type {any} */ bundles) {
+      context = Object.freeze({ ...context, bundles })
+    }
   }
 }
 
 /** @param {import('node:net').Server} server @returns {Promise<number>} */
-const listening = (server) => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
+const listening = (server) =>
+  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
 
 /** What plain node:tls gets, as an attacker would make it: it speaks as early as it can. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
-const raw = (port, options) => new Promise((resolve) => {
-  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
-  let text = ''
-  socket.on('secureConnect', () => socket.write('hello'))
-  socket.on('data', (chunk) => { text += chunk })
-  socket.on('error', () => resolve(text || 'refused'))
-  socket.on('close', () => resolve(text || 'refused'))
-})
+const raw = (port, options) =>
+  new Promise((resolve) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    let text = ''
+    socket.on('secureConnect', () => socket.write('hello'))
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.on('error', () => resolve(text || 'refused'))
+    socket.on('close', () => resolve(text || 'refused'))
+  })
 
 /** What a client of ours gets: an answer, or what it was refused with. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
-const ours = (port, options) => new Promise((resolve) => {
-  const socket = tls.connect({ port, host: '127.0.0.1', ...options })
-  socket.on('data', (chunk) => {
-    resolve(`heard ${chunk}`)
-    socket.destroy()
+const ours = (port, options) =>
+  new Promise((resolve) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', ...options })
+    socket.on('data', (chunk) => {
+      resolve(`heard ${chunk}`)
+      socket.destroy()
+    })
+    socket.on('error', (/** @type {any} */ error) => resolve(error.rule ?? error.code))
+    socket.on('close', () => resolve('closed'))
+    socket.write('secret')
   })
-  socket.on('error', (/** @type {any} */ error) => resolve(error.rule ?? error.code))
-  socket.on('close', () => resolve('closed'))
-  socket.write('secret')
-})
 
 /** A server of ours that answers with the name of who is asking. @param {any} source @param {any} welcome @param {any} limits */
-async function secured (source, welcome, limits) {
+async function secured(source, welcome, limits) {
   const seen = { heard: 0, rules: /** @type {(string | undefined)[]} */ ([]) }
   const options = { ...limits, onReject: (/** @type {any} */ one) => seen.rules.push(one.rule ?? one.code) }
   const server = tls.createServer(serverOptions(source, welcome, options), (socket) => {
-    socket.on('error', () => {}).once('data', () => {
-      seen.heard++
-      socket.end(`${peerOf(socket)}`)
-    })
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        seen.heard++
+        socket.end(`${peerOf(socket)}`)
+      })
   })
   server.on('tlsClientError', () => {})
   secureServer(server, source, welcome, options)
@@ -73,10 +89,14 @@ async function secured (source, welcome, limits) {
 }
 
 /** An impostor, which speaks as early as it can. @param {any} options */
-async function impostor (options) {
+async function impostor(options) {
   const seen = { heard: '' }
   const server = tls.createServer(options, (socket) => {
-    socket.on('error', () => {}).on('data', (chunk) => { seen.heard += chunk })
+    socket
+      .on('error', () => {})
+      .on('data', (chunk) => {
+        seen.heard += chunk
+      })
     socket.write('evil')
   })
   server.on('tlsClientError', () => {})
@@ -85,14 +105,14 @@ async function impostor (options) {
 
 const counted = { told: 0, byNode: 0 }
 /** @param {string} what @param {string} rule @param {readonly (string | undefined)[]} rules */
-function reason (what, rule, rules) {
+function reason(what, rule, rules) {
   if (rules.length === 0 && !ALL_TOLD) return counted.byNode++
   assert.deepStrictEqual(rules, [rule], what)
   return counted.told++
 }
 
 /** @param {typeof VERSIONS[number]} version */
-async function attackServer (version) {
+async function attackServer(version) {
   const limits = { minVersion: version, maxVersion: version }
   const source = sourceOf('server')
   let verdict = () => /** @type {any} */ (true)
@@ -110,12 +130,20 @@ async function attackServer (version) {
   reason(`${version}, server: no certificate`, 'no_certificate', seen.rules.splice(0))
 
   const slow = (/** @type {boolean} */ answer) => () => {
-    for (const until = Date.now() + 30; Date.now() < until;);
+    for (const until = Date.now() + 30; Date.now() < until; );
     return answer
   }
   for (const [answer, rule] of /** @type {[() => any, string][]} */ ([
-    [() => { throw new Error('bug') }, 'authorizer_failed'], [async () => true, 'authorizer_failed'], [() => 1, 'authorizer_failed'],
-    [() => false, 'not_authorized'], [slow(false), 'not_authorized'],
+    [
+      () => {
+        throw new Error('bug')
+      },
+      'authorizer_failed'
+    ],
+    [async () => true, 'authorizer_failed'],
+    [() => 1, 'authorizer_failed'],
+    [() => false, 'not_authorized'],
+    [slow(false), 'not_authorized']
   ])) {
     verdict = answer
     assert.strictEqual(await raw(port, { ...shown('client'), ...limits }), 'refused')
@@ -127,12 +155,19 @@ async function attackServer (version) {
   /** @type {Buffer | undefined} */
   let session
   const first = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown('client'), ...limits })
-  first.on('session', (one) => { session = one })
-  await new Promise((resolve) => first.on('error', resolve).on('secureConnect', () => first.write('hello')).on('data', resolve))
+  first.on('session', (one) => {
+    session = one
+  })
+  await new Promise((resolve) =>
+    first
+      .on('error', resolve)
+      .on('secureConnect', () => first.write('hello'))
+      .on('data', resolve)
+  )
   session ??= first.getSession?.()
   first.destroy()
   seen.heard = 0
-  const back = { ...limits, ...session && { session } }
+  const back = { ...limits, ...(session && { session }) }
   assert.strictEqual(await raw(port, back), 'refused')
   reason(`${version}, server: a session without a certificate`, 'no_certificate', seen.rules.splice(0))
   verdict = () => false
@@ -148,8 +183,19 @@ async function attackServer (version) {
   let requests = 0
   /** @type {string[]} */
   const rules = []
-  const app = http.createServer((request, response) => { requests++; response.end() })
-  const front = createFrontServer(app, sourceOf('server'), async (id) => { await wait(30); return id.path === '/nobody' }, { ...limits, onReject: (one) => rules.push(String(one.rule)) })
+  const app = http.createServer((request, response) => {
+    requests++
+    response.end()
+  })
+  const front = createFrontServer(
+    app,
+    sourceOf('server'),
+    async (id) => {
+      await wait(30)
+      return id.path === '/nobody'
+    },
+    { ...limits, onReject: (one) => rules.push(String(one.rule)) }
+  )
   front.on('tlsClientError', () => {})
   assert.strictEqual(await raw(await listening(front), { ...shown('client'), ...limits }), 'refused')
   assert.deepStrictEqual([requests, rules], [0, ['not_authorized']])
@@ -157,17 +203,21 @@ async function attackServer (version) {
 }
 
 /** What node:tls says of a chain it does not take. */
-const OF_NODE = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_|PATH_LENGTH|UNSPECIFIED|UNSUPPORTED_CERT|ERR_TLS_CERT|ERR_SSL|ERR_BORINGSSL|UNKNOWN_)/
+const OF_NODE =
+  /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_|PATH_LENGTH|UNSPECIFIED|UNSUPPORTED_CERT|ERR_TLS_CERT|ERR_SSL|ERR_BORINGSSL|UNKNOWN_)/
 
 /** @param {typeof VERSIONS[number]} version */
-async function attackClient (version) {
+async function attackClient(version) {
   const limits = { minVersion: version, maxVersion: version }
   for (const { what, side, key, cert, rule } of ATTACKS) {
     if (side === 'server') continue
     const { server, seen, port } = await impostor({ key, cert, ...limits })
     /** @type {(string | undefined)[]} */
     const rules = []
-    const said = await ours(port, clientOptions(sourceOf('client'), authorize.any(), { onReject: (one) => rules.push(one.rule) }))
+    const said = await ours(
+      port,
+      clientOptions(sourceOf('client'), authorize.any(), { onReject: (one) => rules.push(one.rule) })
+    )
     assert.ok(rules.length > 0 ? said === rule : OF_NODE.test(said), `${version}, client: ${what}: ${said}`)
     if (rules.length > 0) assert.deepStrictEqual(rules, [rule], what)
     counted[rules.length > 0 ? 'told' : 'byNode']++
@@ -181,8 +231,21 @@ async function attackClient (version) {
   assert.strictEqual(await ours(honest.port, options), 'heard evil')
   honest.seen.heard = ''
   for (const [answer, rule] of /** @type {[() => any, string][]} */ ([
-    [() => { throw new Error('bug') }, 'authorizer_failed'], [async () => true, 'authorizer_failed'], [() => false, 'not_authorized'],
-    [() => { for (const until = Date.now() + 30; Date.now() < until;); return false }, 'not_authorized'],
+    [
+      () => {
+        throw new Error('bug')
+      },
+      'authorizer_failed'
+    ],
+    [async () => true, 'authorizer_failed'],
+    [() => false, 'not_authorized'],
+    [
+      () => {
+        for (const until = Date.now() + 30; Date.now() < until; );
+        return false
+      },
+      'not_authorized'
+    ]
   ])) {
     verdict = answer
     assert.strictEqual(await ours(honest.port, options), rule)
@@ -194,13 +257,15 @@ async function attackClient (version) {
   honest.server.close()
 }
 
-async function main () {
+async function main() {
   for (const version of VERSIONS) {
     await attackServer(version)
     await attackClient(version)
   }
   const mood = process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined ? '' : ', with NODE_TLS_REJECT_UNAUTHORIZED=0'
-  process.stdout.write(`${runtime}: ${counted.told + counted.byNode} attacks failed${mood}; we said why of ${counted.told}, node:tls refused ${counted.byNode} before\n`)
+  process.stdout.write(
+    `${runtime}: ${counted.told + counted.byNode} attacks failed${mood}; we said why of ${counted.told}, node:tls refused ${counted.byNode} before\n`
+  )
   process.exit(0)
 }
 

@@ -5,7 +5,32 @@ import http2 from 'node:http2'
 import https from 'node:https'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { ask, askWith, authorize, both, bundleA, BundleSet, client, clientMinted, countersign, face, intermediateA, leaf, listening, raw, refusal, rootA, rootB, serve, server, serverMinted, shown, sourceOf, svidOf, VERSIONS } from './tls-scene.mjs'
+import {
+  ask,
+  askWith,
+  authorize,
+  both,
+  bundleA,
+  BundleSet,
+  client,
+  clientMinted,
+  countersign,
+  face,
+  intermediateA,
+  leaf,
+  listening,
+  raw,
+  refusal,
+  rootA,
+  rootB,
+  serve,
+  server,
+  serverMinted,
+  shown,
+  sourceOf,
+  svidOf,
+  VERSIONS
+} from './tls-scene.mjs'
 
 const { clientOptions, createAgent, createFetch, http2Connect, peerOf, undiciConnect } = face
 const serverSource = sourceOf(server)
@@ -13,7 +38,7 @@ const clientSource = sourceOf(client)
 const toServer = authorize.id('spiffe://a.test/server')
 
 /** A plain TLS server with the given certificate that says hello. @param {import('node:test').TestContext} t @param {tls.TlsOptions} options */
-async function plain (t, options) {
+async function plain(t, options) {
   const seen = { hello: 0 }
   const one = https.createServer(options, (request, response) => {
     seen.hello++
@@ -21,7 +46,10 @@ async function plain (t, options) {
   })
   one.on('tlsClientError', () => {})
   const port = await listening(one)
-  t.after(() => { one.close(); one.closeAllConnections() })
+  t.after(() => {
+    one.close()
+    one.closeAllConnections()
+  })
   return { port, seen, server: one }
 }
 
@@ -31,8 +59,14 @@ for (const version of VERSIONS) {
     /** @type {any[]} */
     const rejections = []
     const onReject = (/** @type {any} */ one) => rejections.push(one)
-    assert.equal(await refusal(ask(port, clientSource, authorize.id('spiffe://a.test/other'), { onReject })), 'not_authorized')
-    assert.deepEqual([rejections[0].side, rejections[0].rule, rejections[0].claimedIds], ['client', 'not_authorized', ['spiffe://a.test/server']])
+    assert.equal(
+      await refusal(ask(port, clientSource, authorize.id('spiffe://a.test/other'), { onReject })),
+      'not_authorized'
+    )
+    assert.deepEqual(
+      [rejections[0].side, rejections[0].rule, rejections[0].claimedIds],
+      ['client', 'not_authorized', ['spiffe://a.test/server']]
+    )
     assert.equal(seen.hello, 0)
   })
 }
@@ -41,12 +75,17 @@ test('an agent tells the rule also where node:tls refuses', async (t) => {
   const { port, seen } = await plain(t, shown(leaf(rootB, 'spiffe://a.test/server')))
   /** @type {any[]} */
   const rejections = []
-  const agent = createAgent(sourceOf(client, new BundleSet([bundleA])), toServer, { onReject: (/** @type {any} */ one) => rejections.push(one) })
+  const agent = createAgent(sourceOf(client, new BundleSet([bundleA])), toServer, {
+    onReject: (/** @type {any} */ one) => rejections.push(one)
+  })
   t.after(() => agent.destroy())
   const error = await askWith({ port, agent }).catch((error) => error)
   assert.match(error.code, /UNABLE_TO|SELF_SIGNED/)
   assert.equal(error.cause.rule, 'unknown_issuer')
-  assert.deepEqual(rejections.map((one) => [one.rule, one.claimedIds, one.remoteAddress]), [['unknown_issuer', ['spiffe://a.test/server'], '127.0.0.1']])
+  assert.deepEqual(
+    rejections.map((one) => [one.rule, one.claimedIds, one.remoteAddress]),
+    [['unknown_issuer', ['spiffe://a.test/server'], '127.0.0.1']]
+  )
   assert.equal(seen.hello, 0)
 })
 
@@ -107,7 +146,12 @@ test('request options do not weaken an agent', async (t) => {
   const { port, seen } = await plain(t, shown(leaf(rootA, 'spiffe://a.test/evil')))
   const agent = createAgent(clientSource, toServer)
   t.after(() => agent.destroy())
-  const weak = { rejectUnauthorized: false, checkServerIdentity: () => undefined, ca: rootA.pem, secureContext: tls.createSecureContext({ ca: rootA.pem }) }
+  const weak = {
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ca: rootA.pem,
+    secureContext: tls.createSecureContext({ ca: rootA.pem })
+  }
   assert.equal(await refusal(askWith({ port, agent, ...weak })), 'not_authorized')
   assert.equal(seen.hello, 0)
 })
@@ -117,10 +161,21 @@ test('fetch: one line, answers, errors with their reason, and no plain http', as
   const spiffeFetch = createFetch(clientSource, toServer)
   t.after(() => spiffeFetch.close())
   assert.equal(await (await spiffeFetch(`https://localhost:${port}/`)).text(), 'spiffe://a.test/client')
-  assert.equal(await (await spiffeFetch(new Request(`https://127.0.0.1:${port}/`, { method: 'POST', body: 'x' }))).text(), 'spiffe://a.test/client')
+  assert.equal(
+    await (await spiffeFetch(new Request(`https://127.0.0.1:${port}/`, { method: 'POST', body: 'x' }))).text(),
+    'spiffe://a.test/client'
+  )
   const other = createFetch(clientSource, authorize.id('spiffe://a.test/other'))
-  await assert.rejects(other(`https://localhost:${port}/`), (/** @type {any} */ error) => error instanceof TypeError && /** @type {any} */ (error.cause).rule === 'not_authorized')
-  await assert.rejects(spiffeFetch(`http://localhost:${port}/`), (/** @type {any} */ error) => error.cause.code === 'ERR_INVALID_ARGUMENT' && /expected https:/.test(error.cause.message))
+  await assert.rejects(
+    other(`https://localhost:${port}/`),
+    (/** @type {any} */ error) =>
+      error instanceof TypeError && /** @type {any} */ (error.cause).rule === 'not_authorized'
+  )
+  await assert.rejects(
+    spiffeFetch(`http://localhost:${port}/`),
+    (/** @type {any} */ error) =>
+      error.cause.code === 'ERR_INVALID_ARGUMENT' && /expected https:/.test(error.cause.message)
+  )
   await assert.rejects(spiffeFetch(`https://localhost:${port}/`, { dispatcher: {} }), { code: 'ERR_INVALID_ARGUMENT' })
   assert.equal(seen.requests, 2)
   await other.close()
@@ -135,7 +190,10 @@ test('fetch rotates, and finishes what it began', async (t) => {
   })
   face.secureServer(one, serverSource, authorize.any())
   const port = await listening(one)
-  t.after(() => { one.close(); one.closeAllConnections() })
+  t.after(() => {
+    one.close()
+    one.closeAllConnections()
+  })
   const spiffeFetch = createFetch(source, toServer, { maxConnectionAge: 20 })
   const first = await spiffeFetch(`https://localhost:${port}/`)
   source.rotate(svidOf(leaf(rootA, 'spiffe://a.test/next')))
@@ -150,7 +208,10 @@ test('fetch gives up on a server that does not answer', async (t) => {
   const silent = net.createServer()
   const port = await listening(silent)
   const spiffeFetch = createFetch(clientSource, toServer, { connectTimeout: 50 })
-  await assert.rejects(spiffeFetch(`https://localhost:${port}/`), (/** @type {any} */ error) => error.cause.code === 'ERR_TIMEOUT' && error.cause.timeout === 50)
+  await assert.rejects(
+    spiffeFetch(`https://localhost:${port}/`),
+    (/** @type {any} */ error) => error.cause.code === 'ERR_TIMEOUT' && error.cause.timeout === 50
+  )
   await spiffeFetch.close()
   silent.close()
 })
@@ -171,18 +232,29 @@ test('http2: a session, its peer, and a refusal', async (t) => {
   assert.equal(text, 'spiffe://a.test/client')
   assert.equal(`${peerOf(session)}`, 'spiffe://a.test/server')
   session.close()
-  const refused = http2Connect(new URL(`https://127.0.0.1:${port}`), clientSource, authorize.id('spiffe://a.test/other'))
+  const refused = http2Connect(
+    new URL(`https://127.0.0.1:${port}`),
+    clientSource,
+    authorize.id('spiffe://a.test/other')
+  )
   const [error] = await once(refused, 'error')
   assert.equal(error.rule, 'not_authorized')
   assert.equal(peerOf(refused), undefined)
-  assert.throws(() => http2Connect(`http://localhost:${port}`, clientSource, toServer), { code: 'ERR_INVALID_ARGUMENT' })
+  assert.throws(() => http2Connect(`http://localhost:${port}`, clientSource, toServer), {
+    code: 'ERR_INVALID_ARGUMENT'
+  })
   assert.throws(() => http2Connect('nowhere', clientSource, toServer), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
 test('intermediates are sent, roots are not', async (t) => {
   const below = svidOf(leaf(intermediateA, 'spiffe://a.test/below'), intermediateA)
   const { port } = await plain(t, { ...shown(serverMinted), requestCert: true, rejectUnauthorized: false })
-  const { server: one, port: listeningPort } = await plain(t, { ...shown(serverMinted), requestCert: true, ca: rootA.pem, rejectUnauthorized: true })
+  const { server: one, port: listeningPort } = await plain(t, {
+    ...shown(serverMinted),
+    requestCert: true,
+    ca: rootA.pem,
+    rejectUnauthorized: true
+  })
   let chain = ''
   one.on('secureConnection', (socket) => {
     for (let at = socket.getPeerCertificate(true); at; at = at.issuerCertificate) {
@@ -196,8 +268,18 @@ test('intermediates are sent, roots are not', async (t) => {
 })
 
 test('what cannot be meant is an error at once', () => {
-  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) => assert.throws(call, (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message))
-  for (const make of [clientOptions, createAgent, undiciConnect, createFetch, (/** @type {any[]} */ ...args) => http2Connect('https://localhost', ...args)]) {
+  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) =>
+    assert.throws(
+      call,
+      (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
+    )
+  for (const make of [
+    clientOptions,
+    createAgent,
+    undiciConnect,
+    createFetch,
+    (/** @type {any[]} */ ...args) => http2Connect('https://localhost', ...args)
+  ]) {
     wrong(() => make(undefined, authorize.any()), /^source: /)
     wrong(() => make(clientSource), /^authorize: /)
     wrong(() => make(clientSource, authorize.any(), { sesion: 1 }), /unknown option "sesion"/)
@@ -208,12 +290,20 @@ test('what cannot be meant is an error at once', () => {
   }
   wrong(() => createFetch(clientSource, authorize.any(), { undici: {} }), /options\.undici/)
   wrong(() => createFetch(clientSource, authorize.any(), { maxConnectionAge: 'svid' }), /maxConnectionAge/)
-  wrong(() => clientOptions(clientSource, authorize.any(), { maxConnectionAge: 5 }), /unknown option "maxConnectionAge"/)
+  wrong(
+    () => clientOptions(clientSource, authorize.any(), { maxConnectionAge: 5 }),
+    /unknown option "maxConnectionAge"/
+  )
 })
 
 test('no secret in what is handed out', async () => {
   const { inspect } = await import('node:util')
-  const options = [face.serverOptions(serverSource, authorize.any()), clientOptions(clientSource, toServer), createAgent(clientSource, toServer), createFetch(clientSource, toServer)]
+  const options = [
+    face.serverOptions(serverSource, authorize.any()),
+    clientOptions(clientSource, toServer),
+    createAgent(clientSource, toServer),
+    createFetch(clientSource, toServer)
+  ]
   const key = clientMinted.keyPem.split('\n')[1]
   for (const one of options) {
     const text = inspect(one, { depth: 10, showHidden: true }) + JSON.stringify(one)

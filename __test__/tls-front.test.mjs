@@ -7,7 +7,22 @@ import net from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
-import { ask, authorize, client, clientMinted, countersign, face, leaf, listening, raw, rootB, server, shown, sourceOf, VERSIONS } from './tls-scene.mjs'
+import {
+  ask,
+  authorize,
+  client,
+  clientMinted,
+  countersign,
+  face,
+  leaf,
+  listening,
+  raw,
+  rootB,
+  server,
+  shown,
+  sourceOf,
+  VERSIONS
+} from './tls-scene.mjs'
 
 const { createFrontServer, http2Connect, peerOf } = face
 const source = sourceOf(server)
@@ -17,7 +32,7 @@ const toServer = authorize.id('spiffe://a.test/server')
  * @param {import('node:test').TestContext} t
  * @param {any} welcome @param {Record<string, any>} [options]
  */
-async function front (t, welcome, options = {}) {
+async function front(t, welcome, options = {}) {
   /** @type {any[]} */
   const rejections = []
   const seen = { requests: 0 }
@@ -25,9 +40,15 @@ async function front (t, welcome, options = {}) {
     seen.requests++
     response.end(`${peerOf(request)} ${/** @type {any} */ (request.socket).encrypted}`)
   })
-  const one = createFrontServer(app, source, welcome, { onReject: (/** @type {any} */ rejection) => rejections.push(rejection), ...options })
+  const one = createFrontServer(app, source, welcome, {
+    onReject: (/** @type {any} */ rejection) => rejections.push(rejection),
+    ...options
+  })
   const port = await listening(one)
-  t.after(() => { one.close(); app.closeAllConnections() })
+  t.after(() => {
+    one.close()
+    app.closeAllConnections()
+  })
   return { port, rejections, seen, server: one, rules: () => rejections.map((rejection) => rejection.rule) }
 }
 
@@ -50,15 +71,38 @@ for (const version of VERSIONS) {
 
   test(`${version}: only true lets in; no byte reaches the application otherwise`, async (t) => {
     for (const [welcome, rule] of /** @type {[any, string][]} */ ([
-      [async () => { await sleep(20); return false }, 'not_authorized'],
+      [
+        async () => {
+          await sleep(20)
+          return false
+        },
+        'not_authorized'
+      ],
       [() => false, 'not_authorized'],
       [authorize.id('spiffe://a.test/other'), 'not_authorized'],
       [async () => 1, 'authorizer_failed'],
       [async () => undefined, 'authorizer_failed'],
-      [async () => { throw new Error('database is down') }, 'authorizer_failed'],
-      [() => { throw new Error('bug') }, 'authorizer_failed'],
-      [() => ({ then () { throw new Error('thenable') } }), 'authorizer_failed'],
-      [() => new Promise(() => {}), 'authorizer_timeout'],
+      [
+        async () => {
+          throw new Error('database is down')
+        },
+        'authorizer_failed'
+      ],
+      [
+        () => {
+          throw new Error('bug')
+        },
+        'authorizer_failed'
+      ],
+      [
+        () => ({
+          then() {
+            throw new Error('thenable')
+          }
+        }),
+        'authorizer_failed'
+      ],
+      [() => new Promise(() => {}), 'authorizer_timeout']
     ])) {
       const { port, rules, seen, rejections } = await front(t, welcome, { authorizeTimeout: 50 })
       assert.equal((await raw(port, early)).includes('spiffe'), false)
@@ -78,7 +122,13 @@ for (const version of VERSIONS) {
 
 test('a client that goes away while it is decided on is forgotten', async (t) => {
   let answer = (/** @type {boolean} */ verdict) => {}
-  const { port, seen, rejections } = await front(t, () => new Promise((resolve) => { answer = resolve }))
+  const { port, seen, rejections } = await front(
+    t,
+    () =>
+      new Promise((resolve) => {
+        answer = resolve
+      })
+  )
   const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(clientMinted) })
   await once(socket, 'secureConnect')
   await sleep(20)
@@ -92,8 +142,21 @@ test('a client that goes away while it is decided on is forgotten', async (t) =>
 test('more than the socket holds waits in the network', async (t) => {
   let heard = 0
   let open = () => {}
-  const target = net.createServer((socket) => socket.on('data', (chunk) => { heard += chunk.length }).on('error', () => {}))
-  const one = createFrontServer(target, source, () => new Promise((resolve) => { open = () => resolve(true) }))
+  const target = net.createServer((socket) =>
+    socket
+      .on('data', (chunk) => {
+        heard += chunk.length
+      })
+      .on('error', () => {})
+  )
+  const one = createFrontServer(
+    target,
+    source,
+    () =>
+      new Promise((resolve) => {
+        open = () => resolve(true)
+      })
+  )
   const port = await listening(one)
   t.after(() => one.close())
   const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(clientMinted) })
@@ -121,7 +184,11 @@ test('in front of http2, and of a function', async (t) => {
   for await (const chunk of session.request()) text += chunk
   assert.equal(text, 'spiffe://a.test/client')
   session.close()
-  const plain = createFrontServer((/** @type {tls.TLSSocket} */ socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'), source, async () => true)
+  const plain = createFrontServer(
+    (/** @type {tls.TLSSocket} */ socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
+    source,
+    async () => true
+  )
   const other = await listening(plain)
   t.after(() => plain.close())
   assert.equal(await ask(other, sourceOf(client), toServer), 'ok')
@@ -138,7 +205,12 @@ test('a front server that is closed follows its source no longer', async (t) => 
 })
 
 test('what cannot be meant is an error at once', () => {
-  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) => assert.throws(call, (/** @type {any} */ error) => countersign.CountersignError.is(error) && error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message))
+  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) =>
+    assert.throws(
+      call,
+      (/** @type {any} */ error) =>
+        countersign.CountersignError.is(error) && error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
+    )
   const app = http.createServer()
   wrong(() => createFrontServer(undefined, source, async () => true), /^target: /)
   wrong(() => createFrontServer(tls.createServer(), source, async () => true), /^target: .*without TLS/)

@@ -6,23 +6,45 @@ import https from 'node:https'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
-import { authorize, both, BundleSet, bundleA, bundleB, client, clientMinted, countersign, face, leaf, leafBetween, listening, rootA, rootB, serve, server, shown, sourceOf, timeIn } from './tls-scene.mjs'
+import {
+  authorize,
+  both,
+  BundleSet,
+  bundleA,
+  bundleB,
+  client,
+  clientMinted,
+  countersign,
+  face,
+  leaf,
+  leafBetween,
+  listening,
+  rootA,
+  rootB,
+  serve,
+  server,
+  shown,
+  sourceOf,
+  timeIn
+} from './tls-scene.mjs'
 
 const { createAgent, http2Connect, secureServer, serverOptions, undiciConnect } = face
 const toServer = authorize.id('spiffe://a.test/server')
 
 /** One request over an agent, and which connection it went over. @param {number} port @param {https.Agent} agent */
-function get (port, agent) {
+function get(port, agent) {
   return new Promise((resolve, reject) => {
-    https.get({ port, host: '127.0.0.1', agent }, (response) => {
-      const { localPort } = response.socket
-      response.resume().on('end', () => resolve({ localPort, connection: response.headers.connection }))
-    }).on('error', reject)
+    https
+      .get({ port, host: '127.0.0.1', agent }, (response) => {
+        const { localPort } = response.socket
+        response.resume().on('end', () => resolve({ localPort, connection: response.headers.connection }))
+      })
+      .on('error', reject)
   })
 }
 
 /** An open connection by plain node:tls. @param {number} port @param {any} [minted] */
-async function open (port, minted = clientMinted) {
+async function open(port, minted = clientMinted) {
   const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(minted) })
   socket.on('error', () => {}).resume()
   await once(socket, 'secureConnect')
@@ -30,8 +52,10 @@ async function open (port, minted = clientMinted) {
 }
 
 /** @param {import('node:test').TestContext} t @param {any} source @param {Record<string, any>} options */
-async function echo (t, source, options) {
-  const one = tls.createServer(serverOptions(source, authorize.any(), options), (socket) => socket.on('error', () => {}).pipe(socket))
+async function echo(t, source, options) {
+  const one = tls.createServer(serverOptions(source, authorize.any(), options), (socket) =>
+    socket.on('error', () => {}).pipe(socket)
+  )
   const secured = secureServer(one, source, authorize.any(), options)
   const port = await listening(one)
   t.after(() => one.close())
@@ -57,7 +81,10 @@ test('maxConnectionAge: HTTP/1 answers one more request, and says that it was th
   t.after(() => agent.destroy())
   const first = await get(port, agent)
   const second = await get(port, agent)
-  assert.deepEqual([first.connection, second.connection, second.localPort], ['keep-alive', 'keep-alive', first.localPort])
+  assert.deepEqual(
+    [first.connection, second.connection, second.localPort],
+    ['keep-alive', 'keep-alive', first.localPort]
+  )
   await sleep(150)
   const third = await get(port, agent)
   assert.deepEqual([third.connection, third.localPort], ['close', first.localPort])
@@ -123,7 +150,10 @@ test('closeOnBundleRemoval: who is vouched for by nobody any more has to go', as
   const source = sourceOf(server)
   /** @type {any[]} */
   const rejections = []
-  const { port, secured } = await echo(t, source, { closeOnBundleRemoval: true, onReject: (/** @type {any} */ one) => rejections.push(one) })
+  const { port, secured } = await echo(t, source, {
+    closeOnBundleRemoval: true,
+    onReject: (/** @type {any} */ one) => rejections.push(one)
+  })
   const fromA = await open(port)
   const fromB = await open(port, leaf(rootB, 'spiffe://b.test/client'))
   await sleep(20)
@@ -138,7 +168,13 @@ test('closeOnBundleRemoval: who is vouched for by nobody any more has to go', as
   const other = countersign.X509Bundle.fromPem('a.test', rootB.pem)
   source.rotate(undefined, new BundleSet([other, bundleB]))
   await once(fromA, 'close')
-  assert.deepEqual(rejections.map((one) => [one.rule, one.claimedIds[0]]), [['no_bundle', 'spiffe://b.test/client'], ['unknown_issuer', 'spiffe://a.test/client']])
+  assert.deepEqual(
+    rejections.map((one) => [one.rule, one.claimedIds[0]]),
+    [
+      ['no_bundle', 'spiffe://b.test/client'],
+      ['unknown_issuer', 'spiffe://a.test/client']
+    ]
+  )
 })
 
 test('an agent keeps its connections no longer than told', async (t) => {
@@ -161,7 +197,10 @@ test('an agent that is busy finishes first', async (t) => {
   })
   secureServer(slow, source, authorize.any())
   const port = await listening(slow)
-  t.after(() => { slow.close(); slow.closeAllConnections() })
+  t.after(() => {
+    slow.close()
+    slow.closeAllConnections()
+  })
   const agent = createAgent(sourceOf(client), toServer, { maxConnectionAge: 50, agent: { maxSockets: 1 } })
   t.after(() => agent.destroy())
   const first = await get(port, agent)
@@ -171,7 +210,10 @@ test('an agent that is busy finishes first', async (t) => {
 
 test('clients end their connections when the identity is withdrawn, or the bundle of the server is', async (t) => {
   const { port } = await serve(t, sourceOf(server), authorize.any())
-  for (const [option, end] of /** @type {const} */ ([['closeOnWithdraw', 'withdraw'], ['closeOnBundleRemoval', 'rotate']])) {
+  for (const [option, end] of /** @type {const} */ ([
+    ['closeOnWithdraw', 'withdraw'],
+    ['closeOnBundleRemoval', 'rotate']
+  ])) {
     const source = sourceOf(client)
     const agent = createAgent(source, toServer, { [option]: true })
     await get(port, agent)
@@ -194,7 +236,12 @@ test('an http2 session is closed gently when it is old', async (t) => {
   const source = sourceOf(server)
   const one = http2.createSecureServer(serverOptions(source, authorize.any()))
   secureServer(one, source, authorize.any())
-  one.on('stream', (stream) => setTimeout(() => { stream.respond(); stream.end('late') }, 150))
+  one.on('stream', (stream) =>
+    setTimeout(() => {
+      stream.respond()
+      stream.end('late')
+    }, 150)
+  )
   const port = await listening(one)
   t.after(() => one.close())
   const session = http2Connect(`https://localhost:${port}`, sourceOf(client), toServer, { maxConnectionAge: 50 })

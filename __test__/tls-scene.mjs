@@ -17,13 +17,18 @@ export const VERSIONS = /** @type {const} */ (['TLSv1.2', 'TLSv1.3'])
 
 export const rootA = authority('a.test')
 export const rootB = authority('b.test')
-export const intermediateA = mint({ issuer: rootA, subject: '/O=intermediate', extensions: [...CA, 'subjectAltName=URI:spiffe://a.test'] })
+export const intermediateA = mint({
+  issuer: rootA,
+  subject: '/O=intermediate',
+  extensions: [...CA, 'subjectAltName=URI:spiffe://a.test']
+})
 export const bundleA = X509Bundle.fromPem('a.test', rootA.pem)
 export const bundleB = X509Bundle.fromPem('b.test', rootB.pem)
 export const both = new BundleSet([bundleA, bundleB])
 
 /** @param {import('./spiffe-scene.mjs').Minted} minted @param {...import('./spiffe-scene.mjs').Minted} issuers */
-export const svidOf = (minted, ...issuers) => X509Svid.fromPem(minted.pem + issuers.map((one) => one.pem).join('') + minted.keyPem)
+export const svidOf = (minted, ...issuers) =>
+  X509Svid.fromPem(minted.pem + issuers.map((one) => one.pem).join('') + minted.keyPem)
 
 const serverA = leaf(rootA, 'spiffe://a.test/server')
 const clientA = leaf(rootA, 'spiffe://a.test/client')
@@ -36,37 +41,44 @@ export const serverMinted = serverA
  * A source that says what the test wants.
  * @param {any} svid @param {any} [bundles]
  */
-export function sourceOf (svid, bundles = both) {
+export function sourceOf(svid, bundles = both) {
   let context = Object.freeze({ svid, bundles })
   /** @type {Error | undefined} */
   let failure
   const listeners = new Set()
-  const tell = (/** @type {string} */ type) => { for (const listener of listeners) listener({ type }) }
+  const tell = (/** @type {string} */ type) => {
+    for (const listener of listeners) listener({ type })
+  }
   return {
-    context () {
+    context() {
       if (failure) throw failure
       return context
     },
-    subscribe (/** @type {any} */ listener) {
+    subscribe(/** @type {any} */ listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    get listeners () { return listeners.size },
+    get listeners() {
+      return listeners.size
+    },
     /** @param {any} next @param {any} [bundles] */
-    rotate (next, bundles = context.bundles, { silently = false } = {}) {
+    rotate(next, bundles = context.bundles, { silently = false } = {}) {
       failure = undefined
       context = Object.freeze({ svid: next ?? context.svid, bundles })
       if (!silently) tell('update')
     },
-    withdraw (error = new countersign.CountersignError('ERR_IDENTITY_WITHDRAWN', 'the identity was withdrawn'), { silently = false } = {}) {
+    withdraw(
+      error = new countersign.CountersignError('ERR_IDENTITY_WITHDRAWN', 'the identity was withdrawn'),
+      { silently = false } = {}
+    ) {
       failure = error
       if (!silently) tell('withdraw')
-    },
+    }
   }
 }
 
 /** @param {any} server */
-export async function listening (server) {
+export async function listening(server) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return /** @type {import('node:net').AddressInfo} */ (server.address()).port
@@ -78,7 +90,7 @@ export async function listening (server) {
  * @param {any} source @param {any} welcome
  * @param {Record<string, any>} [options]
  */
-export async function serve (t, source, welcome, options = {}) {
+export async function serve(t, source, welcome, options = {}) {
   /** @type {any[]} */
   const rejections = []
   const all = { onReject: (/** @type {any} */ one) => rejections.push(one), ...options }
@@ -89,7 +101,10 @@ export async function serve (t, source, welcome, options = {}) {
   })
   const secured = secureServer(server, source, welcome, all)
   const port = await listening(server)
-  t.after(() => { server.close(); server.closeAllConnections() })
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   return { server, secured, port, rejections, seen, rules: () => rejections.map((one) => one.rule ?? one.code) }
 }
 
@@ -98,15 +113,19 @@ export async function serve (t, source, welcome, options = {}) {
  * @param {number} port
  * @param {tls.ConnectionOptions} options
  */
-export function raw (port, options = {}) {
+export function raw(port, options = {}) {
   return new Promise((resolve) => {
     const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
     let text = ''
     // In the same flight as the end of the handshake: as early as a client can.
     socket.once('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'))
-    socket.on('data', (chunk) => { text += chunk })
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
     socket.on('error', (error) => resolve(/** @type {any} */ (error).code))
-    socket.on('close', () => resolve(text ? text.split('\r\n\r\n')[1].replace(/^[0-9a-f]+\r\n|\r\n0$/g, '') || text : 'closed'))
+    socket.on('close', () =>
+      resolve(text ? text.split('\r\n\r\n')[1].replace(/^[0-9a-f]+\r\n|\r\n0$/g, '') || text : 'closed')
+    )
   })
 }
 
@@ -114,28 +133,40 @@ export function raw (port, options = {}) {
  * One request with an identity.
  * @param {number} port @param {any} source @param {any} welcome @param {Record<string, any>} [options]
  */
-export function ask (port, source, welcome, options) {
+export function ask(port, source, welcome, options) {
   return askWith({ port, host: '127.0.0.1', agent: false, ...clientOptions(source, welcome, options) })
 }
 
 /** @param {https.RequestOptions} options @returns {Promise<string>} */
-export function askWith (options) {
+export function askWith(options) {
   return new Promise((resolve, reject) => {
     const request = https.get({ host: '127.0.0.1', ...options }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (chunk) => { text += chunk }).on('end', () => resolve(text)).on('error', reject)
+      response
+        .setEncoding('utf8')
+        .on('data', (chunk) => {
+          text += chunk
+        })
+        .on('end', () => resolve(text))
+        .on('error', reject)
     })
     request.on('error', reject)
   })
 }
 
 /** What a refused client or server is refused with. @param {Promise<unknown>} promise */
-export async function refusal (promise) {
-  return promise.then((value) => `accepted: ${value}`, (error) => error.rule ?? error.code)
+export async function refusal(promise) {
+  return promise.then(
+    (value) => `accepted: ${value}`,
+    (error) => error.rule ?? error.code
+  )
 }
 
 /** The key pair and chain of an SVID, for plain node:tls. @param {any} minted @param {...any} issuers */
-export const shown = (minted, ...issuers) => ({ key: minted.keyPem, cert: minted.pem + issuers.map((one) => one.pem).join('') })
+export const shown = (minted, ...issuers) => ({
+  key: minted.keyPem,
+  cert: minted.pem + issuers.map((one) => one.pem).join('')
+})
 
 let signed = 0
 /**
@@ -148,7 +179,7 @@ export const leafBetween = (issuer, uri, from, to) => mintBetween({ issuer, from
  * A certificate that is valid at other times.
  * @param {{ issuer: import('./spiffe-scene.mjs').Minted, from: string, to: string, extensions: string[], subject?: string, key?: import('node:crypto').KeyObject }} wish
  */
-export function mintBetween ({ issuer, from, to, extensions, subject = '/O=leaf', key = newKey() }) {
+export function mintBetween({ issuer, from, to, extensions, subject = '/O=leaf', key = newKey() }) {
   const name = `between-${++signed}`
   const keyPem = String(key.export({ format: 'pem', type: 'pkcs8' }))
   const keyFile = file(`${name}.key`, keyPem)
@@ -156,9 +187,38 @@ export function mintBetween ({ issuer, from, to, extensions, subject = '/O=leaf'
   const directory = path.dirname(keyFile)
   const request = path.join(directory, `${name}.csr`)
   const out = path.join(directory, `${name}.pem`)
-  const config = file(`${name}.cnf`, `[ca]\ndefault_ca=d\n[d]\ndatabase=${file(`${name}.idx`, '')}\nnew_certs_dir=${directory}\npolicy=p\ndefault_md=sha256\nrand_serial=yes\n[p]\nO=optional\n`)
+  const config = file(
+    `${name}.cnf`,
+    `[ca]\ndefault_ca=d\n[d]\ndatabase=${file(`${name}.idx`, '')}\nnew_certs_dir=${directory}\npolicy=p\ndefault_md=sha256\nrand_serial=yes\n[p]\nO=optional\n`
+  )
   execFileSync('openssl', ['req', '-new', '-key', keyFile, '-subj', subject, '-out', request], { stdio: 'pipe' })
-  execFileSync('openssl', ['ca', '-batch', '-notext', '-config', config, '-in', request, '-cert', issuer.file, '-keyfile', issuer.keyFile, '-startdate', from, '-enddate', to, '-extfile', extensionsFile, '-extensions', 'ext', '-out', out], { stdio: 'pipe' })
+  execFileSync(
+    'openssl',
+    [
+      'ca',
+      '-batch',
+      '-notext',
+      '-config',
+      config,
+      '-in',
+      request,
+      '-cert',
+      issuer.file,
+      '-keyfile',
+      issuer.keyFile,
+      '-startdate',
+      from,
+      '-enddate',
+      to,
+      '-extfile',
+      extensionsFile,
+      '-extensions',
+      'ext',
+      '-out',
+      out
+    ],
+    { stdio: 'pipe' }
+  )
   const pem = readFileSync(out, 'utf8')
   return { pem, key, keyPem, file: out, keyFile, der: Buffer.alloc(0) }
 }
@@ -167,9 +227,11 @@ export function mintBetween ({ issuer, from, to, extensions, subject = '/O=leaf'
 export const timeIn = (ms) => `${new Date(Date.now() + ms).toISOString().replace(/[-:T]|\..*/g, '')}Z`
 
 /** What tls-smoke.cjs needs, as files: certificates with their issuers and keys. @param {string} directory */
-export function writeIdentities (directory) {
-  const write = (/** @type {string} */ name, /** @type {string} */ text) => writeFileSync(path.join(directory, `${name}.pem`), text)
-  const identity = (/** @type {string} */ name, /** @type {any} */ minted, /** @type {any[]} */ ...issuers) => write(name, [minted, ...issuers].map((one) => one.pem).join('') + minted.keyPem)
+export function writeIdentities(directory) {
+  const write = (/** @type {string} */ name, /** @type {string} */ text) =>
+    writeFileSync(path.join(directory, `${name}.pem`), text)
+  const identity = (/** @type {string} */ name, /** @type {any} */ minted, /** @type {any[]} */ ...issuers) =>
+    write(name, [minted, ...issuers].map((one) => one.pem).join('') + minted.keyPem)
   write('rootA', rootA.pem)
   write('rootB', rootB.pem)
   identity('server', serverMinted)

@@ -7,7 +7,32 @@ import http2 from 'node:http2'
 import { test } from 'node:test'
 import tls from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask, authorize, both, bundleA, BundleSet, CA, client, clientMinted, countersign, face, intermediateA, leaf, listening, mint, mintBetween, raw, rootA, serve, server, shown, sourceOf, svidOf, timeIn, VERSIONS } from './tls-scene.mjs'
+import {
+  ask,
+  authorize,
+  both,
+  bundleA,
+  BundleSet,
+  CA,
+  client,
+  clientMinted,
+  countersign,
+  face,
+  intermediateA,
+  leaf,
+  listening,
+  mint,
+  mintBetween,
+  raw,
+  rootA,
+  serve,
+  server,
+  shown,
+  sourceOf,
+  svidOf,
+  timeIn,
+  VERSIONS
+} from './tls-scene.mjs'
 
 const { serverOptions, secureServer, peerOf } = face
 const serverSource = sourceOf(server)
@@ -24,18 +49,26 @@ for (const version of VERSIONS) {
   test(`${version}: with intermediates`, async (t) => {
     const below = svidOf(leaf(intermediateA, 'spiffe://a.test/below'), intermediateA)
     const { port } = await serve(t, sourceOf(below), authorize.any(), { maxVersion: version })
-    for (let round = 0; round < 3; round++) assert.equal(await ask(port, sourceOf(below), authorize.id('spiffe://a.test/below')), 'spiffe://a.test/below')
+    for (let round = 0; round < 3; round++)
+      assert.equal(await ask(port, sourceOf(below), authorize.id('spiffe://a.test/below')), 'spiffe://a.test/below')
   })
 }
 
 test('an intermediate that was renewed is taken in place of the one that expired, with the same leaf', async (t) => {
   const extensions = [...CA, 'subjectAltName=URI:spiffe://a.test']
   const renewed = mint({ issuer: rootA, subject: '/O=renewed', extensions })
-  const before = mintBetween({ issuer: rootA, from: '20200101000000Z', to: timeIn(2000), subject: '/O=renewed', key: renewed.key, extensions })
+  const before = mintBetween({
+    issuer: rootA,
+    from: '20200101000000Z',
+    to: timeIn(2000),
+    subject: '/O=renewed',
+    key: renewed.key,
+    extensions
+  })
   const below = leaf(renewed, 'spiffe://a.test/below')
   const { port, rules } = await serve(t, serverSource, authorize.any())
   assert.equal(await raw(port, shown(below, before)), 'spiffe://a.test/below')
-  for (;; await sleep(100)) {
+  for (; ; await sleep(100)) {
     // For the last second node:tls is the stricter one.
     await raw(port, shown(below, before))
     if (rules().at(-1) === 'expired') break
@@ -47,7 +80,13 @@ test('an intermediate that was renewed is taken in place of the one that expired
 
 test('the options alone are a locked door', async (t) => {
   const options = serverOptions(serverSource, authorize.any())
-  assert.deepEqual(Object.keys(options).sort(), ['ca', 'minVersion', 'rejectUnauthorized', 'requestCert', 'secureOptions'])
+  assert.deepEqual(Object.keys(options).sort(), [
+    'ca',
+    'minVersion',
+    'rejectUnauthorized',
+    'requestCert',
+    'secureOptions'
+  ])
   const server = https.createServer(options, () => assert.fail('a request reached the handler'))
   const port = await listening(server)
   t.after(() => server.close())
@@ -61,13 +100,16 @@ test('a peer is told by everything that stands on its connection', async (t) => 
   const seen = []
   server.on('request', (request, response) => {
     seen.push(peerOf(request), peerOf(response))
-    if (request.httpVersionMajor === 2) seen.push(peerOf(request.stream), peerOf(request.stream.session), peerOf(request.socket))
+    if (request.httpVersionMajor === 2)
+      seen.push(peerOf(request.stream), peerOf(request.stream.session), peerOf(request.socket))
     else seen.push(peerOf(request.socket))
     seen.push(peerOf({ raw: request }))
     response.end()
   })
   let session
-  server.on('session', (one) => { session = one })
+  server.on('session', (one) => {
+    session = one
+  })
   const port = await listening(server)
   t.after(() => server.close())
   const h2 = face.http2Connect(`https://localhost:${port}`, clientSource, toServer)
@@ -90,9 +132,13 @@ test('a peer is told by everything that stands on its connection', async (t) => 
     assert.equal(peer.expiresAt.getTime(), client.expiresAt.getTime())
   }
   assert.equal(peerOf(session)?.spiffeId.uri, 'spiffe://a.test/client', 'also after it is closed')
-  assert.equal(JSON.stringify(seen[0]), JSON.stringify({ kind: 'x509', spiffeId: 'spiffe://a.test/client', expiresAt: client.expiresAt }))
+  assert.equal(
+    JSON.stringify(seen[0]),
+    JSON.stringify({ kind: 'x509', spiffeId: 'spiffe://a.test/client', expiresAt: client.expiresAt })
+  )
   assert.equal(peerOf({}), undefined)
-  for (const wrong of [undefined, null, 'socket', 7]) assert.throws(() => peerOf(wrong), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const wrong of [undefined, null, 'socket', 7])
+    assert.throws(() => peerOf(wrong), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
 test('a name that is not welcome is refused, and told on the channel and to onReject', async (t) => {
@@ -105,7 +151,16 @@ test('a name that is not welcome is refused, and told on the channel and to onRe
   assert.notEqual(await raw(port, shown(clientMinted)), 'spiffe://a.test/client')
   assert.equal(rejections.length, 1)
   const { side, code, rule, error, claimedIds, remoteAddress, remotePort } = rejections[0]
-  assert.deepEqual({ side, code, rule, claimedIds, remoteAddress }, { side: 'server', code: 'ERR_UNTRUSTED_SVID', rule: 'not_authorized', claimedIds: ['spiffe://a.test/client'], remoteAddress: '127.0.0.1' })
+  assert.deepEqual(
+    { side, code, rule, claimedIds, remoteAddress },
+    {
+      side: 'server',
+      code: 'ERR_UNTRUSTED_SVID',
+      rule: 'not_authorized',
+      claimedIds: ['spiffe://a.test/client'],
+      remoteAddress: '127.0.0.1'
+    }
+  )
   assert.equal(typeof remotePort, 'number')
   assert.match(error.message, /spiffe:\/\/a\.test\/client is not authorized: expected spiffe:\/\/a\.test\/other/)
   assert.equal(published[0], rejections[0])
@@ -113,7 +168,11 @@ test('a name that is not welcome is refused, and told on the channel and to onRe
 })
 
 test('onReject that throws is a warning', async (t) => {
-  const { port } = await serve(t, serverSource, authorize.oneOf([]), { onReject: () => { throw new Error('my bug') } })
+  const { port } = await serve(t, serverSource, authorize.oneOf([]), {
+    onReject: () => {
+      throw new Error('my bug')
+    }
+  })
   const warned = once(process, 'warning')
   await raw(port, shown(clientMinted))
   assert.match((await warned)[0].message, /onReject threw: my bug/)
@@ -124,21 +183,31 @@ test('a rotation reaches new connections, and drops none', async (t) => {
   const { port } = await serve(t, source, authorize.any())
   const agent = face.createAgent(clientSource, authorize.memberOf('a.test'), { agent: { maxSockets: 1 } })
   t.after(() => agent.destroy())
-  const serial = () => new Promise((resolve, reject) => {
-    https.get({ port, host: '127.0.0.1', agent }, (response) => {
-      const certificate = /** @type {tls.TLSSocket} */ (response.socket).getPeerCertificate()
-      response.resume().on('end', () => resolve(certificate.serialNumber))
-    }).on('error', reject)
-  })
+  const serial = () =>
+    new Promise((resolve, reject) => {
+      https
+        .get({ port, host: '127.0.0.1', agent }, (response) => {
+          const certificate = /** @type {tls.TLSSocket} */ (response.socket).getPeerCertificate()
+          response.resume().on('end', () => resolve(certificate.serialNumber))
+        })
+        .on('error', reject)
+    })
   const first = await serial()
   for (const silently of [false, true]) {
     const next = leaf(rootA, 'spiffe://a.test/server')
     source.rotate(svidOf(next), undefined, { silently })
     assert.equal(await serial(), first, 'the open connection goes on')
-    assert.equal(await raw(port, { ...shown(clientMinted), checkServerIdentity: () => undefined }), 'spiffe://a.test/client')
+    assert.equal(
+      await raw(port, { ...shown(clientMinted), checkServerIdentity: () => undefined }),
+      'spiffe://a.test/client'
+    )
     const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...shown(clientMinted) })
     await once(socket, 'secureConnect')
-    assert.equal(socket.getPeerCertificate().raw.equals(next.der), true, `new connections see the new one, silently: ${silently}`)
+    assert.equal(
+      socket.getPeerCertificate().raw.equals(next.der),
+      true,
+      `new connections see the new one, silently: ${silently}`
+    )
     socket.destroy()
   }
 })
@@ -181,7 +250,10 @@ test('a connection made before the server is locked whose handshake comes after 
   const { port, rejections, secured, server: https } = await serve(t, sourceOf(server), authorize.any())
   https.once('connection', () => secured.close())
   assert.equal(await raw(port, shown(clientMinted)), 'closed')
-  assert.deepEqual(rejections.map((one) => one.code), ['ERR_CLOSED'])
+  assert.deepEqual(
+    rejections.map((one) => one.code),
+    ['ERR_CLOSED']
+  )
 })
 
 test('a rotation is not only looked for, where nobody tells of new connections', async (t) => {
@@ -200,7 +272,14 @@ test('closing what secures a server locks it, and open connections go on', async
   const { port, secured, server } = await serve(t, sourceOf(server_()), authorize.any())
   const agent = face.createAgent(clientSource, toServer, { agent: { maxSockets: 1 } })
   t.after(() => agent.destroy())
-  const get = () => new Promise((resolve, reject) => https.get({ port, host: '127.0.0.1', agent }, (response) => response.resume().on('end', () => resolve(response.statusCode))).on('error', reject))
+  const get = () =>
+    new Promise((resolve, reject) =>
+      https
+        .get({ port, host: '127.0.0.1', agent }, (response) =>
+          response.resume().on('end', () => resolve(response.statusCode))
+        )
+        .on('error', reject)
+    )
   assert.equal(await get(), 200)
   secured.close()
   secured.close()
@@ -238,14 +317,40 @@ test('a certificate of the Web PKI for clients that know the server by its name'
   const web = certificate()
   for (const given of [web, () => web]) {
     const { port } = await serve(t, serverSource, authorize.memberOf('a.test'), { certificate: given })
-    assert.equal(await ask(port, clientSource, null, { servers: 'web', ca: web.cert }).catch((error) => error.code), 'ERR_TLS_CERT_ALTNAME_INVALID', 'it is not 127.0.0.1')
-    const answer = await new Promise((resolve, reject) => https.get({ port, host: 'localhost', agent: false, ...face.clientOptions(clientSource, null, { servers: 'web', ca: web.cert }) }, (response) => response.on('data', resolve)).on('error', reject))
+    assert.equal(
+      await ask(port, clientSource, null, { servers: 'web', ca: web.cert }).catch((error) => error.code),
+      'ERR_TLS_CERT_ALTNAME_INVALID',
+      'it is not 127.0.0.1'
+    )
+    const answer = await new Promise((resolve, reject) =>
+      https
+        .get(
+          {
+            port,
+            host: 'localhost',
+            agent: false,
+            ...face.clientOptions(clientSource, null, { servers: 'web', ca: web.cert })
+          },
+          (response) => response.on('data', resolve)
+        )
+        .on('error', reject)
+    )
     assert.equal(String(answer), 'spiffe://a.test/client')
     await assert.rejects(ask(port, clientSource, null, { servers: 'web' }), { code: /SELF_SIGNED/ })
     const agent = face.createAgent(clientSource, null, { servers: 'web', ca: web.cert, agent: { keepAlive: false } })
-    const over = (/** @type {Record<string, any>} */ options) => new Promise((resolve) => https.get({ port, host: 'localhost', agent, ...options }, (response) => response.on('data', (data) => resolve(String(data)))).on('error', (error) => resolve(/** @type {any} */ (error).code)))
+    const over = (/** @type {Record<string, any>} */ options) =>
+      new Promise((resolve) =>
+        https
+          .get({ port, host: 'localhost', agent, ...options }, (response) =>
+            response.on('data', (data) => resolve(String(data)))
+          )
+          .on('error', (error) => resolve(/** @type {any} */ (error).code))
+      )
     assert.equal(await over({}), 'spiffe://a.test/client')
-    assert.equal(await over({ host: '127.0.0.1', checkServerIdentity: () => undefined, rejectUnauthorized: false }), 'ERR_TLS_CERT_ALTNAME_INVALID')
+    assert.equal(
+      await over({ host: '127.0.0.1', checkServerIdentity: () => undefined, rejectUnauthorized: false }),
+      'ERR_TLS_CERT_ALTNAME_INVALID'
+    )
   }
 })
 
@@ -282,16 +387,23 @@ test('a rotated identity that cannot be served is a warning, and what was served
 })
 
 test('what cannot be meant is an error at once', async (t) => {
-  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) => assert.throws(call, (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message))
+  const wrong = (/** @type {() => unknown} */ call, /** @type {RegExp} */ message) =>
+    assert.throws(
+      call,
+      (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
+    )
   wrong(() => serverOptions(undefined, authorize.any()), /^source: /)
-  wrong(() => serverOptions({ context () {} }, authorize.any()), /^source: /)
+  wrong(() => serverOptions({ context() {} }, authorize.any()), /^source: /)
   wrong(() => serverOptions(serverSource), /^authorize: expected a function/)
   wrong(() => serverOptions(serverSource, null), /^authorize: /)
   wrong(() => serverOptions(serverSource, authorize.any(), { client: 'none' }), /unknown option "client"/)
   wrong(() => serverOptions(serverSource, authorize.any(), { clients: 'none' }), /authorize: expected null/)
   wrong(() => serverOptions(serverSource, authorize.any(), { clients: 'some' }), /options\.clients/)
   wrong(() => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.1' }), /options\.minVersion/)
-  wrong(() => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }), /options\.maxVersion/)
+  wrong(
+    () => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }),
+    /options\.maxVersion/
+  )
   for (const options of [{ ciphers: 'NONSENSE' }, { sigalgs: 'NONSENSE' }, { ecdhCurve: 'NONSENSE' }, { ciphers: 7 }]) {
     wrong(() => serverOptions(serverSource, authorize.any(), /** @type {any} */ (options)), /^options/)
     wrong(() => face.clientOptions(clientSource, authorize.any(), /** @type {any} */ (options)), /^options/)
@@ -312,11 +424,24 @@ test('what cannot be meant is an error at once', async (t) => {
   secureServer(twice, serverSource, authorize.any())
   wrong(() => secureServer(twice, serverSource, authorize.any()), /secured already/)
   const empty = https.createServer(serverOptions(serverSource, authorize.any()))
-  wrong(() => secureServer(empty, { context: () => ({ svid: 'me', bundles: both }), subscribe: () => () => {} }, authorize.any()), /source\.context\(\)\.svid/)
+  wrong(
+    () =>
+      secureServer(
+        empty,
+        { context: () => ({ svid: 'me', bundles: both }), subscribe: () => () => {} },
+        authorize.any()
+      ),
+    /source\.context\(\)\.svid/
+  )
 })
 
 test('a source that throws something of its own is told as that', async (t) => {
-  const source = { context () { throw new TypeError('my bug') }, subscribe: () => () => {} }
+  const source = {
+    context() {
+      throw new TypeError('my bug')
+    },
+    subscribe: () => () => {}
+  }
   const { port, rejections } = await serve(t, source, authorize.any())
   assert.match(await raw(port, shown(clientMinted)), /HANDSHAKE_FAILURE/)
   assert.equal(rejections[0].code, 'ERR_SOURCE_FAILED')

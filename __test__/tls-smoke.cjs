@@ -8,69 +8,96 @@ const https = require('node:https')
 const path = require('node:path')
 const tls = require('node:tls')
 const { BundleSet, X509Bundle, X509Svid } = require('..')
-const { authorize, clientOptions, createAgent, createFetch, createFrontServer, peerOf, secureServer, serverOptions } = require('../tls')
+const {
+  authorize,
+  clientOptions,
+  createAgent,
+  createFetch,
+  createFrontServer,
+  peerOf,
+  secureServer,
+  serverOptions
+} = require('../tls')
 
 const [directory] = process.argv.slice(2)
-const runtime = process.versions.bun ? `bun ${process.versions.bun}` : process.versions.deno ? `deno ${process.versions.deno}` : `node ${process.versions.node}`
+const runtime = process.versions.bun
+  ? `bun ${process.versions.bun}`
+  : process.versions.deno
+    ? `deno ${process.versions.deno}`
+    : `node ${process.versions.node}`
 const read = (/** @type {string} */ name) => fs.readFileSync(path.join(directory, name), 'utf8')
 
-const bundles = new BundleSet([X509Bundle.fromPem('a.test', read('rootA.pem')), X509Bundle.fromPem('b.test', read('rootB.pem'))])
+const bundles = new BundleSet([
+  X509Bundle.fromPem('a.test', read('rootA.pem')),
+  X509Bundle.fromPem('b.test', read('rootB.pem'))
+])
 /** @param {string} name */
-function sourceOf (name) {
+function sourceOf(name) {
   let context = Object.freeze({ svid: X509Svid.fromPem(read(`${name}.pem`)), bundles })
   /** @type {Error | undefined} */
   let failure
   /** @type {Set<(event: { type: string }) => void>} */
   const listeners = new Set()
   return {
-    context () {
+    context() {
       if (failure) throw failure
       return context
     },
-    subscribe (/** @type {(event: { type: string }) => void} */ listener) {
+    subscribe(/** @type {(event: { type: string }) => void} */ listener) {
       listeners.add(listener)
-      return () => { listeners.delete(listener) }
+      return () => {
+        listeners.delete(listener)
+      }
     },
-    rotate (/** @type {string} */ next) {
+    rotate(/** @type {string} */ next) {
       failure = undefined
       context = Object.freeze({ svid: X509Svid.fromPem(read(`${next}.pem`)), bundles })
       for (const listener of listeners) listener({ type: 'update' })
     },
-    withdraw () {
+    withdraw() {
       failure = Object.assign(new Error('withdrawn'), { code: 'ERR_IDENTITY_WITHDRAWN' })
       for (const listener of listeners) listener({ type: 'withdraw' })
-    },
+    }
   }
 }
 
 /** What a request ends with. @param {https.RequestOptions} options @returns {Promise<string>} */
-const ask = (options) => new Promise((resolve) => {
-  const request = https.get({ host: '127.0.0.1', ...options }, (response) => {
-    let text = ''
-    response.on('data', (chunk) => { text += chunk }).on('end', () => resolve(text))
+const ask = (options) =>
+  new Promise((resolve) => {
+    const request = https.get({ host: '127.0.0.1', ...options }, (response) => {
+      let text = ''
+      response
+        .on('data', (chunk) => {
+          text += chunk
+        })
+        .on('end', () => resolve(text))
+    })
+    request.on('error', (/** @type {any} */ error) => resolve(`refused ${error.rule ?? error.code}`))
   })
-  request.on('error', (/** @type {any} */ error) => resolve(`refused ${error.rule ?? error.code}`))
-})
 
 /** What plain node:tls gets, as an attacker would make it. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
-const raw = (port, options) => new Promise((resolve) => {
-  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
-  let text = ''
-  socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'))
-  socket.on('data', (chunk) => { text += chunk })
-  socket.on('error', () => resolve(text || 'refused'))
-  socket.on('close', () => resolve(text || 'refused'))
-})
+const raw = (port, options) =>
+  new Promise((resolve) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    let text = ''
+    socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'))
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    socket.on('error', () => resolve(text || 'refused'))
+    socket.on('close', () => resolve(text || 'refused'))
+  })
 const shown = (/** @type {string} */ name) => ({ key: read(`${name}.pem`), cert: read(`${name}.pem`) })
 
 /** @param {import('node:net').Server} server @returns {Promise<number>} */
-const listening = (server) => new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
+const listening = (server) =>
+  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
 
 /**
  * A server that says who is asking; without the help of node:https where that has no sockets to judge.
  * @param {any} source @param {any} options @param {() => void} asked
  */
-function secured (source, options, asked) {
+function secured(source, options, asked) {
   const web = https.createServer(serverOptions(source, authorize.any()), (request, response) => {
     asked()
     response.end(`${peerOf(request)}`)
@@ -83,26 +110,34 @@ function secured (source, options, asked) {
     assert.strictEqual(error.code, 'ERR_UNSUPPORTED_PLATFORM')
   }
   const bare = tls.createServer(serverOptions(source, authorize.any()), (socket) => {
-    socket.on('error', () => {}).once('data', () => {
-      asked()
-      const text = `${peerOf(socket)}`
-      socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${text.length}\r\n\r\n${text}`)
-    })
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        asked()
+        const text = `${peerOf(socket)}`
+        socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ${text.length}\r\n\r\n${text}`)
+      })
   })
   bare.on('tlsClientError', () => {})
   secureServer(bare, source, authorize.any(), options)
   return bare
 }
 
-async function main () {
+async function main() {
   const source = sourceOf('server')
   const client = sourceOf('client')
   let requests = 0
   /** @type {(string | undefined)[]} */
   const rules = []
-  const options = { onReject: (/** @type {any} */ one) => { rules.push(one.rule ?? one.code) } }
+  const options = {
+    onReject: (/** @type {any} */ one) => {
+      rules.push(one.rule ?? one.code)
+    }
+  }
 
-  const forgotten = https.createServer(serverOptions(source, authorize.any()), () => { requests++ })
+  const forgotten = https.createServer(serverOptions(source, authorize.any()), () => {
+    requests++
+  })
   forgotten.on('tlsClientError', () => {})
   assert.match(await raw(await listening(forgotten), shown('client')), /refused/)
   forgotten.close()
@@ -116,7 +151,10 @@ async function main () {
   assert.strictEqual(await ask({ port, agent: false, ...live }), 'spiffe://a.test/below')
   const agent = createAgent(client, toServer)
   for (let round = 0; round < 3; round++) assert.strictEqual(await ask({ port, agent }), 'spiffe://a.test/below')
-  assert.strictEqual(await ask({ port, agent: createAgent(client, authorize.id('spiffe://a.test/other')) }), 'refused not_authorized')
+  assert.strictEqual(
+    await ask({ port, agent: createAgent(client, authorize.id('spiffe://a.test/other')) }),
+    'refused not_authorized'
+  )
   assert.strictEqual(requests, 5)
 
   assert.match(await raw(port, shown('forged')), /^refused/)
@@ -126,7 +164,10 @@ async function main () {
   const told = rules.splice(0).join(' ')
 
   source.rotate('next')
-  assert.strictEqual(await ask({ port, agent: false, ...clientOptions(client, authorize.id('spiffe://a.test/next')) }), 'spiffe://a.test/below')
+  assert.strictEqual(
+    await ask({ port, agent: false, ...clientOptions(client, authorize.id('spiffe://a.test/next')) }),
+    'spiffe://a.test/below'
+  )
   source.withdraw()
   assert.match(await raw(port, shown('client')), /^refused/)
   source.rotate('server')
@@ -138,7 +179,8 @@ async function main () {
   // An impostor, with both bundles at hand.
   const impostor = https.createServer(shown('forgedServer'), (request, response) => response.end('hello'))
   const other = await listening(impostor)
-  for (const welcome of [authorize.any(), toServer]) assert.match(await ask({ port: other, agent: false, ...clientOptions(client, welcome) }), /^refused/)
+  for (const welcome of [authorize.any(), toServer])
+    assert.match(await ask({ port: other, agent: false, ...clientOptions(client, welcome) }), /^refused/)
   impostor.close()
 
   const app = http.createServer((request, response) => response.end(`${peerOf(request)}`))
@@ -147,8 +189,16 @@ async function main () {
   assert.strictEqual(await ask({ port: door, agent: false, ...live }), 'spiffe://a.test/client')
   assert.match(await raw(door, shown('below')), /^refused/)
 
-  const fetched = await createFetch(client, toServer)(`https://127.0.0.1:${port}/`).then((response) => response.text(), (error) => error.code ?? error.cause?.code)
-  process.stdout.write(`${runtime}: TLS works, refusals are told as ${told || 'nothing'}, fetch ${fetched === 'spiffe://a.test/client' ? 'works' : fetched}\n`)
+  const fetched = await createFetch(
+    client,
+    toServer
+  )(`https://127.0.0.1:${port}/`).then(
+    (response) => response.text(),
+    (error) => error.code ?? error.cause?.code
+  )
+  process.stdout.write(
+    `${runtime}: TLS works, refusals are told as ${told || 'nothing'}, fetch ${fetched === 'spiffe://a.test/client' ? 'works' : fetched}\n`
+  )
   process.exit(0)
 }
 

@@ -21,21 +21,32 @@ const stub = await startStub(healthy(home))
 after(() => stub.kill())
 
 /** @param {() => unknown} condition */
-async function until (condition) {
+async function until(condition) {
   for (const start = Date.now(); !condition(); await sleep(5)) assert.ok(Date.now() - start < 8000, String(condition))
 }
 
 test('an X509Source serves, is followed when it rotates, and closes the door when it is withdrawn', async (t) => {
   const own = await startStub(healthy(home))
   const source = await X509Source.open({ endpoint: own.endpoint })
-  t.after(() => { source.close(); return own.kill() })
+  t.after(() => {
+    source.close()
+    return own.kill()
+  })
   const billing = authorize.id('spiffe://example.org/billing')
   /** @type {any[]} */
   const rejections = []
-  const server = https.createServer(serverOptions(source, billing), (request, response) => response.end(`${peerOf(request)}`))
-  secureServer(server, source, billing, { closeOnWithdraw: true, onReject: (/** @type {any} */ one) => rejections.push(one) })
+  const server = https.createServer(serverOptions(source, billing), (request, response) =>
+    response.end(`${peerOf(request)}`)
+  )
+  secureServer(server, source, billing, {
+    closeOnWithdraw: true,
+    onReject: (/** @type {any} */ one) => rejections.push(one)
+  })
   const port = await listening(server)
-  t.after(() => { server.close(); server.closeAllConnections() })
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   const spiffeFetch = createFetch(source, authorize.any())
   const ask = async () => (await spiffeFetch(`https://localhost:${port}/`)).text()
   assert.equal(await ask(), 'spiffe://example.org/billing')
@@ -45,12 +56,22 @@ test('an X509Source serves, is followed when it rotates, and closes the door whe
   own.push('FetchX509SVID', x509Response({ svids: [next] }))
   await until(() => source.context() !== before)
   const agent = createAgent(source, billing, { agent: { keepAlive: false } })
-  const serial = await new Promise((resolve, reject) => https.get({ port, host: '127.0.0.1', agent }, (response) => resolve(/** @type {any} */ (response.resume().socket).getPeerCertificate().raw)).on('error', reject))
+  const serial = await new Promise((resolve, reject) =>
+    https
+      .get({ port, host: '127.0.0.1', agent }, (response) =>
+        resolve(/** @type {any} */ (response.resume().socket).getPeerCertificate().raw)
+      )
+      .on('error', reject)
+  )
   assert.ok(serial.equals(next.chain))
   assert.equal(await ask(), 'spiffe://example.org/billing')
 
   const kept = createAgent(source, billing)
-  const socket = await new Promise((resolve, reject) => https.get({ port, host: '127.0.0.1', agent: kept }, (response) => resolve(response.resume().socket)).on('error', reject))
+  const socket = await new Promise((resolve, reject) =>
+    https
+      .get({ port, host: '127.0.0.1', agent: kept }, (response) => resolve(response.resume().socket))
+      .on('error', reject)
+  )
   own.answer((call) => call.end(7, 'no identity issued'))
   own.end('FetchX509SVID', 7, 'no identity issued')
   await until(() => source.state === 'withdrawn')
@@ -63,11 +84,17 @@ test('an X509Source serves, is followed when it rotates, and closes the door whe
 test('a source that is not ready yet', async (t) => {
   const own = await startStub(() => {})
   const source = new X509Source({ endpoint: own.endpoint })
-  t.after(() => { source.close(); return own.kill() })
+  t.after(() => {
+    source.close()
+    return own.kill()
+  })
   const server = https.createServer(serverOptions(source, authorize.any()), (request, response) => response.end('in'))
   secureServer(server, source, authorize.any())
   const port = await listening(server)
-  t.after(() => { server.close(); server.closeAllConnections() })
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   const spiffeFetch = createFetch(source, authorize.any())
   await assert.rejects(spiffeFetch(`https://localhost:${port}/`))
   await until(() => own.open.size === 1)
@@ -82,9 +109,14 @@ test('a JwtSource gives tokens, and judges them', async (t) => {
   t.after(() => source.close())
   const http = await import('node:http')
   const guard = requireBearer(source, { audience: 'shop', authorize: authorize.memberOf('example.org') })
-  const server = http.createServer((request, response) => guard(request, response, () => response.end(`${peerOf(request)}`)))
+  const server = http.createServer((request, response) =>
+    guard(request, response, () => response.end(`${peerOf(request)}`))
+  )
   const port = await listening(server)
-  t.after(() => { server.close(); server.closeAllConnections() })
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   const authorization = bearer(source, 'shop')
   const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: await authorization() })
   assert.equal(await answer.text(), 'spiffe://example.org/billing')
@@ -99,35 +131,60 @@ test('the README does what it says', async () => {
   const probe = net.createServer()
   const port = await listening(probe)
   await new Promise((resolve) => probe.close(resolve))
-  const script = block.replaceAll("require('countersign/tls')", `require(${JSON.stringify(`${root}tls.js`)})`).replaceAll("require('countersign')", `require(${JSON.stringify(root)})`).replaceAll('8443', String(port))
-  const { stdout, stderr } = await runScript(`(async () => { ${script}\n; console.log(text); process.exit() })().catch((error) => { console.log(error); process.exit(1) })`, { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } })
+  const script = block
+    .replaceAll("require('countersign/tls')", `require(${JSON.stringify(`${root}tls.js`)})`)
+    .replaceAll("require('countersign')", `require(${JSON.stringify(root)})`)
+    .replaceAll('8443', String(port))
+  const { stdout, stderr } = await runScript(
+    `(async () => { ${script}\n; console.log(text); process.exit() })().catch((error) => { console.log(error); process.exit(1) })`,
+    { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } }
+  )
   assert.equal(stdout, 'hello spiffe://example.org/billing\n', stderr)
 })
 
 /** @param {string} file @param {string[]} [args] */
-function example (file, ...args) {
+function example(file, ...args) {
   const { NODE_TEST_CONTEXT, ...env } = process.env
-  const child = spawn(process.execPath, [path.join(root, 'examples', file), ...args], { env: { ...env, SPIFFE_ENDPOINT_SOCKET: stub.endpoint }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [path.join(root, 'examples', file), ...args], {
+    env: { ...env, SPIFFE_ENDPOINT_SOCKET: stub.endpoint },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let text = ''
-  child.stdout.on('data', (chunk) => { text += chunk })
-  child.stderr.on('data', (chunk) => { text += chunk })
-  return { child, ended: once(child, 'close').then(() => text), until: async (/** @type {string} */ line) => {
-    while (!text.includes(line)) {
-      assert.equal(child.exitCode, null, `it ended without ${line}: ${text}`)
-      await sleep(5)
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    text += chunk
+  })
+  return {
+    child,
+    ended: once(child, 'close').then(() => text),
+    until: async (/** @type {string} */ line) => {
+      while (!text.includes(line)) {
+        assert.equal(child.exitCode, null, `it ended without ${line}: ${text}`)
+        await sleep(5)
+      }
     }
-  } }
+  }
 }
 
 test('example: https and fetch', async () => {
-  assert.equal(await example('tls/https.js').ended, [
-    'client: hello spiffe://example.org/billing',
-    'client: spiffe://example.org/billing is not authorized: expected spiffe://example.org/somebody-else',
-    'server: refused []: no_certificate', ''].join('\n'))
+  assert.equal(
+    await example('tls/https.js').ended,
+    [
+      'client: hello spiffe://example.org/billing',
+      'client: spiffe://example.org/billing is not authorized: expected spiffe://example.org/somebody-else',
+      'server: refused []: no_certificate',
+      ''
+    ].join('\n')
+  )
 })
 
 test('example: http2', async () => {
-  assert.equal(await example('tls/http2.js').ended, 'client: hello spiffe://example.org/billing\nclient: the server is spiffe://example.org/billing\nclient: the session has ended\n')
+  assert.equal(
+    await example('tls/http2.js').ended,
+    'client: hello spiffe://example.org/billing\nclient: the server is spiffe://example.org/billing\nclient: the session has ended\n'
+  )
 })
 
 test('example: the main process of an Electron application, and its daemon', async (t) => {
@@ -137,8 +194,14 @@ test('example: the main process of an Electron application, and its daemon', asy
   const daemon = example('electron/daemon.js', socket)
   await daemon.until('listening')
   try {
-    assert.equal(await example('electron/main.js', socket).ended, 'main: spiffe://example.org/billing says to spiffe://example.org/billing: all is well\n')
-    assert.match(await example('electron/main.js', socket, '/usr/lib/acme/acmed').ended, /^main: ERR_UNTRUSTED_SERVER: /)
+    assert.equal(
+      await example('electron/main.js', socket).ended,
+      'main: spiffe://example.org/billing says to spiffe://example.org/billing: all is well\n'
+    )
+    assert.match(
+      await example('electron/main.js', socket, '/usr/lib/acme/acmed').ended,
+      /^main: ERR_UNTRUSTED_SERVER: /
+    )
   } finally {
     daemon.child.kill()
     await daemon.ended

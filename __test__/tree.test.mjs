@@ -10,7 +10,13 @@ const files = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'ut
 
 /** Put together here, so that this file does not name them itself. */
 const MACHINE_PATHS = ['work', 'root', 'Users'].map((name) => `/${name}/`).concat('/home/')
-const configured = new URL(execFileSync('npm', ['config', 'get', 'registry'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()).host
+const configured = new URL(
+  execFileSync('npm', ['config', 'get', 'registry'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore']
+  }).trim()
+).host
 const HOSTS = /\bhttps?:\/\/[^\s"']*\b(registry|artifactory|nexus|verdaccio|proxy)\b[^\s"']*/i
 
 test('no file names a path of the machine it was written on', () => {
@@ -32,5 +38,8 @@ test('no file names the host of a package registry, and the lock file no address
   assert.doesNotMatch(readFileSync(path.join(root, 'package-lock.json'), 'utf8'), /"resolved"/)
 })
 test('no file is a leftover of a run', () => {
-  assert.deepEqual(files.filter((file) => /\.(log|node|tgz|sock|orig|rej)$|(^|\/)(node_modules|target|core)(\/|$)/.test(file)), [])
+  assert.deepEqual(
+    files.filter((file) => /\.(log|node|tgz|sock|orig|rej)$|(^|\/)(node_modules|target|core)(\/|$)/.test(file)),
+    []
+  )
 })

@@ -11,7 +11,7 @@ const root = path.join(import.meta.dirname, '..')
 const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc')
 
 /** @param {string[]} args */
-function compile (args) {
+function compile(args) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [tsc, ...args], { cwd: root, encoding: 'utf8' })
   return { status, output: stdout + stderr }
 }
@@ -29,19 +29,39 @@ for (const face of ['index', 'principal', 'control', 'tls', 'grpc']) {
     const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))
     t.after(() => rmSync(directory, { recursive: true }))
     const file = path.join(directory, 'names.ts')
-    writeFileSync(file, `import * as face from '../../../${face}'
+    writeFileSync(
+      file,
+      `import * as face from '../../../${face}'
       type Declared = keyof typeof face
       type Exported = ${names.map((name) => JSON.stringify(name)).join(' | ')}
       const nothingMore: [Exclude<Declared, Exported>] extends [never] ? true : Exclude<Declared, Exported> = true
       const nothingLess: [Exclude<Exported, Declared>] extends [never] ? true : Exclude<Exported, Declared> = true
-      export { nothingMore, nothingLess }`)
-    const { status, output } = compile(['--strict', '--noEmit', '--target', 'es2022', '--lib', 'es2023,esnext.disposable', '--module', 'esnext', '--moduleResolution', 'bundler', '--types', 'node', '--ignoreConfig', file])
+      export { nothingMore, nothingLess }`
+    )
+    const { status, output } = compile([
+      '--strict',
+      '--noEmit',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2023,esnext.disposable',
+      '--module',
+      'esnext',
+      '--moduleResolution',
+      'bundler',
+      '--types',
+      'node',
+      '--ignoreConfig',
+      file
+    ])
     assert.equal(status, 0, output)
   })
 
   test(`an ES module gets every name of ${face}.js`, () => {
     const script = `import * as face from ${JSON.stringify(new URL(`../${face}.js`, import.meta.url).href)}; process.stdout.write(JSON.stringify(Object.keys(face)))`
-    const names = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' }))
+    const names = JSON.parse(
+      execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+    )
     for (const name of Object.keys(require(`../${face}.js`))) assert.ok(names.includes(name), name)
   })
 }

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * @param {{ seconds?: number, every?: number }} [options]
  * @returns {Promise<number>} the seconds it took
  */
-export async function until (condition, what, { seconds = 30, every = 5 } = {}) {
+export async function until(condition, what, { seconds = 30, every = 5 } = {}) {
   const start = performance.now()
   for (;;) {
     /** @type {unknown} */
@@ -18,7 +18,10 @@ export async function until (condition, what, { seconds = 30, every = 5 } = {}) 
     } catch (error) {
       reason = error
     }
-    assert.ok(performance.now() - start < seconds * 1000, `in vain, for ${seconds} s: ${what}${reason ? `: ${reason}` : ''}`)
+    assert.ok(
+      performance.now() - start < seconds * 1000,
+      `in vain, for ${seconds} s: ${what}${reason ? `: ${reason}` : ''}`
+    )
     await sleep(every)
   }
 }

@@ -22,7 +22,11 @@ before(async () => {
 after(() => daemon.stop())
 
 /** @param {Promise<unknown>} promise @param {unknown} reason */
-const endsWith = (promise, reason) => promise.then(() => assert.fail('it was not taken back'), (error) => assert.equal(error, reason))
+const endsWith = (promise, reason) =>
+  promise.then(
+    () => assert.fail('it was not taken back'),
+    (error) => assert.equal(error, reason)
+  )
 /** @param {AbortSignal} signal */
 const listeners = (signal) => getEventListeners(signal, 'abort').length
 
@@ -43,7 +47,9 @@ describe('an aborted signal', () => {
       await endsWith(promise, reason)
       assert.equal(listeners(controller.signal), 0)
     }
-    await assert.rejects(getIdentity({ socketPath: silent, signal: AbortSignal.timeout(10), timeout: null }), { name: 'TimeoutError' })
+    await assert.rejects(getIdentity({ socketPath: silent, signal: AbortSignal.timeout(10), timeout: null }), {
+      name: 'TimeoutError'
+    })
   })
   test('in the same turn as the call', async () => {
     const controller = new AbortController()
@@ -65,7 +71,12 @@ describe('an aborted signal', () => {
     const controller = new AbortController()
     const client = new IdentityClient({ socketPath: await daemon.serve({ body: JSON.stringify(OK), delay: 100 }) })
     const kept = Array.from({ length: 20 }, () => client.getIdentity())
-    const taken = Array.from({ length: 20 }, () => client.getIdentity({ signal: controller.signal }).then(() => 'answered', (error) => error))
+    const taken = Array.from({ length: 20 }, () =>
+      client.getIdentity({ signal: controller.signal }).then(
+        () => 'answered',
+        (error) => error
+      )
+    )
     setTimeout(() => controller.abort('enough'), 10)
     assert.deepEqual(new Set(await Promise.all(taken)), new Set(['enough']))
     for (const me of await Promise.all(kept)) assert.equal(me.identity, OK.identity)
@@ -74,12 +85,27 @@ describe('an aborted signal', () => {
   test('while the server is being judged', async () => {
     const controller = new AbortController()
     const socketPath = await daemon.serve({ body: JSON.stringify(OK) })
-    await endsWith(getIdentity({ socketPath, signal: controller.signal, expectServer: () => { controller.abort('by the judge'); return true } }), 'by the judge')
+    await endsWith(
+      getIdentity({
+        socketPath,
+        signal: controller.signal,
+        expectServer: () => {
+          controller.abort('by the judge')
+          return true
+        }
+      }),
+      'by the judge'
+    )
     assert.equal(listeners(controller.signal), 0)
   })
   test('while waiting for a socket that is not there', async () => {
     const controller = new AbortController()
-    const promise = getIdentity({ socketPath: path.join(daemon.directory, 'never.sock'), signal: controller.signal, retry: true, timeout: null })
+    const promise = getIdentity({
+      socketPath: path.join(daemon.directory, 'never.sock'),
+      signal: controller.signal,
+      retry: true,
+      timeout: null
+    })
     setTimeout(() => controller.abort('enough'), 50)
     const start = performance.now()
     await endsWith(promise, 'enough')
@@ -93,9 +119,13 @@ describe('an aborted signal', () => {
       const socketPath = await frozen.serve({ silent: true, backlog: 1 })
       frozen.kill('SIGSTOP')
       const controller = new AbortController()
-      const all = Array.from({ length: 6 }, () => getIdentity({ socketPath, signal: controller.signal, timeout: null }).catch((error) => error))
+      const all = Array.from({ length: 6 }, () =>
+        getIdentity({ socketPath, signal: controller.signal, timeout: null }).catch((error) => error)
+      )
       setTimeout(() => controller.abort('enough'), 50)
       assert.deepEqual(new Set(await Promise.all(all)), new Set(['enough']))
-    } finally { await frozen.stop() }
+    } finally {
+      await frozen.stop()
+    }
   })
 })

@@ -14,14 +14,20 @@ const gid = /** @type {() => number} */ (process.getegid)()
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon
-before(async () => { daemon = await startDaemon() })
+before(async () => {
+  daemon = await startDaemon()
+})
 after(() => daemon.stop())
 
 /** @type {Record<string, (options: any) => Promise<countersign.Identity>>} */
 const flavours = { async: async (options) => getIdentity(options), sync: async (options) => getIdentitySync(options) }
 
 /** @param {Promise<unknown>} promise @param {(error: any) => void} check */
-const fails = (promise, check) => assert.rejects(promise, (error) => { check(error); return true })
+const fails = (promise, check) =>
+  assert.rejects(promise, (error) => {
+    check(error)
+    return true
+  })
 
 for (const [flavour, call] of Object.entries(flavours)) {
   describe(`expectServer, ${flavour}`, () => {
@@ -30,7 +36,7 @@ for (const [flavour, call] of Object.entries(flavours)) {
      * @param {any} expectServer
      * @param {(error: any) => void} check
      */
-    async function refused (expectServer, check) {
+    async function refused(expectServer, check) {
       const socketPath = await daemon.serve({ body: text, after: 'nothing' })
       await fails(call({ socketPath, expectServer, runner: { extra: { secret: 'x'.repeat(1000) } } }), (error) => {
         assert.equal(error.code, 'ERR_UNTRUSTED_SERVER', error.stack)
@@ -42,39 +48,86 @@ for (const [flavour, call] of Object.entries(flavours)) {
     }
 
     test('the right server is talked to', async () => {
-      for (const expectServer of [{ uid }, { uid, gid, pid: daemon.pid, exe }, { exe: `${exe.slice(0, exe.lastIndexOf('/'))}/*` }, [{ uid: 4_000_000 }, { uid }], (/** @type {any} */ peer) => peer.pid === daemon.pid && peer.exe === exe]) {
+      for (const expectServer of [
+        { uid },
+        { uid, gid, pid: daemon.pid, exe },
+        { exe: `${exe.slice(0, exe.lastIndexOf('/'))}/*` },
+        [{ uid: 4_000_000 }, { uid }],
+        (/** @type {any} */ peer) => peer.pid === daemon.pid && peer.exe === exe
+      ]) {
         const socketPath = await daemon.serve({ body: text })
         assert.equal((await call({ socketPath, expectServer })).identity, OK.identity)
         assert.deepEqual(await daemon.received(socketPath), ['{"runner":{}}'])
       }
     })
-    test('another user', () => refused({ uid: 4_000_000 }, (error) => {
-      assert.equal(error.field, 'uid')
-      assert.equal(error.expected, '4000000')
-      assert.equal(error.actual, String(uid))
-      assert.equal(error.peer.pid, daemon.pid)
-      assert.equal(error.cause.code, 'ERR_PEER_DENIED')
-    }))
-    test('another program', () => refused({ exe: '/usr/lib/acme/acmed' }, (error) => {
-      assert.equal(error.field, 'exe')
-      assert.ok(error.actual.includes(exe), error.actual)
-    }))
+    test('another user', () =>
+      refused({ uid: 4_000_000 }, (error) => {
+        assert.equal(error.field, 'uid')
+        assert.equal(error.expected, '4000000')
+        assert.equal(error.actual, String(uid))
+        assert.equal(error.peer.pid, daemon.pid)
+        assert.equal(error.cause.code, 'ERR_PEER_DENIED')
+      }))
+    test('another program', () =>
+      refused({ exe: '/usr/lib/acme/acmed' }, (error) => {
+        assert.equal(error.field, 'exe')
+        assert.ok(error.actual.includes(exe), error.actual)
+      }))
     test('another process', () => refused({ uid, pid: daemon.pid + 1 }, (error) => assert.equal(error.field, 'pid')))
-    test('none of a list', () => refused([{ uid: 4_000_000 }, { gid: 4_000_001 }], (error) => assert.match(error.message, /uid: expected 4000000.*gid: expected 4000001/)))
-    test('a function that says no', () => refused(() => false, (error) => assert.equal(error.field, 'function')))
-    test('a function that throws', () => refused(() => { throw new Error('not today') }, (error) => {
-      assert.match(error.message, /not today/)
-      assert.equal(error.cause.cause.message, 'not today')
-    }))
-    test('a function that throws nothing', () => refused(() => { throw undefined }, (error) => assert.equal(error.cause.code, 'ERR_PEER_DENIED')))
+    test('none of a list', () =>
+      refused([{ uid: 4_000_000 }, { gid: 4_000_001 }], (error) =>
+        assert.match(error.message, /uid: expected 4000000.*gid: expected 4000001/)
+      ))
+    test('a function that says no', () =>
+      refused(
+        () => false,
+        (error) => assert.equal(error.field, 'function')
+      ))
+    test('a function that throws', () =>
+      refused(
+        () => {
+          throw new Error('not today')
+        },
+        (error) => {
+          assert.match(error.message, /not today/)
+          assert.equal(error.cause.cause.message, 'not today')
+        }
+      ))
+    test('a function that throws nothing', () =>
+      refused(
+        () => {
+          throw undefined
+        },
+        (error) => assert.equal(error.cause.code, 'ERR_PEER_DENIED')
+      ))
     test('a function that promises', async () => {
-      await refused(async () => true, (error) => assert.match(error.message, /a promise/))
-      await refused(async () => { throw new Error('late') }, (error) => assert.match(error.message, /a promise/))
+      await refused(
+        async () => true,
+        (error) => assert.match(error.message, /a promise/)
+      )
+      await refused(
+        async () => {
+          throw new Error('late')
+        },
+        (error) => assert.match(error.message, /a promise/)
+      )
     })
     test('a function that says something else', async () => {
-      for (const value of [1, 'yes', {}, undefined, null, [true], new Boolean(true)]) await refused(() => value, (error) => assert.equal(error.field, 'function'))
+      for (const value of [1, 'yes', {}, undefined, null, [true], new Boolean(true)])
+        await refused(
+          () => value,
+          (error) => assert.equal(error.field, 'function')
+        )
     })
-    test('a function whose answer is a trap', () => refused(() => ({ get then () { throw new Error('trap') } }), (error) => assert.equal(error.field, 'function')))
+    test('a function whose answer is a trap', () =>
+      refused(
+        () => ({
+          get then() {
+            throw new Error('trap')
+          }
+        }),
+        (error) => assert.equal(error.field, 'function')
+      ))
     test('a server of another user', { skip: uid !== 0 && 'needs root' }, async () => {
       const impostor = await startDaemon({ uid: 1001 })
       try {
@@ -86,21 +139,33 @@ for (const [flavour, call] of Object.entries(flavours)) {
         await new Promise((resolve) => setTimeout(resolve, 30))
         assert.equal((await impostor.received(socketPath)).join(''), '')
         assert.equal((await call({ socketPath, expectServer: { uid: 1001 } })).identity, OK.identity)
-      } finally { await impostor.stop() }
+      } finally {
+        await impostor.stop()
+      }
     })
     test('a server whose process is gone: its socket lives on in a child', async () => {
       const socketPath = await daemon.serve({ body: text })
-      await fails(call({ socketPath, expectServer: { pid: 2 ** 22 + 1 } }), (error) => assert.equal(error.code, 'ERR_UNTRUSTED_SERVER'))
+      await fails(call({ socketPath, expectServer: { pid: 2 ** 22 + 1 } }), (error) =>
+        assert.equal(error.code, 'ERR_UNTRUSTED_SERVER')
+      )
     })
     test('a slow judge eats into the deadline', async () => {
       const socketPath = await daemon.serve({ body: text, delay: 20 })
-      const expectServer = () => { const end = performance.now() + 120; while (performance.now() < end); return true }
+      const expectServer = () => {
+        const end = performance.now() + 120
+        while (performance.now() < end);
+        return true
+      }
       await fails(call({ socketPath, expectServer, timeout: 100 }), (error) => assert.equal(error.code, 'ERR_TIMEOUT'))
     })
     test('a judge that asks for an identity itself', async () => {
       const socketPath = await daemon.serve({ body: text })
       let inner
-      const expectServer = () => { inner = getIdentitySync({ socketPath }); getIdentity({ socketPath }).catch(() => {}); return true }
+      const expectServer = () => {
+        inner = getIdentitySync({ socketPath })
+        getIdentity({ socketPath }).catch(() => {})
+        return true
+      }
       assert.equal((await call({ socketPath, expectServer })).identity, OK.identity)
       assert.equal(inner?.identity, OK.identity)
     })
@@ -109,12 +174,21 @@ for (const [flavour, call] of Object.entries(flavours)) {
       try {
         const socketPath = await frozen.serve({ body: text, backlog: 1 })
         frozen.kill('SIGSTOP')
-        const waiting = Array.from({ length: 6 }, () => getIdentity({ socketPath, timeout: 20_000, expectServer: { uid: 4_000_000 } }).then(() => 'believed', (error) => error.code))
+        const waiting = Array.from({ length: 6 }, () =>
+          getIdentity({ socketPath, timeout: 20_000, expectServer: { uid: 4_000_000 } }).then(
+            () => 'believed',
+            (error) => error.code
+          )
+        )
         setTimeout(() => frozen.kill('SIGCONT'), 100)
         assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['ERR_UNTRUSTED_SERVER']))
-        await fails(call({ socketPath, expectServer: { uid: 4_000_000 } }), (error) => assert.equal(error.code, 'ERR_UNTRUSTED_SERVER'))
+        await fails(call({ socketPath, expectServer: { uid: 4_000_000 } }), (error) =>
+          assert.equal(error.code, 'ERR_UNTRUSTED_SERVER')
+        )
         assert.equal((await frozen.received(socketPath)).join(''), '')
-      } finally { await frozen.stop() }
+      } finally {
+        await frozen.stop()
+      }
     })
   })
 
@@ -142,14 +216,54 @@ for (const [flavour, call] of Object.entries(flavours)) {
 
 describe('a policy that cannot be meant', () => {
   test('is refused when the client is made', () => {
-    for (const expectServer of [undefined, null, {}, [], [{}], { uids: 0 }, { uid: undefined }, { uid: '0' }, { uid: -1 }, { uid: 1.5 }, { uid: 0, Exe: '/x' }, { exe: 'relative' }, { exe: '' }, { exe: '/a/*/b' }, { process: 'node' }, { exeSha256: 'xyz' }, { pid: 0 }, { unit: 'x' }, { group: '' }, { group: 'no-such-group-here' }, 'root', 0, true, new Map(), Object.create({ uid: 0 }), [{ uid: 0 }, {}], [undefined], { uid: 0, [Symbol('x')]: 1 }, { uid: 0, toJSON: () => ({ gid: 0 }) }, { uid: 0n }, [, { uid: 0 }]]) {
-      assert.throws(() => new IdentityClient(/** @type {any} */ ({ expectServer })), { code: 'ERR_INVALID_ARGUMENT' }, inspect(expectServer))
+    for (const expectServer of [
+      undefined,
+      null,
+      {},
+      [],
+      [{}],
+      { uids: 0 },
+      { uid: undefined },
+      { uid: '0' },
+      { uid: -1 },
+      { uid: 1.5 },
+      { uid: 0, Exe: '/x' },
+      { exe: 'relative' },
+      { exe: '' },
+      { exe: '/a/*/b' },
+      { process: 'node' },
+      { exeSha256: 'xyz' },
+      { pid: 0 },
+      { unit: 'x' },
+      { group: '' },
+      { group: 'no-such-group-here' },
+      'root',
+      0,
+      true,
+      new Map(),
+      Object.create({ uid: 0 }),
+      [{ uid: 0 }, {}],
+      [undefined],
+      { uid: 0, [Symbol('x')]: 1 },
+      { uid: 0, toJSON: () => ({ gid: 0 }) },
+      { uid: 0n },
+      [, { uid: 0 }]
+    ]) {
+      assert.throws(
+        () => new IdentityClient(/** @type {any} */ ({ expectServer })),
+        { code: 'ERR_INVALID_ARGUMENT' },
+        inspect(expectServer)
+      )
     }
   })
   test('is read once: what was checked is what holds', async () => {
     let reads = 0
     const socketPath = await daemon.serve({ body: text })
-    const changing = { get uid () { return reads++ === 0 ? 4_000_000 : uid } }
+    const changing = {
+      get uid() {
+        return reads++ === 0 ? 4_000_000 : uid
+      }
+    }
     await fails(getIdentity({ socketPath, expectServer: changing }), (error) => assert.equal(error.field, 'uid'))
     const hidden = Object.defineProperty({ uid }, 'exe', { value: '/usr/lib/acme/acmed' })
     await fails(getIdentity({ socketPath, expectServer: hidden }), (error) => assert.equal(error.field, 'exe'))
@@ -161,7 +275,13 @@ describe('a policy that cannot be meant', () => {
     await fails(client.getIdentity(), (error) => assert.equal(error.code, 'ERR_UNTRUSTED_SERVER'))
   })
   test('other options that must be what they are', () => {
-    for (const options of [{ verifySelf: 1 }, { verifySelf: 'no' }, { retry: 3 }, { retry: null }, { verifySelf: null }]) {
+    for (const options of [
+      { verifySelf: 1 },
+      { verifySelf: 'no' },
+      { retry: 3 },
+      { retry: null },
+      { verifySelf: null }
+    ]) {
       assert.throws(() => new IdentityClient(/** @type {any} */ (options)), { code: 'ERR_INVALID_ARGUMENT' })
     }
   })

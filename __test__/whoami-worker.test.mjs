@@ -19,19 +19,30 @@ before(async () => {
 after(() => daemon.stop())
 
 /** @param {string} script @param {string} socketPath */
-const start = (script, socketPath) => new Worker(`
+const start = (script, socketPath) =>
+  new Worker(
+    `
   const countersign = require(${JSON.stringify(root)})
   const { parentPort } = require('node:worker_threads')
   const socketPath = ${JSON.stringify(socketPath)}
-  ${script}`, { eval: true })
+  ${script}`,
+    { eval: true }
+  )
 
 test('a worker asks, in both flavours, while the others do', async () => {
   const { getIdentity } = (await import('../index.js')).default
-  const workers = Array.from({ length: 4 }, () => start(`
+  const workers = Array.from({ length: 4 }, () =>
+    start(
+      `
     Promise.all(Array.from({ length: 100 }, () => countersign.getIdentity({ socketPath }))).then((all) => {
       parentPort.postMessage(all.map((me) => me.token).concat(countersign.getIdentitySync({ socketPath }).token))
-    })`, ready))
-  const answers = Promise.all(workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))))
+    })`,
+      ready
+    )
+  )
+  const answers = Promise.all(
+    workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)))
+  )
   const exits = Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve))))
   const own = await Promise.all(Array.from({ length: 100 }, () => getIdentity({ socketPath: ready })))
   assert.equal(own.length, 100)
@@ -40,7 +51,7 @@ test('a worker asks, in both flavours, while the others do', async () => {
 })
 
 /** @param {string} script @param {string} [socketPath] */
-async function survives (script, socketPath = silent) {
+async function survives(script, socketPath = silent) {
   const result = await runScript(script, { socketPath })
   assert.deepEqual([result.code, result.signal, result.stdout], [0, null, 'ok\n'], result.stderr)
 }
@@ -58,28 +69,45 @@ const TERMINATE = `
     console.log('ok')
   }
 `
-test('a worker terminated in mid-call, 200 times', () => survives(`${TERMINATE}
+test('a worker terminated in mid-call, 200 times', () =>
+  survives(`${TERMINATE}
   terminate('countersign.getIdentity({ socketPath, timeout: null })', 200)`))
-test('a worker terminated with many calls in flight', () => survives(`${TERMINATE}
+test('a worker terminated with many calls in flight', () =>
+  survives(`${TERMINATE}
   terminate('for (let i = 0; i < 20; i++) countersign.getIdentity({ socketPath, timeout: 1 + i, signal: AbortSignal.timeout(20 - i), expectServer: () => true }).catch(() => {})', 50)`))
-test('a worker terminated while answers arrive', () => survives(`${TERMINATE}
-  terminate('const again = () => countersign.getIdentity({ socketPath }).then(again); for (let i = 0; i < 8; i++) again()', 50)`, ready))
+test('a worker terminated while answers arrive', () =>
+  survives(
+    `${TERMINATE}
+  terminate('const again = () => countersign.getIdentity({ socketPath }).then(again); for (let i = 0; i < 8; i++) again()', 50)`,
+    ready
+  ))
 test('a worker terminated while it waits for a busy daemon', async () => {
   const frozen = await startDaemon()
   try {
     const socketPath = await frozen.serve({ silent: true, backlog: 1 })
     frozen.kill('SIGSTOP')
-    await survives(`${TERMINATE}
-      terminate('for (let i = 0; i < 8; i++) countersign.getIdentity({ socketPath, timeout: null, expectServer: { uid: 0 } })', 30)`, socketPath)
-  } finally { await frozen.stop() }
+    await survives(
+      `${TERMINATE}
+      terminate('for (let i = 0; i < 8; i++) countersign.getIdentity({ socketPath, timeout: null, expectServer: { uid: 0 } })', 30)`,
+      socketPath
+    )
+  } finally {
+    await frozen.stop()
+  }
 })
-test('a worker that ends by process.exit in a reaction', () => survives(`${TERMINATE}
+test('a worker that ends by process.exit in a reaction', () =>
+  survives(
+    `${TERMINATE}
   const worker = new Worker(body('countersign.getIdentity({ socketPath }).then(() => process.exit(7)); countersign.getIdentity({ socketPath })'), { eval: true })
-  worker.once('exit', (code) => console.log(code === 7 ? 'ok' : code))`, ready))
-test('the main thread goes on after its workers have gone', () => survives(`${TERMINATE}
+  worker.once('exit', (code) => console.log(code === 7 ? 'ok' : code))`,
+    ready
+  ))
+test('the main thread goes on after its workers have gone', () =>
+  survives(`${TERMINATE}
   const mine = countersign.getIdentity({ socketPath, timeout: 60000 })
   terminate('countersign.getIdentity({ socketPath, timeout: null })', 10).then(() => process.exit(0))`))
-test('many workers at once, all terminated', () => survives(`${TERMINATE}
+test('many workers at once, all terminated', () =>
+  survives(`${TERMINATE}
   Promise.all(Array.from({ length: 12 }, async () => {
     const worker = new Worker(body('for (let i = 0; i < 10; i++) countersign.getIdentity({ socketPath, timeout: null })'), { eval: true })
     await new Promise((resolve) => worker.once('message', resolve))

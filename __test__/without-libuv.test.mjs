@@ -11,7 +11,9 @@ const preload = path.join(import.meta.dirname, 'without-libuv.cjs')
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon
-before(async () => { daemon = await startDaemon() })
+before(async () => {
+  daemon = await startDaemon()
+})
 after(() => daemon.stop())
 
 test('the thread is there without libuv, and only then', async () => {
@@ -29,8 +31,19 @@ for (const suite of ['whoami-connection', 'whoami-server', 'whoami-abort', 'whoa
   test(suite, () => {
     const { NODE_TEST_CONTEXT, ...env } = process.env
     const file = path.join(import.meta.dirname, `${suite}.test.mjs`)
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', preload, '--test', '--test-reporter=tap', file], { env, encoding: 'utf8', maxBuffer: 1 << 26 })
-    assert.equal(status, 0, stdout.split('\n').filter((line) => !/^\s*(ok|# Subtest)/.test(line)).join('\n') + stderr)
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--require', preload, '--test', '--test-reporter=tap', file],
+      { env, encoding: 'utf8', maxBuffer: 1 << 26 }
+    )
+    assert.equal(
+      status,
+      0,
+      stdout
+        .split('\n')
+        .filter((line) => !/^\s*(ok|# Subtest)/.test(line))
+        .join('\n') + stderr
+    )
     assert.match(stdout, /# pass [1-9]/)
   })
 }

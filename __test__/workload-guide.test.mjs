@@ -21,10 +21,15 @@ before(async () => {
 after(() => stub.kill())
 
 /** @param {string} file */
-const scripts = (file) => [...readFileSync(`${root}/${file}`, 'utf8').matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text)
+const scripts = (file) =>
+  [...readFileSync(`${root}/${file}`, 'utf8').matchAll(/^```js\n(.*?)^```$/gms)].map(([, text]) => text)
 const ours = [
-  ...scripts('docs/workload-api.md').map((script, index) => /** @type {const} */ ([`docs/workload-api.md ${index + 1}`, script])),
-  ...scripts('docs/tour.md').filter((script) => script.includes('JwtSource.open()')).map((script, index) => /** @type {const} */ ([`docs/tour.md ${index + 1}`, script])),
+  ...scripts('docs/workload-api.md').map(
+    (script, index) => /** @type {const} */ ([`docs/workload-api.md ${index + 1}`, script])
+  ),
+  ...scripts('docs/tour.md')
+    .filter((script) => script.includes('JwtSource.open()'))
+    .map((script, index) => /** @type {const} */ ([`docs/tour.md ${index + 1}`, script]))
 ]
 
 /** OpenTelemetry is not ours to bring along: only what is called of it is here. */
@@ -38,18 +43,27 @@ const telemetry = { metrics: { getMeter: () => ({
 for (const [name, script] of ours) {
   test(`${name}: ${script.split('\n')[0]}`, async () => {
     const bridge = script.includes('@opentelemetry/api')
-    const text = script.replace("require('countersign')", 'countersign').replace("require('@opentelemetry/api')", 'telemetry')
+    const text = script
+      .replace("require('countersign')", 'countersign')
+      .replace("require('@opentelemetry/api')", 'telemetry')
     // The loops never end: what has not failed by then is good.
-    const { code, stdout, stderr } = await runScript(`${bridge ? TELEMETRY : ''}
+    const { code, stdout, stderr } = await runScript(
+      `${bridge ? TELEMETRY : ''}
       process.on('unhandledRejection', (error) => { console.error(error); process.exit(1) })
       setTimeout(() => process.exit(0), 1500)
       ;(async () => {
         ${text}
         ${bridge ? "const source = await countersign.X509Source.open(); await new Promise((resolve) => setTimeout(resolve, 50)); source.close(); console.log(seen.join('\\n'))" : ''}
-      })().then(() => process.exit(0))`, { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } })
+      })().then(() => process.exit(0))`,
+      { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } }
+    )
     assert.equal(code, 0, stderr)
     assert.doesNotMatch(stdout + stderr, /eyJ|PRIVATE KEY/)
-    if (bridge) assert.equal(stdout, 'countersign.source.events 1 connect x509 \ncountersign.source.events 1 update x509 \ncountersign.source.events 1 close x509 \n')
+    if (bridge)
+      assert.equal(
+        stdout,
+        'countersign.source.events 1 connect x509 \ncountersign.source.events 1 update x509 \ncountersign.source.events 1 close x509 \n'
+      )
     if (/^(?!.*subscribe).*console\.log/s.test(script)) assert.notEqual(stdout, '')
   })
 }
@@ -57,8 +71,11 @@ for (const [name, script] of ours) {
 test('the guide has every command, and every check of the doctor', async () => {
   assert.ok(ours.length >= 6)
   const guide = readFileSync(`${root}/docs/workload-api.md`, 'utf8')
-  for (const command of ['doctor', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles']) assert.ok(guide.includes(`countersign ${command}`), command)
+  for (const command of ['doctor', 'x509 fetch', 'x509 watch', 'jwt fetch', 'jwt validate', 'bundles'])
+    assert.ok(guide.includes(`countersign ${command}`), command)
   const { findings } = JSON.parse((await run(['doctor', '--json', '--endpoint', stub.endpoint])).stdout)
-  const table = [...guide.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| [^|]* \|$/gm)].flatMap(([, names]) => names.match(/\w+/g) ?? [])
+  const table = [...guide.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| [^|]* \|$/gm)].flatMap(
+    ([, names]) => names.match(/\w+/g) ?? []
+  )
   for (const { check } of findings) assert.ok(table.includes(check), check)
 })

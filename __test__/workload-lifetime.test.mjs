@@ -31,7 +31,10 @@ test('the watchdog barks, the expiry is told, and nothing expired is handed out'
   assert.ok(overdue, 'the watchdog came first')
   assert.equal(overdue.expiresAt.getTime(), expiresAt.getTime())
   assert.ok(notBefore < expiresAt)
-  assert.deepEqual(events.filter(({ type }) => type === 'overdue' || type === 'expire').map(({ type }) => type), ['overdue', 'expire'])
+  assert.deepEqual(
+    events.filter(({ type }) => type === 'overdue' || type === 'expire').map(({ type }) => type),
+    ['overdue', 'expire']
+  )
   agent.faults.thaw()
   await source.ready({ timeout: 15_000 })
   assert.ok(source.svid().expiresAt > expiresAt)

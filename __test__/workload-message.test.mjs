@@ -4,7 +4,16 @@ import { spawn } from 'node:child_process'
 import { after, test } from 'node:test'
 import { inspect } from 'node:util'
 import { countersign, leafExtensions, mint } from './spiffe-scene.mjs'
-import { domain, field, healthy, jwtBundlesResponse, jwtResponse, startStub, x509BundlesResponse, x509Response } from './workload-stub.mjs'
+import {
+  domain,
+  field,
+  healthy,
+  jwtBundlesResponse,
+  jwtResponse,
+  startStub,
+  x509BundlesResponse,
+  x509Response
+} from './workload-stub.mjs'
 
 const { CountersignError, WorkloadApiClient, X509Source, verifyX509Svid } = countersign
 
@@ -22,7 +31,7 @@ after(async () => {
 })
 
 /** @param {(call: import('./workload-stub.mjs').Call) => void} answer */
-async function serve (answer) {
+async function serve(answer) {
   const stub = await startStub(answer)
   stubs.push(stub)
   return { stub, client: new WorkloadApiClient({ endpoint: stub.endpoint, timeout: 20_000 }) }
@@ -32,14 +41,19 @@ async function serve (answer) {
 const says = async (message) => (await serve((call) => call.send(message))).client
 
 /** @param {Promise<unknown>} call */
-async function failure (call) {
-  const error = /** @type {any} */ (await call.then(() => assert.fail('it did not fail'), (error) => error))
+async function failure(call) {
+  const error = /** @type {any} */ (
+    await call.then(
+      () => assert.fail('it did not fail'),
+      (error) => error
+    )
+  )
   assert.ok(CountersignError.is(error), inspect(error))
   return error
 }
 
 /** Bundles and as much of a revocation list as makes the message that long. @param {number} length */
-function exactly (length) {
+function exactly(length) {
   const bundles = x509BundlesResponse({ 'spiffe://example.org': home.ca.der })
   const head = field(1, Buffer.alloc(2 ** 21)).length - 2 ** 21
   const message = Buffer.concat([field(1, Buffer.alloc(length - bundles.length - head)), bundles])
@@ -48,7 +62,11 @@ function exactly (length) {
 }
 
 /** An SVID with a leaf of its own making. @param {import('./spiffe-scene.mjs').Minted} leaf @param {Buffer[]} [more] */
-const svidOf = ({ der, key }, ...more) => ({ ...billing, chain: Buffer.concat([der, ...more]), key: key.export({ format: 'der', type: 'pkcs8' }) })
+const svidOf = ({ der, key }, ...more) => ({
+  ...billing,
+  chain: Buffer.concat([der, ...more]),
+  key: key.export({ format: 'der', type: 'pkcs8' })
+})
 
 test('a message of 16 MiB is read, and one byte more is too much', async () => {
   const { crls, size } = await (await says(exactly(LONGEST))).fetchX509Bundles()
@@ -63,7 +81,11 @@ test('a source keeps what it has when a message is too large, and opens a new st
   const source = await X509Source.open({ endpoint: stub.endpoint })
   sources.push(source)
   const before = source.context()
-  const again = new Promise((resolve) => source.subscribe((event) => { if (event.type === 'connect') resolve(event) }))
+  const again = new Promise((resolve) =>
+    source.subscribe((event) => {
+      if (event.type === 'connect') resolve(event)
+    })
+  )
   stub.push('FetchX509SVID', Buffer.alloc(LONGEST + 1))
   await again
   assert.equal(source.context(), before)
@@ -74,13 +96,24 @@ test('a hundred thousand SVIDs are too many', async () => {
   const error = await failure(client.fetchX509Context())
   assert.deepEqual([error.code, error.rule], ['ERR_INVALID_RESPONSE', 'too_many_svids'])
   assert.match(error.message, /100000 SVIDs, at most 4096/)
-  const tokens = await serve((call) => { call.send(jwtResponse(Array(100_000).fill({ id: 'x' }))); call.end() })
+  const tokens = await serve((call) => {
+    call.send(jwtResponse(Array(100_000).fill({ id: 'x' })))
+    call.end()
+  })
   assert.equal((await failure(tokens.client.fetchJwtSvids({ audience: 'a' }))).rule, 'too_many_svids')
 })
-test('a message of nothing but empty parts costs no more memory than its bytes', { skip: process.platform !== 'linux' && 'SKIPPED: /proc is needed' }, async (t) => {
+test('a message of nothing but empty parts costs no more memory than its bytes', {
+  skip: process.platform !== 'linux' && 'SKIPPED: /proc is needed'
+}, async (t) => {
   // Each takes two bytes on the wire; as many as fit would be more than a gigabyte of empty SVIDs.
   const svids = Buffer.alloc(LONGEST, Buffer.of(0x0a, 0))
-  const claims = Buffer.concat([field(1, billing.id), field(2, field(1, Buffer.concat([field(1, 'x'), field(2, field(6, Buffer.alloc(LONGEST - 100, Buffer.of(0x0a, 0))))])))])
+  const claims = Buffer.concat([
+    field(1, billing.id),
+    field(
+      2,
+      field(1, Buffer.concat([field(1, 'x'), field(2, field(6, Buffer.alloc(LONGEST - 100, Buffer.of(0x0a, 0))))]))
+    )
+  ])
   const { stub } = await serve((call) => {
     call.send(call.method === 'ValidateJWTSVID' ? claims : svids)
     call.end()
@@ -105,7 +138,10 @@ test('a message of nothing but empty parts costs no more memory than its bytes',
 })
 test('a hundred thousand bundles in a message take no more than their share of time', async (t) => {
   // Reading what is already there must not be done for each of them.
-  const map = (/** @type {number} */ count) => jwtBundlesResponse(Object.fromEntries(Array.from({ length: count }, (_, index) => [`spiffe://d${index}.org`, '{}'])))
+  const map = (/** @type {number} */ count) =>
+    jwtBundlesResponse(
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`spiffe://d${index}.org`, '{}']))
+    )
   const time = async (/** @type {number} */ count) => {
     const client = await says(map(count))
     const start = performance.now()
@@ -118,78 +154,136 @@ test('a hundred thousand bundles in a message take no more than their share of t
   assert.ok(many < few * 40 + 500, `${few} and ${many} ms`)
 })
 test('a bundle that is told twice: the last counts, as protocol buffers have it', async () => {
-  const federated = (/** @type {Uint8Array} */ der, name = 'spiffe://other.org') => field(3, Buffer.concat([field(1, name), field(2, der)]))
+  const federated = (/** @type {Uint8Array} */ der, name = 'spiffe://other.org') =>
+    field(3, Buffer.concat([field(1, name), field(2, der)]))
   const twice = Buffer.concat([x509Response({ svids: [billing] }), federated(home.ca.der), federated(other.ca.der)])
   const { bundles, ignored } = await (await says(twice)).fetchX509Context()
   assert.ok(bundles.x509Bundle('other.org')?.has(other.ca.der))
   assert.equal(bundles.x509Bundle('other.org')?.size, 1, 'never both')
   assert.deepEqual(ignored, [])
   // Two spellings of one name are two keys: the first counts, and it is said.
-  const spelled = Buffer.concat([x509Response({ svids: [billing] }), federated(other.ca.der), federated(home.ca.der, 'spiffe://OTHER.org')])
+  const spelled = Buffer.concat([
+    x509Response({ svids: [billing] }),
+    federated(other.ca.der),
+    federated(home.ca.der, 'spiffe://OTHER.org')
+  ])
   const again = await (await says(spelled)).fetchX509Context()
   assert.equal(again.bundles.x509Bundle('other.org')?.size, 1)
-  assert.deepEqual(again.ignored.map(({ what, reason }) => [what, reason]), [['federated_bundles["spiffe://other.org"]', 'other_bundle']])
+  assert.deepEqual(
+    again.ignored.map(({ what, reason }) => [what, reason]),
+    [['federated_bundles["spiffe://other.org"]', 'other_bundle']]
+  )
 })
 test('a label in upper case is the same name, in lower case', async () => {
-  const { svid, ignored, bundles } = await (await says(x509Response({ svids: [{ ...billing, id: 'SPIFFE://EXAMPLE.ORG/billing' }] }))).fetchX509Context()
-  assert.deepEqual([String(svid), ignored, bundles.trustDomains.map(String)], ['spiffe://example.org/billing', [], ['example.org']])
+  const { svid, ignored, bundles } = await (
+    await says(x509Response({ svids: [{ ...billing, id: 'SPIFFE://EXAMPLE.ORG/billing' }] }))
+  ).fetchX509Context()
+  assert.deepEqual(
+    [String(svid), ignored, bundles.trustDomains.map(String)],
+    ['spiffe://example.org/billing', [], ['example.org']]
+  )
   // Paths are another matter.
-  const error = await failure((await says(x509Response({ svids: [{ ...billing, id: 'spiffe://example.org/Billing' }] }))).fetchX509Context())
+  const error = await failure(
+    (await says(x509Response({ svids: [{ ...billing, id: 'spiffe://example.org/Billing' }] }))).fetchX509Context()
+  )
   assert.deepEqual([error.rule, error.ignored[0].reason], ['nothing_usable', 'other_name'])
 })
 test('sixteen certificates are a chain, seventeen are not', async () => {
-  const chain = (/** @type {number} */ length) => ({ ...billing, chain: Buffer.concat([billing.chain, ...Array(length - 1).fill(home.ca.der)]) })
+  const chain = (/** @type {number} */ length) => ({
+    ...billing,
+    chain: Buffer.concat([billing.chain, ...Array(length - 1).fill(home.ca.der)])
+  })
   const { svid } = await (await says(x509Response({ svids: [chain(16)] }))).fetchX509Context()
   assert.equal(svid.certificates.length, 16)
   const error = await failure((await says(x509Response({ svids: [chain(17)] }))).fetchX509Context())
-  assert.deepEqual([error.rule, error.ignored.map((/** @type {any} */ one) => one.reason)], ['nothing_usable', ['chain_too_long']])
+  assert.deepEqual(
+    [error.rule, error.ignored.map((/** @type {any} */ one) => one.reason)],
+    ['nothing_usable', ['chain_too_long']]
+  )
 })
 test('SVIDs of two trust domains, each with its own bundle, which none of the others replaces', async () => {
   const shop = other.svid('/shop')
-  const message = x509Response({ svids: [billing, shop], federated: { 'spiffe://other.org': home.ca.der, 'spiffe://third.org': other.ca.der } })
+  const message = x509Response({
+    svids: [billing, shop],
+    federated: { 'spiffe://other.org': home.ca.der, 'spiffe://third.org': other.ca.der }
+  })
   const { svids, bundles, ignored } = await (await says(message)).fetchX509Context()
   assert.deepEqual(svids.map(String), [billing.id, shop.id])
   assert.deepEqual(bundles.trustDomains.map(String), ['example.org', 'other.org', 'third.org'])
   assert.equal(verifyX509Svid(shop.chain, bundles).spiffeId.uri, shop.id)
-  assert.deepEqual(ignored.map(({ what, reason }) => [what, reason]), [['federated_bundles["spiffe://other.org"]', 'own_trust_domain']])
+  assert.deepEqual(
+    ignored.map(({ what, reason }) => [what, reason]),
+    [['federated_bundles["spiffe://other.org"]', 'own_trust_domain']]
+  )
   // An SVID of the one that came with the bundle of the other is none.
-  const mixed = await (await says(x509Response({ svids: [billing, { ...shop, bundle: home.ca.der }] }))).fetchX509Context()
+  const mixed = await (
+    await says(x509Response({ svids: [billing, { ...shop, bundle: home.ca.der }] }))
+  ).fetchX509Context()
   assert.deepEqual([mixed.svids.map(String), mixed.ignored[0].reason], [[billing.id], 'unknown_issuer'])
   assert.ok(!mixed.bundles.has('other.org'))
 })
 test('an empty bundle beside good SVIDs takes only its own trust domain away', async () => {
-  const { svids, bundles, ignored } = await (await says(x509Response({ svids: [billing], federated: { 'spiffe://other.org': Buffer.alloc(0) } }))).fetchX509Context()
+  const { svids, bundles, ignored } = await (
+    await says(x509Response({ svids: [billing], federated: { 'spiffe://other.org': Buffer.alloc(0) } }))
+  ).fetchX509Context()
   assert.deepEqual([svids.map(String), bundles.trustDomains.map(String)], [[billing.id], ['example.org']])
-  assert.deepEqual(ignored.map(({ reason }) => reason), ['empty_bundle'])
+  assert.deepEqual(
+    ignored.map(({ reason }) => reason),
+    ['empty_bundle']
+  )
   assert.throws(() => verifyX509Svid(other.svid('/shop').chain, bundles), { rule: 'no_bundle' })
   // One that is broken, likewise.
-  const broken = await (await says(x509Response({ svids: [billing], federated: { 'spiffe://other.org': Buffer.from('no certificate') } }))).fetchX509Context()
+  const broken = await (
+    await says(x509Response({ svids: [billing], federated: { 'spiffe://other.org': Buffer.from('no certificate') } }))
+  ).fetchX509Context()
   assert.deepEqual([broken.svids.length, broken.bundles.has('other.org'), broken.ignored.length], [1, false, 1])
 })
 test('an SVID that has expired, or is not valid yet, is ignored; beside a good one, the good one counts', async () => {
   const extensions = leafExtensions(billing.id)
   const day = (/** @type {number} */ offset) => new Date(Date.now() + offset * 86_400_000)
-  for (const [rule, notBefore, notAfter] of /** @type {[string, number, number][]} */ ([['expired', -3, -1], ['not_yet_valid', 1, 3]])) {
+  for (const [rule, notBefore, notAfter] of /** @type {[string, number, number][]} */ ([
+    ['expired', -3, -1],
+    ['not_yet_valid', 1, 3]
+  ])) {
     const off = svidOf(mint({ issuer: home.ca, extensions, from: day(notBefore), to: day(notAfter) }))
     const error = await failure((await says(x509Response({ svids: [off] }))).fetchX509Context())
     assert.deepEqual([error.rule, error.ignored[0].reason], ['nothing_usable', rule])
-    const { svids, ignored } = await (await says(x509Response({ svids: [off, other.svid('/shop')] }))).fetchX509Context()
+    const { svids, ignored } = await (
+      await says(x509Response({ svids: [off, other.svid('/shop')] }))
+    ).fetchX509Context()
     assert.deepEqual([svids.map(String), ignored[0].reason], [['spiffe://other.org/shop'], rule])
     // A source stays with what it has.
     const { stub } = await serve((call) => call.send(x509Response({ svids: [billing] })))
     const source = await X509Source.open({ endpoint: stub.endpoint })
     sources.push(source)
     const before = source.context()
-    const failed = new Promise((resolve) => source.subscribe((event) => { if (event.type === 'error') resolve(event.error) }))
+    const failed = new Promise((resolve) =>
+      source.subscribe((event) => {
+        if (event.type === 'error') resolve(event.error)
+      })
+    )
     stub.push('FetchX509SVID', x509Response({ svids: [off] }))
     assert.equal(/** @type {any} */ (await failed).ignored[0].reason, rule)
     assert.equal(source.context(), before)
   }
 })
 test('fields nobody knows are passed over, fields of the wrong kind are no message', async () => {
-  const unknown = Buffer.concat([field(99, 'x'), Buffer.of(0x60, 1), x509Response({ svids: [billing] }), field(7, Buffer.alloc(1000))])
+  const unknown = Buffer.concat([
+    field(99, 'x'),
+    Buffer.of(0x60, 1),
+    x509Response({ svids: [billing] }),
+    field(7, Buffer.alloc(1000))
+  ])
   assert.equal((await (await says(unknown)).fetchX509Svids()).length, 1)
-  for (const wrong of [Buffer.of(0x08, 1), Buffer.of(0x0a), Buffer.of(0x0a, 5, 1), Buffer.of(0x0b, 0x0c), Buffer.of(0), Buffer.alloc(20, 0xff), field(1, field(1, Buffer.of(0xff, 0xfe)))]) {
+  for (const wrong of [
+    Buffer.of(0x08, 1),
+    Buffer.of(0x0a),
+    Buffer.of(0x0a, 5, 1),
+    Buffer.of(0x0b, 0x0c),
+    Buffer.of(0),
+    Buffer.alloc(20, 0xff),
+    field(1, field(1, Buffer.of(0xff, 0xfe)))
+  ]) {
     assert.equal((await failure((await says(wrong)).fetchX509Context())).rule, 'malformed', wrong.toString('hex'))
   }
 })

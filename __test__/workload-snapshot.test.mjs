@@ -52,12 +52,12 @@ after(async () => {
 })
 
 /** Something happens, and has happened when this returns: no event of this thread comes in between. @param {any} feed @param {'rotate' | 'withdraw'} what */
-function happens (feed, what) {
+function happens(feed, what) {
   const { updates, withdrawals } = JSON.parse(feed.counters())
   Atomics.store(done, 0, 0)
   server.postMessage(what)
   Atomics.wait(done, 0, 0, 5000)
-  for (const limit = Date.now() + 5000; Date.now() < limit;) {
+  for (const limit = Date.now() + 5000; Date.now() < limit; ) {
     const now = JSON.parse(feed.counters())
     if (now.updates > updates || now.withdrawals > withdrawals) return
   }
@@ -71,7 +71,7 @@ function happens (feed, what) {
  * @param {() => unknown} read
  * @returns {boolean} whether the reading had such a place
  */
-function reading (place, what, read) {
+function reading(place, what, read) {
   let calls = 0
   const methods = /** @type {const} */ (['revision', 'snapshot', 'context'])
   const originals = methods.map((name) => native.Feed.prototype[name])
@@ -86,14 +86,16 @@ function reading (place, what, read) {
     read()
   } catch {
   } finally {
-    methods.forEach((name, index) => { native.Feed.prototype[name] = originals[index] })
+    methods.forEach((name, index) => {
+      native.Feed.prototype[name] = originals[index]
+    })
   }
   return calls >= place
 }
 
 for (const [kind, Source, read] of /** @type {[string, any, (source: any) => any][]} */ ([
   ['X.509', X509Source, (source) => source.context().svid.serialNumber],
-  ['JWT', JwtSource, (source) => source.bundles.trustDomains.join()],
+  ['JWT', JwtSource, (source) => source.bundles.trustDomains.join()]
 ])) {
   test(`${kind}: a rotation in the middle of a reading is seen by the next one`, async () => {
     const source = await Source.open({ endpoint: await endpoint })
@@ -137,7 +139,7 @@ test('a token is not handed out any more from the moment of the withdrawal, whic
 })
 
 /** The core's own handle of what a source reads. @param {any} source */
-function handle (source) {
+function handle(source) {
   /** @type {any} */
   let found
   const { revision } = native.Feed.prototype
@@ -151,7 +153,7 @@ function handle (source) {
 }
 
 /** What a source sees that is made only now. @param {any} Source @param {(source: any) => any} read */
-async function newest (Source, read) {
+async function newest(Source, read) {
   const source = new Source({ endpoint: await endpoint })
   const seen = read(source)
   source.close()

@@ -28,7 +28,7 @@ after(async () => {
 })
 
 /** @param {(call: import('./workload-stub.mjs').Call) => void} answer @param {Record<string, unknown>} [options] */
-async function live (answer, options) {
+async function live(answer, options) {
   const stub = await startStub(answer)
   stubs.push(stub)
   const source = new X509Source({ endpoint: stub.endpoint, ...options })
@@ -37,7 +37,7 @@ async function live (answer, options) {
 }
 
 /** @param {any} source */
-function recorded (source) {
+function recorded(source) {
   /** @type {any[]} */
   const events = []
   source.subscribe((/** @type {any} */ event) => events.push(event))
@@ -45,7 +45,7 @@ function recorded (source) {
 }
 
 /** @param {() => unknown} condition @param {string} what */
-async function until (condition, what, patience = 8000) {
+async function until(condition, what, patience = 8000) {
   for (const start = Date.now(); ; await sleep(5)) {
     if (condition()) return
     if (Date.now() - start > patience) throw new Error(`in vain: ${what}`)
@@ -53,7 +53,7 @@ async function until (condition, what, patience = 8000) {
 }
 
 /** @param {() => unknown} call */
-function codeOf (call) {
+function codeOf(call) {
   try {
     call()
     return 'fine'
@@ -63,13 +63,22 @@ function codeOf (call) {
 }
 
 const told = (/** @type {any[]} */ ...svids) => x509Response({ svids })
-const says = (/** @type {any[]} */ ...svids) => (/** @type {import('./workload-stub.mjs').Call} */ call) => call.send(told(...svids))
+const says =
+  (/** @type {any[]} */ ...svids) =>
+  (/** @type {import('./workload-stub.mjs').Call} */ call) =>
+    call.send(told(...svids))
 
 test('it is there at once, and ready when something was told', async () => {
   const { source, stub } = await live(says(first))
   assert.equal(source.state, 'connecting')
-  assert.equal(codeOf(() => source.context()), 'ERR_SOURCE_NOT_READY')
-  assert.equal(codeOf(() => source.svid()), 'ERR_SOURCE_NOT_READY')
+  assert.equal(
+    codeOf(() => source.context()),
+    'ERR_SOURCE_NOT_READY'
+  )
+  assert.equal(
+    codeOf(() => source.svid()),
+    'ERR_SOURCE_NOT_READY'
+  )
   assert.equal(source.isHealthy(), false)
   const context = await source.ready()
   assert.equal(source.state, 'ready')
@@ -108,7 +117,10 @@ test('updates: the newest only, in order, and an end', async () => {
   const updates = source.updates()
   assert.equal((await updates.next()).value, source.context())
   const next = updates.next()
-  const serials = [second, first, second].map((svid) => { stub.push('FetchX509SVID', told(svid)); return svid })
+  const serials = [second, first, second].map((svid) => {
+    stub.push('FetchX509SVID', told(svid))
+    return svid
+  })
   assert.equal(serials.length, 3)
   await until(() => source.counters.updates === 4, 'all of them came')
   const { value } = await next
@@ -142,7 +154,11 @@ test('an identity that is taken back must not be used, and comes back', async ()
   stub.answer((call) => call.end(7, 'no identity issued'))
   stub.end('FetchX509SVID', 7, 'no identity issued')
   await until(() => source.state === 'withdrawn', 'withdrawn')
-  assert.throws(() => source.svid(), (error) => CountersignError.is(error) && error.code === 'ERR_IDENTITY_WITHDRAWN' && /no identity issued/.test(error.message))
+  assert.throws(
+    () => source.svid(),
+    (error) =>
+      CountersignError.is(error) && error.code === 'ERR_IDENTITY_WITHDRAWN' && /no identity issued/.test(error.message)
+  )
   assert.throws(() => source.bundle('example.org'), { code: 'ERR_IDENTITY_WITHDRAWN' })
   assert.equal(source.isHealthy(), false)
   await until(() => events.some(({ type, withdrawn }) => type === 'withdraw' && withdrawn === true), 'told')
@@ -168,12 +184,18 @@ test('with a grace, what was withdrawn may be used a while longer', async () => 
   await source.ready()
   stub.answer((call) => call.end(7, 'no'))
   stub.end('FetchX509SVID', 7, 'no')
-  await until(() => events.some(({ type, grace }) => type === 'withdraw' && grace > 0), 'told, with the time that is left')
+  await until(
+    () => events.some(({ type, grace }) => type === 'withdraw' && grace > 0),
+    'told, with the time that is left'
+  )
   assert.equal(source.state, 'ready')
   assert.equal(String(source.svid()), first.id)
   await until(() => events.some(({ type, grace }) => type === 'withdraw' && grace === 0), 'told that it is over')
   assert.equal(source.state, 'withdrawn')
-  assert.equal(codeOf(() => source.svid()), 'ERR_IDENTITY_WITHDRAWN')
+  assert.equal(
+    codeOf(() => source.svid()),
+    'ERR_IDENTITY_WITHDRAWN'
+  )
   assert.throws(() => new X509Source({ endpoint: stub.endpoint, withdrawGrace: -1 }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
@@ -181,7 +203,12 @@ test('a broken message keeps the last good one, and the stream', async () => {
   const { source, stub, events } = await live(says(first))
   await source.ready()
   const before = source.context()
-  for (const broken of [Buffer.from('?'), told({ ...second, key: undefined }), told({ ...second, id: 'x' }), Buffer.alloc(0)]) {
+  for (const broken of [
+    Buffer.from('?'),
+    told({ ...second, key: undefined }),
+    told({ ...second, id: 'x' }),
+    Buffer.alloc(0)
+  ]) {
     const { errors } = source.counters
     stub.push('FetchX509SVID', broken)
     await until(() => source.counters.errors === errors + 1, 'noted')
@@ -228,7 +255,10 @@ test('streams that end or break are opened again, at once and then with pauses',
 })
 
 test('a server that hangs up after every message is not asked in a tight loop', async () => {
-  const { source, stub } = await live((call) => { call.send(told(first)); call.end(0) })
+  const { source, stub } = await live((call) => {
+    call.send(told(first))
+    call.end(0)
+  })
   await source.ready()
   await sleep(1500)
   assert.ok(stub.calls.length < 15, `${stub.calls.length} calls`)
@@ -252,7 +282,7 @@ test('a refusal that comes while somebody looks is the reason that is given', as
     let looks = 0
     // It looks, finds nothing, and by the time it says so it is over.
     class Slow extends X509Source {
-      context () {
+      context() {
         try {
           return super.context()
         } finally {
@@ -268,7 +298,10 @@ test('a refusal that comes while somebody looks is the reason that is given', as
     sources.push(source)
     await once(server, 'message')
     const waiting = follow ? source.updates().next() : source.ready()
-    await assert.rejects(waiting, (/** @type {any} */ error) => error.code === 'ERR_CLOSED' && error.cause.grpcCode === 'UNIMPLEMENTED')
+    await assert.rejects(
+      waiting,
+      (/** @type {any} */ error) => error.code === 'ERR_CLOSED' && error.cause.grpcCode === 'UNIMPLEMENTED'
+    )
     assert.equal(looks, 2)
     server.postMessage('end')
     await once(server, 'exit')
@@ -276,7 +309,10 @@ test('a refusal that comes while somebody looks is the reason that is given', as
 })
 
 test('a refusal for good ends the attempts', async () => {
-  for (const [status, name] of [[3, 'INVALID_ARGUMENT'], [12, 'UNIMPLEMENTED']]) {
+  for (const [status, name] of [
+    [3, 'INVALID_ARGUMENT'],
+    [12, 'UNIMPLEMENTED']
+  ]) {
     const { source, stub, events } = await live((call) => call.end(Number(status), 'never'))
     const error = await source.ready().catch((error) => error)
     assert.equal(error.code, 'ERR_CLOSED')
@@ -327,7 +363,10 @@ test('picking: another identity is never used in its place', async () => {
   const error = await absent.ready({ timeout: 50 }).catch((error) => error)
   assert.deepEqual([error.code, error.cause.code], ['ERR_TIMEOUT', 'ERR_SVID_NOT_FOUND'])
   stub.push('FetchX509SVID', told(first))
-  await until(() => codeOf(() => source.svid()) === 'ERR_SVID_NOT_FOUND', 'the picked one is gone, and no other is taken')
+  await until(
+    () => codeOf(() => source.svid()) === 'ERR_SVID_NOT_FOUND',
+    'the picked one is gone, and no other is taken'
+  )
   stub.push('FetchX509SVID', told(first, { ...shop, hint: 'absent' }))
   await absent.ready({ timeout: 2000 })
 })
@@ -360,11 +399,16 @@ test('workers share the connection, and may die in the middle of anything', asyn
     const again = () => client.fetchJwtSvid({ audience: 'a' }).then(again, again)
     again(); again(); again()`
   const workers = Array.from({ length: 8 }, () => new Worker(code, { eval: true, workerData: stub.endpoint }))
-  const said = await Promise.all(workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))))
+  const said = await Promise.all(
+    workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)))
+  )
   assert.deepEqual(said, Array(8).fill(first.id))
   assert.equal(stub.connections, 1)
   await Promise.all(workers.map((worker) => worker.terminate()))
-  await until(() => [...stub.open].filter(({ method }) => method !== 'FetchJWTSVID').length === 0, 'their streams end with them')
+  await until(
+    () => [...stub.open].filter(({ method }) => method !== 'FetchJWTSVID').length === 0,
+    'their streams end with them'
+  )
 })
 
 test('closing: everybody who waits is told, twice is once', async () => {
@@ -376,8 +420,14 @@ test('closing: everybody who waits is told, twice is once', async () => {
   assert.equal(await ready, 'ERR_CLOSED')
   assert.deepEqual(await updates, { done: true, value: undefined })
   assert.equal(source.state, 'closed')
-  assert.equal(codeOf(() => source.context()), 'ERR_CLOSED')
-  assert.equal(codeOf(() => source.subscribe(() => {})), 'ERR_CLOSED')
+  assert.equal(
+    codeOf(() => source.context()),
+    'ERR_CLOSED'
+  )
+  assert.equal(
+    codeOf(() => source.subscribe(() => {})),
+    'ERR_CLOSED'
+  )
   assert.ok(source.counters.updates === 0)
   assert.match(inspect(source), /closed/)
   assert.match(inspect(await source.ready().catch((error) => error)), /ERR_CLOSED/)
@@ -393,11 +443,21 @@ test('closing: everybody who waits is told, twice is once', async () => {
 test('open closes what does not get ready', async () => {
   const stub = await startStub(() => {})
   stubs.push(stub)
-  assert.equal(await X509Source.open({ endpoint: stub.endpoint, timeout: 100 }).catch((error) => error.code), 'ERR_TIMEOUT')
+  assert.equal(
+    await X509Source.open({ endpoint: stub.endpoint, timeout: 100 }).catch((error) => error.code),
+    'ERR_TIMEOUT'
+  )
   const reason = new Error('changed my mind')
-  assert.equal(await X509Source.open({ endpoint: stub.endpoint, signal: AbortSignal.abort(reason) }).catch((error) => error), reason)
+  assert.equal(
+    await X509Source.open({ endpoint: stub.endpoint, signal: AbortSignal.abort(reason) }).catch((error) => error),
+    reason
+  )
   await until(() => stub.open.size === 0, 'nobody listens')
-  for (const options of [{ endpoint: 'x' }, { endpoint: stub.endpoint, hints: 1 }, { endpoint: stub.endpoint, hint: 'a', path: '/a' }]) {
+  for (const options of [
+    { endpoint: 'x' },
+    { endpoint: stub.endpoint, hints: 1 },
+    { endpoint: stub.endpoint, hint: 'a', path: '/a' }
+  ]) {
     await assert.rejects(X509Source.open(/** @type {any} */ (options)), (error) => CountersignError.is(error))
   }
 })
@@ -412,7 +472,9 @@ test('a listener that throws is heard elsewhere, and the others are told', async
   const hear = (/** @type {unknown} */ error) => thrown.push(error)
   process.on('uncaughtException', hear)
   let heard = 0
-  source.subscribe(() => { throw new Error('mine') })
+  source.subscribe(() => {
+    throw new Error('mine')
+  })
   const leave = source.subscribe(() => heard++)
   stub.push('FetchX509SVID', told(second))
   await until(() => heard > 0 && thrown.length === heard, 'both')
@@ -439,14 +501,21 @@ test('watching by the client: reconnects, ends with a denial', async () => {
   assert.equal(await watch.next().catch((error) => error.code), 'ERR_NO_IDENTITY')
   assert.deepEqual(await watch.next(), { done: true, value: undefined })
   stub.answer(healthy(home))
-  for await (const bundles of client.watchJwtBundles()) { assert.equal(bundles.size, 1); break }
-  for await (const bundles of client.watchX509Bundles()) { assert.equal(bundles.size, 1); break }
+  for await (const bundles of client.watchJwtBundles()) {
+    assert.equal(bundles.size, 1)
+    break
+  }
+  for await (const bundles of client.watchX509Bundles()) {
+    assert.equal(bundles.size, 1)
+    break
+  }
   assert.throws(() => client.watchX509Context(/** @type {any} */ ({ timeout: 1 })), { code: 'ERR_INVALID_ARGUMENT' })
   const lasting = client.watchX509Bundles()
   client.close()
   assert.equal((await lasting.next()).value.size, 1, 'it goes on until it is left')
   await lasting.return?.()
-  for (const watch of ['watchX509Context', 'watchX509Bundles', 'watchJwtBundles']) assert.throws(() => client[watch](), { code: 'ERR_CLOSED' })
+  for (const watch of ['watchX509Context', 'watchX509Bundles', 'watchJwtBundles'])
+    assert.throws(() => client[watch](), { code: 'ERR_CLOSED' })
 })
 
 test('bundles of the JWT source are withdrawn and come back', async () => {
@@ -462,9 +531,21 @@ test('bundles of the JWT source are withdrawn and come back', async () => {
   assert.throws(() => source.bundle('other.org'), { code: 'ERR_BUNDLE_NOT_FOUND' })
   // The key is taken back: what was judged before does not count any more.
   stub.push('FetchJWTBundles', jwtBundlesResponse({ 'spiffe://example.org': other.jwks }))
-  await until(() => { try { source.validate(token, { audience: 'me' }) } catch (error) { return /** @type {any} */ (error).rule === 'invalid_signature' } }, 'refused')
+  await until(() => {
+    try {
+      source.validate(token, { audience: 'me' })
+    } catch (error) {
+      return /** @type {any} */ (error).rule === 'invalid_signature'
+    }
+  }, 'refused')
   stub.push('FetchJWTBundles', jwtBundlesResponse({ 'spiffe://other.org': home.jwks }))
-  await until(() => { try { source.validate(token, { audience: 'me' }) } catch (error) { return /** @type {any} */ (error).rule === 'no_bundle' } }, 'no bundle')
+  await until(() => {
+    try {
+      source.validate(token, { audience: 'me' })
+    } catch (error) {
+      return /** @type {any} */ (error).rule === 'no_bundle'
+    }
+  }, 'no bundle')
   stub.answer((call) => call.end(7, 'no'))
   stub.end('FetchJWTBundles', 7, 'no')
   await until(() => source.state === 'withdrawn', 'withdrawn')

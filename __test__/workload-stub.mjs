@@ -10,39 +10,63 @@ import { authority, claims, leaf, newKey, token } from './spiffe-scene.mjs'
 // Protocol buffers -----------------------------------------------------------------------------------------------------
 
 /** @param {number} value */
-function varint (value) {
+function varint(value) {
   const bytes = []
-  for (; value > 127; value = Math.floor(value / 128)) bytes.push(value % 128 | 128)
+  for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) | 128)
   return Buffer.from([...bytes, value])
 }
 
 /** A length-delimited field. @param {number} number @param {string | Uint8Array} value */
-export function field (number, value) {
+export function field(number, value) {
   const bytes = Buffer.from(value)
-  return Buffer.concat([varint(number << 3 | 2), varint(bytes.length), bytes])
+  return Buffer.concat([varint((number << 3) | 2), varint(bytes.length), bytes])
 }
 
 /** @param {number} number @param {Record<string, string | Uint8Array>} entries */
-const map = (number, entries) => Object.entries(entries).map(([key, value]) => field(number, Buffer.concat([field(1, key), field(2, value)])))
-const optional = (/** @type {number} */ number, /** @type {any} */ value) => value === undefined || value.length === 0 ? [] : [field(number, value)]
+const map = (number, entries) =>
+  Object.entries(entries).map(([key, value]) => field(number, Buffer.concat([field(1, key), field(2, value)])))
+const optional = (/** @type {number} */ number, /** @type {any} */ value) =>
+  value === undefined || value.length === 0 ? [] : [field(number, value)]
 
 /** @param {{ svids: { id?: string, chain?: Uint8Array, key?: Uint8Array, bundle?: Uint8Array, hint?: string }[], crl?: Uint8Array[], federated?: Record<string, Uint8Array> }} told */
-export function x509Response ({ svids, crl = [], federated = {} }) {
-  const one = (/** @type {any} */ { id, chain, key, bundle, hint }) => Buffer.concat([...optional(1, id), ...optional(2, chain), ...optional(3, key), ...optional(4, bundle), ...optional(5, hint)])
-  return Buffer.concat([...svids.map((svid) => field(1, one(svid))), ...crl.map((der) => field(2, der)), ...map(3, federated)])
+export function x509Response({ svids, crl = [], federated = {} }) {
+  const one = (/** @type {any} */ { id, chain, key, bundle, hint }) =>
+    Buffer.concat([
+      ...optional(1, id),
+      ...optional(2, chain),
+      ...optional(3, key),
+      ...optional(4, bundle),
+      ...optional(5, hint)
+    ])
+  return Buffer.concat([
+    ...svids.map((svid) => field(1, one(svid))),
+    ...crl.map((der) => field(2, der)),
+    ...map(3, federated)
+  ])
 }
 
 /** @param {Record<string, Uint8Array>} bundles @param {Uint8Array[]} [crl] */
-export const x509BundlesResponse = (bundles, crl = []) => Buffer.concat([...crl.map((der) => field(1, der)), ...map(2, bundles)])
+export const x509BundlesResponse = (bundles, crl = []) =>
+  Buffer.concat([...crl.map((der) => field(1, der)), ...map(2, bundles)])
 /** @param {Record<string, string | Uint8Array>} bundles */
 export const jwtBundlesResponse = (bundles) => Buffer.concat(map(1, bundles))
 /** @param {{ id?: string, token?: string, hint?: string }[]} svids */
-export const jwtResponse = (svids) => Buffer.concat(svids.map(({ id, token, hint }) => field(1, Buffer.concat([...optional(1, id), ...optional(2, token), ...optional(3, hint)]))))
+export const jwtResponse = (svids) =>
+  Buffer.concat(
+    svids.map(({ id, token, hint }) =>
+      field(1, Buffer.concat([...optional(1, id), ...optional(2, token), ...optional(3, hint)]))
+    )
+  )
 /** @param {{ id?: string, token?: string, key?: string, hint?: string }[]} svids */
-export const witResponse = (svids) => Buffer.concat(svids.map(({ id, token, key, hint }) => field(1, Buffer.concat([...optional(1, id), ...optional(2, token), ...optional(3, key), ...optional(4, hint)]))))
+export const witResponse = (svids) =>
+  Buffer.concat(
+    svids.map(({ id, token, key, hint }) =>
+      field(1, Buffer.concat([...optional(1, id), ...optional(2, token), ...optional(3, key), ...optional(4, hint)]))
+    )
+  )
 
 /** The strings of a request, by field. @param {Buffer} message */
-export function strings (message) {
+export function strings(message) {
   /** @type {Record<number, string[]>} */
   const found = {}
   const number = () => {
@@ -57,7 +81,7 @@ export function strings (message) {
   while (at < message.length) {
     const tag = number() >> 3
     const length = number()
-    ;(found[tag] ??= []).push(message.toString('utf8', at, at += length))
+    ;(found[tag] ??= []).push(message.toString('utf8', at, (at += length)))
   }
   return found
 }
@@ -65,7 +89,7 @@ export function strings (message) {
 // Material -------------------------------------------------------------------------------------------------------------
 
 /** One trust domain with a signer for certificates and one for tokens. */
-export function domain (name = 'example.org') {
+export function domain(name = 'example.org') {
   const ca = authority(name)
   const key = newKey()
   const jwk = { .../** @type {any} */ (key.export({ format: 'jwk' })), kid: 'one' }
@@ -75,17 +99,31 @@ export function domain (name = 'example.org') {
     ca,
     jwks: JSON.stringify({ keys: [jwk] }),
     /** Valid for some days, or from and until so many seconds from now. @param {string} path @param {{ hint?: string, other?: Record<string, string>, from?: number, until?: number }} [options] */
-    svid (path, { hint, other, from, until } = {}) {
-      const at = (/** @type {number | undefined} */ seconds) => seconds === undefined ? undefined : new Date(Date.now() + seconds * 1000)
+    svid(path, { hint, other, from, until } = {}) {
+      const at = (/** @type {number | undefined} */ seconds) =>
+        seconds === undefined ? undefined : new Date(Date.now() + seconds * 1000)
       const { der, key } = leaf(ca, `spiffe://${name}${path}`, other, undefined, { from: at(from), to: at(until) })
-      return { id: `spiffe://${name}${path}`, chain: der, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: ca.der, hint }
+      return {
+        id: `spiffe://${name}${path}`,
+        chain: der,
+        key: key.export({ format: 'der', type: 'pkcs8' }),
+        bundle: ca.der,
+        hint
+      }
     },
     /** @param {string} path @param {string[]} audience @param {number} [seconds] */
-    token (path, audience, seconds = 600) {
+    token(path, audience, seconds = 600) {
       const now = Math.floor(Date.now() / 1000)
       const sub = `spiffe://${name}${path}`
-      return { id: sub, token: token({ alg: 'ES256', kid: 'one', typ: 'JWT' }, claims({ sub, aud: audience, iat: now, exp: now + seconds }), key) }
-    },
+      return {
+        id: sub,
+        token: token(
+          { alg: 'ES256', kid: 'one', typ: 'JWT' },
+          claims({ sub, aud: audience, iat: now, exp: now + seconds }),
+          key
+        )
+      }
+    }
   }
 }
 
@@ -96,7 +134,7 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
 let count = 0
 
 /** @param {Buffer} message */
-export function framed (message) {
+export function framed(message) {
   const head = Buffer.alloc(5)
   head.writeUInt32BE(message.length, 1)
   return Buffer.concat([head, message])
@@ -109,7 +147,10 @@ export function framed (message) {
  * @param {{ socket?: string, http2?: import('node:http2').ServerOptions, remember?: boolean }} [options] remember: keep all
  * calls to look at
  */
-export async function startStub (answer, { socket = path.join(directory, `${++count}.sock`), http2 = {}, remember = true } = {}) {
+export async function startStub(
+  answer,
+  { socket = path.join(directory, `${++count}.sock`), http2 = {}, remember = true } = {}
+) {
   let answering = answer
   /** @type {Set<Call>} */
   const open = new Set()
@@ -129,7 +170,10 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
     /** @type {Buffer[]} */
     const pieces = []
     let status = { 'grpc-status': '0' }
-    const begin = () => stream.headersSent || stream.destroyed || stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+    const begin = () =>
+      stream.headersSent ||
+      stream.destroyed ||
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers(status))
     stream.on('error', () => {})
     stream.on('data', (piece) => pieces.push(piece))
@@ -141,26 +185,30 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
         headers,
         request,
         stream,
-        send (message) {
+        send(message) {
           begin()
           stream.write(framed(message))
         },
-        raw (bytes) {
+        raw(bytes) {
           begin()
           stream.write(bytes)
         },
-        end (code = 0, message = '') {
+        end(code = 0, message = '') {
           const said = { 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message) }
           open.delete(call)
           if (stream.destroyed) return
-          if (!stream.headersSent) return void stream.respond({ ':status': 200, 'content-type': 'application/grpc', ...said }, { endStream: true })
+          if (!stream.headersSent)
+            return void stream.respond(
+              { ':status': 200, 'content-type': 'application/grpc', ...said },
+              { endStream: true }
+            )
           status = said
           stream.end()
         },
-        destroy () {
+        destroy() {
           open.delete(call)
           stream.close(2)
-        },
+        }
       }
       if (remember) calls.push(call)
       open.add(call)
@@ -175,46 +223,65 @@ export async function startStub (answer, { socket = path.join(directory, `${++co
     endpoint: `unix:${socket}`,
     calls,
     open,
-    get connections () { return connections },
-    get sessions () { return sessions.size },
+    get connections() {
+      return connections
+    },
+    get sessions() {
+      return sessions.size
+    },
     /** @param {(call: Call) => void} next */
-    answer (next) { answering = next },
+    answer(next) {
+      answering = next
+    },
     /** To every open stream of a method. @param {string} method @param {Buffer} message */
-    push (method, message) { for (const call of open) if (call.method === method) call.send(message) },
+    push(method, message) {
+      for (const call of open) if (call.method === method) call.send(message)
+    },
     /** @param {string} method @param {number} code @param {string} [message] */
-    end (method, code, message) { for (const call of [...open]) if (call.method === method) call.end(code, message) },
+    end(method, code, message) {
+      for (const call of [...open]) if (call.method === method) call.end(code, message)
+    },
     /** Makes room at its path for another one, and breaks its connections when told to. */
-    async replace () {
+    async replace() {
       rmSync(socket, { force: true })
       server.close()
-      return { leave () { for (const session of sessions) session.destroy() } }
+      return {
+        leave() {
+          for (const session of sessions) session.destroy()
+        }
+      }
     },
     /** As a process that is killed does. */
-    async kill () {
+    async kill() {
       for (const session of sessions) session.destroy()
       await new Promise((resolve) => server.close(resolve))
       rmSync(socket, { force: true })
-    },
+    }
   }
 }
 
 /** Everything a healthy Workload API says, out of a few facts. @param {ReturnType<typeof domain>} home @param {{ paths?: string[] }} [options] */
-export function healthy (home, { paths = ['/billing'] } = {}) {
+export function healthy(home, { paths = ['/billing'] } = {}) {
   const svids = paths.map((path) => home.svid(path))
   const id = `spiffe://${home.name}`
   /** @param {Call} call */
   return (call) => {
     switch (call.method) {
-      case 'FetchX509SVID': return call.send(x509Response({ svids }))
-      case 'FetchX509Bundles': return call.send(x509BundlesResponse({ [id]: home.ca.der }))
-      case 'FetchJWTBundles': return call.send(jwtBundlesResponse({ [id]: home.jwks }))
+      case 'FetchX509SVID':
+        return call.send(x509Response({ svids }))
+      case 'FetchX509Bundles':
+        return call.send(x509BundlesResponse({ [id]: home.ca.der }))
+      case 'FetchJWTBundles':
+        return call.send(jwtBundlesResponse({ [id]: home.jwks }))
       case 'FetchJWTSVID': {
         const audience = strings(call.request)[1]
         call.send(jwtResponse(paths.map((path) => home.token(path, audience))))
         return call.end()
       }
-      case 'ValidateJWTSVID': return call.end(3, 'token is bad')
-      default: return call.end(12, 'not here')
+      case 'ValidateJWTSVID':
+        return call.end(3, 'token is bad')
+      default:
+        return call.end(12, 'not here')
     }
   }
 }

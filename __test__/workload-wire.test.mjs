@@ -4,7 +4,28 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { answer, block, CONTINUATION, DATA, data, END_HEADERS, END_STREAM, frame, goAway, GRPC, HEADERS, headers, hpackInteger, PING, reset, RST_STREAM, settings, startWire, u32, WINDOW_UPDATE } from './http2-wire.mjs'
+import {
+  answer,
+  block,
+  CONTINUATION,
+  DATA,
+  data,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  goAway,
+  GRPC,
+  HEADERS,
+  headers,
+  hpackInteger,
+  PING,
+  reset,
+  RST_STREAM,
+  settings,
+  startWire,
+  u32,
+  WINDOW_UPDATE
+} from './http2-wire.mjs'
 import { countersign } from './spiffe-scene.mjs'
 import { until } from './until.mjs'
 import { domain, jwtResponse, x509BundlesResponse, x509Response } from './workload-stub.mjs'
@@ -16,10 +37,12 @@ const bundles = x509BundlesResponse({ 'spiffe://example.org': home.ca.der })
 const tokens = jwtResponse([home.token('/billing', ['a'])])
 /** @type {{ close (): void }[]} */
 const open = []
-after(() => { for (const one of open) one.close() })
+after(() => {
+  for (const one of open) one.close()
+})
 
 /** @param {import('./http2-wire.mjs').Behaviour} behaviour */
-async function serve (behaviour, timeout = 5000) {
+async function serve(behaviour, timeout = 5000) {
   const server = await startWire(behaviour)
   const client = new WorkloadApiClient({ endpoint: server.endpoint, timeout })
   open.push(client, server)
@@ -30,18 +53,26 @@ async function serve (behaviour, timeout = 5000) {
 const fetchToken = async (client) => String(await client.fetchJwtSvid({ audience: 'a' }))
 
 /** What a call fails with. @param {Promise<unknown>} call */
-async function failure (call) {
-  const error = /** @type {any} */ (await call.then(() => assert.fail('it did not fail'), (error) => error))
+async function failure(call) {
+  const error = /** @type {any} */ (
+    await call.then(
+      () => assert.fail('it did not fail'),
+      (error) => error
+    )
+  )
   assert.ok(CountersignError.is(error), inspect(error))
   return error
 }
 
 /** @param {number} stream @param {Buffer} message */
-const bytewise = (stream, message) => [...Buffer.concat([Buffer.of(0), u32(message.length), message])].map((byte) => frame(DATA, 0, stream, Buffer.of(byte)))
+const bytewise = (stream, message) =>
+  [...Buffer.concat([Buffer.of(0), u32(message.length), message])].map((byte) =>
+    frame(DATA, 0, stream, Buffer.of(byte))
+  )
 
 test('a message that comes byte by byte is a message', async () => {
   const { client } = await serve({
-    async request (connection, stream) {
+    async request(connection, stream) {
       await connection.write(headers(stream, GRPC))
       for (const one of bytewise(stream, tokens)) {
         await connection.write(one)
@@ -49,17 +80,20 @@ test('a message that comes byte by byte is a message', async () => {
       }
       // Trailers in pieces, too.
       const last = block({ 'grpc-status': '0' })
-      await connection.write(frame(HEADERS, END_STREAM, stream, last.subarray(0, 5)), frame(CONTINUATION, END_HEADERS, stream, last.subarray(5)))
-    },
+      await connection.write(
+        frame(HEADERS, END_STREAM, stream, last.subarray(0, 5)),
+        frame(CONTINUATION, END_HEADERS, stream, last.subarray(5))
+      )
+    }
   })
   assert.equal(await fetchToken(client), 'spiffe://example.org/billing')
 })
 test('one that comes so slowly that time runs out is none', async () => {
   const { client, server } = await serve({
-    async request (connection, stream) {
+    async request(connection, stream) {
       await connection.write(headers(stream, GRPC))
       for (const one of bytewise(stream, bundles)) if (await connection.write(one)) await sleep(20)
-    },
+    }
   })
   const error = await failure(client.fetchX509Bundles({ timeout: 200 }))
   assert.deepEqual([error.code, error.stage], ['ERR_TIMEOUT', 'reading the response'])
@@ -73,18 +107,25 @@ test('a server that takes connections and says nothing: time runs out, and the e
   assert.match(error.message, /within 100ms \(waiting for the response\)/)
 })
 test('a server that forgets its settings, and answers, is answer enough', async () => {
-  const { client } = await serve({ greeting: Buffer.alloc(0), request: (connection, stream) => connection.write(answer(stream, tokens)) })
+  const { client } = await serve({
+    greeting: Buffer.alloc(0),
+    request: (connection, stream) => connection.write(answer(stream, tokens))
+  })
   assert.equal(await fetchToken(client), 'spiffe://example.org/billing')
 })
 
 test('a call that is reset fails alone: the stream beside it goes on', async () => {
   const told = { first: true, code: 0 }
   const { client, server } = await serve({
-    request (connection, stream) {
+    request(connection, stream) {
       const { first } = told
       told.first = false
-      return connection.write(first ? Buffer.concat([headers(stream, GRPC), data(stream, x509Response({ svids: [home.svid('/billing')] }))]) : reset(stream, told.code))
-    },
+      return connection.write(
+        first
+          ? Buffer.concat([headers(stream, GRPC), data(stream, x509Response({ svids: [home.svid('/billing')] }))])
+          : reset(stream, told.code)
+      )
+    }
   })
   const source = await X509Source.open({ endpoint: server.endpoint })
   open.push(source)
@@ -96,7 +137,11 @@ test('a call that is reset fails alone: the stream beside it goes on', async () 
   }
   // A call that the server does not want says nothing about the next one.
   for (const code of [0, 8, 7]) await attempt(code)
-  assert.deepEqual(server.connections.map((connection) => connection.of(HEADERS).length), [5], 'asked once, and after a refusal once more')
+  assert.deepEqual(
+    server.connections.map((connection) => connection.of(HEADERS).length),
+    [5],
+    'asked once, and after a refusal once more'
+  )
   // All else may be about the connection: another one is tried, and that is that.
   for (const code of [1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 99]) {
     const before = server.connections.length
@@ -109,7 +154,9 @@ test('a call that is reset fails alone: the stream beside it goes on', async () 
 })
 test('a call the server refused without looking at it is asked again, once', async () => {
   let refusals = 1
-  const { client, server } = await serve({ request: (connection, stream) => connection.write(refusals-- > 0 ? reset(stream, 7) : answer(stream, tokens)) })
+  const { client, server } = await serve({
+    request: (connection, stream) => connection.write(refusals-- > 0 ? reset(stream, 7) : answer(stream, tokens))
+  })
   assert.equal(await fetchToken(client), 'spiffe://example.org/billing')
   refusals = 2
   assert.match((await failure(fetchToken(client))).message, /refused/)
@@ -118,21 +165,26 @@ test('a call the server refused without looking at it is asked again, once', asy
 
 test('GOAWAY: what is on its way is answered, what comes next goes elsewhere', async () => {
   const { client, server } = await serve({
-    async request (connection, stream) {
+    async request(connection, stream) {
       if (connection !== server.connections[0]) return connection.write(answer(stream, tokens))
       // As servers do it in good order: first a warning, then the last stream that counts.
       await connection.write(goAway(0x7fffffff), frame(PING, 0, 0, Buffer.alloc(8)))
       await sleep(50)
       await connection.write(goAway(stream), answer(stream, tokens))
       connection.destroy()
-    },
+    }
   })
-  assert.deepEqual([await fetchToken(client), await fetchToken(client)], ['spiffe://example.org/billing', 'spiffe://example.org/billing'])
+  assert.deepEqual(
+    [await fetchToken(client), await fetchToken(client)],
+    ['spiffe://example.org/billing', 'spiffe://example.org/billing']
+  )
   assert.equal(server.connections.length, 2)
 })
 test('GOAWAY before anything was looked at: asked again on another connection, if there was a good one before', async () => {
   let calls = 0
-  const { client, server } = await serve({ request: (connection, stream) => connection.write(++calls === 2 ? goAway(stream - 2) : answer(stream, tokens)) })
+  const { client, server } = await serve({
+    request: (connection, stream) => connection.write(++calls === 2 ? goAway(stream - 2) : answer(stream, tokens))
+  })
   await fetchToken(client)
   assert.equal(await fetchToken(client), 'spiffe://example.org/billing')
   assert.deepEqual([server.connections.length, calls], [2, 3])
@@ -144,11 +196,11 @@ test('GOAWAY before anything was looked at: asked again on another connection, i
 test('one call at a time is allowed: the others wait for their turn', async () => {
   const { client, server } = await serve({
     greeting: settings({ 3: 1 }),
-    async request (connection, stream) {
+    async request(connection, stream) {
       await sleep(10)
       most = Math.max(most, connection.of(HEADERS).length - answered++)
       await connection.write(answer(stream, tokens))
-    },
+    }
   })
   let most = 0
   let answered = 0
@@ -160,7 +212,10 @@ test('no call at all is allowed, or no byte of one: time runs out, and a word of
   const { client, server } = await serve({ request: (connection, stream) => connection.write(answer(stream, tokens)) })
   await fetchToken(client)
   const [connection] = server.connections
-  for (const [closed, opened] of [[{ 3: 0 }, { 3: 100 }], [{ 4: 0 }, { 4: 65535 }]]) {
+  for (const [closed, opened] of [
+    [{ 3: 0 }, { 3: 100 }],
+    [{ 4: 0 }, { 4: 65535 }]
+  ]) {
     await connection.write(settings(closed))
     await sleep(50)
     const error = await failure(client.fetchJwtSvid({ audience: 'a', timeout: 100 }))
@@ -174,8 +229,10 @@ test('no call at all is allowed, or no byte of one: time runs out, and a word of
 test('a window of one byte: the request goes out byte by byte', async () => {
   const { client, server } = await serve({
     greeting: settings({ 4: 1 }),
-    took (connection, { type, stream, flags }) { if (type === DATA && !(flags & END_STREAM)) connection.write(frame(WINDOW_UPDATE, 0, stream, u32(1))) },
-    request: (connection, stream) => connection.write(answer(stream, tokens)),
+    took(connection, { type, stream, flags }) {
+      if (type === DATA && !(flags & END_STREAM)) connection.write(frame(WINDOW_UPDATE, 0, stream, u32(1)))
+    },
+    request: (connection, stream) => connection.write(answer(stream, tokens))
   })
   await fetchToken(client)
   const before = server.connections[0].of(DATA).length
@@ -186,10 +243,10 @@ test('a window of one byte: the request goes out byte by byte', async () => {
 test('pings without end are answered, and so is the call', async () => {
   const many = Buffer.concat(Array(1000).fill(frame(PING, 0, 0, Buffer.alloc(8))))
   const { client, server } = await serve({
-    async request (connection, stream) {
+    async request(connection, stream) {
       for (let round = 0; round < 100; round++) await connection.write(many)
       await connection.write(answer(stream, tokens))
-    },
+    }
   })
   assert.equal(await fetchToken(client), 'spiffe://example.org/billing')
   // The last of them may still be on their way.
@@ -198,11 +255,11 @@ test('pings without end are answered, and so is the call', async () => {
 test('frames of nothing, without end, end the connection', async () => {
   let sent = 0
   const { client, server } = await serve({
-    async request (connection, stream) {
+    async request(connection, stream) {
       await connection.write(headers(stream, GRPC))
       const many = Buffer.concat(Array(100).fill(frame(DATA, 0, stream)))
       while (await connection.write(many)) sent += many.length
-    },
+    }
   })
   assert.equal((await failure(client.fetchX509Bundles())).code, 'ERR_CONNECTION_FAILED')
   await server.connections[0].closed
@@ -212,25 +269,37 @@ test('headers without end, long or empty, end the connection', async () => {
   for (const piece of [block({ x: 'y'.repeat(4000) }), Buffer.alloc(0)]) {
     let sent = 0
     const { client, server } = await serve({
-      async request (connection, stream) {
+      async request(connection, stream) {
         await connection.write(frame(HEADERS, 0, stream, block(GRPC)))
         while (await connection.write(frame(CONTINUATION, 0, stream, piece))) sent += piece.length + 9
-      },
+      }
     })
     assert.equal((await failure(client.fetchX509Bundles())).code, 'ERR_CONNECTION_FAILED')
     await server.connections[0].closed
     // What a socket holds, and not more.
     assert.ok(sent < 2_000_000, `${sent} bytes were taken`)
   }
-  const { client } = await serve({ request: (connection, stream) => connection.write(frame(HEADERS, 0, stream, block(GRPC))) })
+  const { client } = await serve({
+    request: (connection, stream) => connection.write(frame(HEADERS, 0, stream, block(GRPC)))
+  })
   assert.equal((await failure(client.fetchX509Bundles({ timeout: 100 }))).code, 'ERR_TIMEOUT')
 })
 test('headers that are small on the wire and huge when unpacked are refused', async () => {
   // One entry of the dynamic table, and 12,000 times the one byte that stands for it: 47 MB.
-  const entry = Buffer.concat([Buffer.of(0x40), hpackInteger(0, 7, 1), Buffer.from('x'), hpackInteger(0, 7, 3900), Buffer.alloc(3900, 'y')])
+  const entry = Buffer.concat([
+    Buffer.of(0x40),
+    hpackInteger(0, 7, 1),
+    Buffer.from('x'),
+    hpackInteger(0, 7, 3900),
+    Buffer.alloc(3900, 'y')
+  ])
   for (const references of [30, 12_000]) {
     const { client } = await serve({
-      request: (connection, stream) => connection.write(frame(HEADERS, END_HEADERS, stream, Buffer.concat([block(GRPC), entry, Buffer.alloc(references, 0x80 | 62)])), data(stream, bundles)),
+      request: (connection, stream) =>
+        connection.write(
+          frame(HEADERS, END_HEADERS, stream, Buffer.concat([block(GRPC), entry, Buffer.alloc(references, 0x80 | 62)])),
+          data(stream, bundles)
+        )
     })
     assert.equal((await failure(client.fetchX509Bundles())).code, 'ERR_CONNECTION_FAILED', `${references} references`)
   }
@@ -242,7 +311,8 @@ test('a status counts at the end of a call, in the head or behind the messages',
   const { client, server } = await serve({ request: (connection, stream) => connection.write(...says(stream)) })
   const ok = { 'grpc-status': '0' }
   const denied = { 'grpc-status': '7', 'grpc-message': 'no identity issued' }
-  const end = (/** @type {number} */ stream, /** @type {Record<string, string | Uint8Array>} */ trailers) => headers(stream, trailers, END_STREAM)
+  const end = (/** @type {number} */ stream, /** @type {Record<string, string | Uint8Array>} */ trailers) =>
+    headers(stream, trailers, END_STREAM)
   says = (stream) => [end(stream, { ...GRPC, ...denied })]
   assert.equal((await failure(fetchToken(client))).code, 'ERR_NO_IDENTITY')
   says = (stream) => [headers(stream, GRPC), end(stream, denied)]
@@ -270,19 +340,37 @@ test('a status counts at the end of a call, in the head or behind the messages',
 test('what the server says may be written badly', async () => {
   /** @type {Buffer} */
   let said
-  const { client } = await serve({ request: (connection, stream) => connection.write(headers(stream, { ...GRPC, 'grpc-status': '13', 'grpc-message': said }, END_STREAM)) })
+  const { client } = await serve({
+    request: (connection, stream) =>
+      connection.write(headers(stream, { ...GRPC, 'grpc-status': '13', 'grpc-message': said }, END_STREAM))
+  })
   for (const [written, read] of /** @type {[string, string][]} */ ([
-    ['100%', '100%'], ['%zz%4', '%zz%4'], ['%', '%'], ['a%20b', 'a b'], ['%ff%fe', '\ufffd\ufffd'], ['\xff', '\ufffd'], ['%C3%A4%0A%00', 'ä\n\0'], ['%2525', '%25'],
+    ['100%', '100%'],
+    ['%zz%4', '%zz%4'],
+    ['%', '%'],
+    ['a%20b', 'a b'],
+    ['%ff%fe', '\ufffd\ufffd'],
+    ['\xff', '\ufffd'],
+    ['%C3%A4%0A%00', 'ä\n\0'],
+    ['%2525', '%25']
   ])) {
     said = Buffer.from(written, 'latin1')
     assert.equal((await failure(fetchToken(client))).grpcMessage, read, written)
   }
   said = Buffer.alloc(30_000, '%41')
-  assert.equal((await failure(fetchToken(client))).grpcMessage.length, Math.ceil(4096 / 3), 'no more than 4096 bytes of it are read')
+  assert.equal(
+    (await failure(fetchToken(client))).grpcMessage.length,
+    Math.ceil(4096 / 3),
+    'no more than 4096 bytes of it are read'
+  )
 })
 test('a compressed message is refused, also when the server says how', async () => {
   const { client } = await serve({
-    request: (connection, stream) => connection.write(headers(stream, { ...GRPC, 'grpc-encoding': 'gzip' }), frame(DATA, 0, stream, Buffer.concat([Buffer.of(1), u32(3), Buffer.from('xyz')]))),
+    request: (connection, stream) =>
+      connection.write(
+        headers(stream, { ...GRPC, 'grpc-encoding': 'gzip' }),
+        frame(DATA, 0, stream, Buffer.concat([Buffer.of(1), u32(3), Buffer.from('xyz')]))
+      )
   })
   const error = await failure(client.fetchX509Bundles())
   assert.deepEqual([error.code, error.rule], ['ERR_INVALID_RESPONSE', 'malformed'])
@@ -292,7 +380,12 @@ test('what HTTP alone says is no verdict of a Workload API: a source asks again,
   for (const status of ['400', '404', '501', '503']) {
     let calls = 0
     const { server } = await serve({
-      request: (connection, stream) => connection.write(++calls < 3 ? headers(stream, { ':status': status }, END_STREAM) : Buffer.concat([headers(stream, GRPC), data(stream, x509Response({ svids: [home.svid('/billing')] }))])),
+      request: (connection, stream) =>
+        connection.write(
+          ++calls < 3
+            ? headers(stream, { ':status': status }, END_STREAM)
+            : Buffer.concat([headers(stream, GRPC), data(stream, x509Response({ svids: [home.svid('/billing')] }))])
+        )
     })
     const source = await X509Source.open({ endpoint: server.endpoint, timeout: 5000 })
     open.push(source)

@@ -16,9 +16,9 @@ const channels = new Map()
  * @param {string} name without the prefix
  * @param {() => Record<string, unknown>} message made only when somebody wants it
  */
-function publish (name, message) {
+function publish(name, message) {
   let channel = channels.get(name)
-  if (!channel) channels.set(name, channel = diagnostics.channel(`countersign:${name}`))
+  if (!channel) channels.set(name, (channel = diagnostics.channel(`countersign:${name}`)))
   if (!channel.hasSubscribers && !debug.enabled) return
   const said = message()
   if (debug.enabled) debug('%s %s', name, inspect(said, { breakLength: Infinity, compact: true, depth: 3 }))

@@ -9,30 +9,36 @@ class CountersignError extends Error {
    * @param {string} message
    * @param {{ cause?: unknown, [detail: string]: unknown }} [details]
    */
-  constructor (code, message, details) {
+  constructor(code, message, details) {
     const { cause, ...rest } = details ?? {}
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
     Object.assign(this, rest)
   }
 
-  get [brand] () { return true }
+  get [brand]() {
+    return true
+  }
 
   /**
    * Works across copies of the package, where `instanceof` does not.
    * @param {unknown} value
    */
-  static is (value) {
+  static is(value) {
     return typeof value === 'object' && value !== null && /** @type {any} */ (value)[brand] === true
   }
 }
-Object.defineProperty(CountersignError.prototype, 'name', { value: 'CountersignError', writable: true, configurable: true })
+Object.defineProperty(CountersignError.prototype, 'name', {
+  value: 'CountersignError',
+  writable: true,
+  configurable: true
+})
 
 /**
  * An error that came over the border as JSON text.
  * @param {string} text
  */
-function fromNative (text) {
+function fromNative(text) {
   return fromDetails(JSON.parse(text))
 }
 
@@ -40,7 +46,7 @@ function fromNative (text) {
  * The same, once it is read.
  * @param {any} error
  */
-function fromDetails ({ code, message, errno, ...details }) {
+function fromDetails({ code, message, errno, ...details }) {
   if (typeof errno !== 'number') return new CountersignError(code, message, details)
   const name = require('node:util').getSystemErrorName(-errno)
   const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
@@ -51,7 +57,7 @@ function fromDetails ({ code, message, errno, ...details }) {
  * @param {string} message
  * @param {{ cause?: unknown, [detail: string]: unknown }} [details]
  */
-function invalidArgument (message, details) {
+function invalidArgument(message, details) {
   return new CountersignError('ERR_INVALID_ARGUMENT', message, details)
 }
 
@@ -59,7 +65,7 @@ function invalidArgument (message, details) {
  * A value somebody passed, for a message. Not every value has a string form.
  * @param {unknown} value
  */
-function shown (value) {
+function shown(value) {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
   return typeof value === 'object' || typeof value === 'function' ? `a value of type ${typeof value}` : String(value)
@@ -69,7 +75,7 @@ function shown (value) {
  * The reason in whatever was thrown.
  * @param {unknown} thrown
  */
-function reason (thrown) {
+function reason(thrown) {
   return thrown instanceof Error ? thrown.message : shown(thrown)
 }
 

@@ -8,7 +8,7 @@
  * @param {T} root
  * @returns {T}
  */
-function frozen (root) {
+function frozen(root) {
   /** @type {object[]} */
   const left = [root]
   for (let value = left.pop(); value !== undefined; value = left.pop()) {

@@ -17,7 +17,7 @@ class Runner {
    * @param {number | bigint | undefined} timestamp
    * @param {Record<string, unknown>} extra
    */
-  constructor (identity, hostname, process, pid, uid, gid, instanceId, timestamp, extra) {
+  constructor(identity, hostname, process, pid, uid, gid, instanceId, timestamp, extra) {
     this.identity = identity
     this.hostname = hostname
     this.process = process
@@ -35,18 +35,18 @@ class Runner {
    * Integers that a number cannot hold stay exact where the runtime has JSON.rawJSON; elsewhere they would have to be
    * rounded, which is refused.
    */
-  toJSON () {
+  toJSON() {
     return require('./exact').forJSON(wire(this), 'runner.toWire()')
   }
 
   /** The wire form as text, exact on every runtime. */
-  toWire () {
+  toWire() {
     return require('./exact').write(wire(this), 'runner')
   }
 }
 
 /** @param {Runner} runner */
-function wire (runner) {
+function wire(runner) {
   /** @type {Record<string, unknown>} */
   const out = Object.create(null)
   for (const [key, value] of Object.entries(runner.extra)) out[key] = value
@@ -72,7 +72,7 @@ class Identity {
    * @param {string} token
    * @param {Runner} runner
    */
-  constructor (identity, idmUrl, configUrl, token, runner) {
+  constructor(identity, idmUrl, configUrl, token, runner) {
     this.identity = identity
     this.idmUrl = idmUrl
     this.configUrl = configUrl
@@ -81,21 +81,25 @@ class Identity {
     Object.freeze(this)
   }
 
-  get token () { return this.#token }
+  get token() {
+    return this.#token
+  }
 
-  toJSON () {
+  toJSON() {
     const { identity, idmUrl, configUrl, runner } = this
     return { identity, idmUrl, configUrl, token: REDACTED, runner }
   }
 
-  toString () { return this.identity }
+  toString() {
+    return this.identity
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     const { identity, idmUrl, configUrl, runner } = this
     return `Identity ${show({ identity, idmUrl, configUrl, token: REDACTED, runner }, options)}`
   }
@@ -119,14 +123,33 @@ const NO_EXTRA = Object.freeze(Object.create(null))
  * @param {number | bigint | undefined} timestamp
  * @param {string | undefined} extra
  */
-function buildIdentity (identity, idmUrl, configUrl, token, runnerIdentity, hostname, process, pid, uid, gid, instanceId, timestamp, extra) {
+function buildIdentity(
+  identity,
+  idmUrl,
+  configUrl,
+  token,
+  runnerIdentity,
+  hostname,
+  process,
+  pid,
+  uid,
+  gid,
+  instanceId,
+  timestamp,
+  extra
+) {
   const fields = extra === undefined ? NO_EXTRA : parseExtra(extra)
-  return new Identity(identity, idmUrl, configUrl, token,
-    new Runner(runnerIdentity, hostname, process, pid, uid, gid, instanceId, timestamp, fields))
+  return new Identity(
+    identity,
+    idmUrl,
+    configUrl,
+    token,
+    new Runner(runnerIdentity, hostname, process, pid, uid, gid, instanceId, timestamp, fields)
+  )
 }
 
 /** @param {string} text */
-function parseExtra (text) {
+function parseExtra(text) {
   const [extra, large] = JSON.parse(text)
   if (large.length > 0) require('./exact').restore(extra, large)
   // Without a prototype, a field called `constructor` or `toString` is only a field.
@@ -138,7 +161,7 @@ function parseExtra (text) {
  * @param {T} value
  * @returns {T}
  */
-function freezeDeep (value) {
+function freezeDeep(value) {
   if (typeof value === 'object' && value !== null) {
     for (const item of Object.values(value)) freezeDeep(item)
     Object.freeze(value)

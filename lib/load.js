@@ -23,7 +23,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.linux-x64-gnu.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/linux-x64-gnu'),
+    installed: () => require('@countersign/linux-x64-gnu')
   },
   'linux-arm64-gnu': {
     file: 'countersign.linux-arm64-gnu.node',
@@ -31,7 +31,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.linux-arm64-gnu.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/linux-arm64-gnu'),
+    installed: () => require('@countersign/linux-arm64-gnu')
   },
   'linux-x64-musl': {
     file: 'countersign.linux-x64-musl.node',
@@ -39,7 +39,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.linux-x64-musl.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/linux-x64-musl'),
+    installed: () => require('@countersign/linux-x64-musl')
   },
   'linux-arm64-musl': {
     file: 'countersign.linux-arm64-musl.node',
@@ -47,7 +47,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.linux-arm64-musl.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/linux-arm64-musl'),
+    installed: () => require('@countersign/linux-arm64-musl')
   },
   'darwin-x64': {
     file: 'countersign.darwin-x64.node',
@@ -55,7 +55,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.darwin-x64.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/darwin-x64'),
+    installed: () => require('@countersign/darwin-x64')
   },
   'darwin-arm64': {
     file: 'countersign.darwin-arm64.node',
@@ -63,7 +63,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.darwin-arm64.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/darwin-arm64'),
+    installed: () => require('@countersign/darwin-arm64')
   },
   'win32-x64': {
     file: 'countersign.win32-x64-msvc.node',
@@ -71,7 +71,7 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.win32-x64-msvc.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/win32-x64'),
+    installed: () => require('@countersign/win32-x64')
   },
   'win32-arm64': {
     file: 'countersign.win32-arm64-msvc.node',
@@ -79,15 +79,15 @@ const ADDONS = {
     // @ts-ignore: present only in a checkout
     local: () => require('../countersign.win32-arm64-msvc.node'),
     // @ts-ignore: an optional dependency
-    installed: () => require('@countersign/win32-arm64'),
-  },
+    installed: () => require('@countersign/win32-arm64')
+  }
 }
 
 /**
  * The C library, as good as always: musl's loader has one place, and where it is not there the other one runs. A system
  * that keeps it elsewhere is asked again when this guess does not load.
  */
-function likelyLibc () {
+function likelyLibc() {
   if (process.platform !== 'linux') return undefined
   const arch = { x64: 'x86_64', arm64: 'aarch64' }[String(process.arch)]
   try {
@@ -99,7 +99,7 @@ function likelyLibc () {
 }
 
 /** The C library: the loader this very program asks for says it, at a hundredth of the price of a process report. */
-function libc () {
+function libc() {
   if (process.platform !== 'linux') return undefined
   const { openSync, readSync, closeSync } = require('node:fs')
   try {
@@ -128,7 +128,7 @@ function libc () {
   }
 }
 
-function load () {
+function load() {
   /** @type {Error[]} */
   const attempts = []
   const likely = likelyLibc()
@@ -147,9 +147,14 @@ const targetOf = (c) => [process.platform, process.arch, c].filter(Boolean).join
  * @param {string | undefined} c
  * @param {Error[]} attempts gets what went wrong
  */
-function attempt (c, attempts) {
+function attempt(c, attempts) {
   const addon = ADDONS[targetOf(c)]
-  for (const [name, request] of addon ? /** @type {const} */ ([[`./${addon.file}`, addon.local], [addon.package, addon.installed]]) : []) {
+  for (const [name, request] of addon
+    ? /** @type {const} */ ([
+        [`./${addon.file}`, addon.local],
+        [addon.package, addon.installed]
+      ])
+    : []) {
     try {
       const native = request()
       const found = native.version()
@@ -166,7 +171,7 @@ function attempt (c, attempts) {
  * What to do where it is the host that lets no addon in, or has no way to its files.
  * @param {Error[]} attempts
  */
-function hostHint (attempts) {
+function hostHint(attempts) {
   if (attempts.some(({ cause }) => /** @type {any} */ (cause)?.code === 'ERR_DLOPEN_DISABLED')) {
     return 'this Node.js runs without addons: add --allow-addons to its --permission, or take --no-addons away'
   }
@@ -179,7 +184,8 @@ function hostHint (attempts) {
   } catch {
     // Not in this runtime.
   }
-  if (sea) return "a single executable has no node_modules: keep it beside, and load with require('node:module').createRequire(process.execPath)('countersign')"
+  if (sea)
+    return "a single executable has no node_modules: keep it beside, and load with require('node:module').createRequire(process.execPath)('countersign')"
   return undefined
 }
 
@@ -187,7 +193,7 @@ function hostHint (attempts) {
  * @param {string | undefined} c
  * @param {Error[]} attempts
  */
-function unavailable (c, attempts) {
+function unavailable(c, attempts) {
   const { CountersignError } = require('./errors')
   const target = targetOf(c)
   const addon = ADDONS[target]
@@ -199,13 +205,15 @@ function unavailable (c, attempts) {
     lines.push(`  fix: ${host}`)
   } else if (addon) {
     lines.push(`  fix: npm install --include=optional ${addon.package}@${EXPECTED}`)
-    lines.push('       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install again)')
+    lines.push(
+      '       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install again)'
+    )
     lines.push('       in a checkout: npm run build')
   } else {
     lines.push(`  supported: ${Object.keys(ADDONS).join(', ')}`)
   }
   return new CountersignError('ERR_NATIVE_UNAVAILABLE', lines.join('\n'), {
-    cause: new AggregateError(attempts, 'every attempt to load the native addon failed'),
+    cause: new AggregateError(attempts, 'every attempt to load the native addon failed')
   })
 }
 
@@ -218,7 +226,7 @@ const native = load()
  * @param {string} what it is for
  * @returns {Native[Name]}
  */
-function linuxOnly (name, what) {
+function linuxOnly(name, what) {
   const part = native[name]
   if (part !== undefined) return part
   const { CountersignError } = require('./errors')

@@ -21,7 +21,7 @@ const PEERS = 'to look at the peer of a socket'
 const NO_GROUPS = Object.freeze([])
 
 /** @param {unknown} target */
-function getPeerCredentials (target) {
+function getPeerCredentials(target) {
   const fd = descriptorOf(target)
   if (!fill(fd)) return toCredentials(unwrap(linuxOnly('peerCredentialsFull', PEERS)(fd)))
   const flags = words[0]
@@ -32,7 +32,7 @@ function getPeerCredentials (target) {
     uid: flags & UID ? words[2] : undefined,
     gid: flags & GID ? words[3] : undefined,
     groups,
-    securityLabel: undefined,
+    securityLabel: undefined
   })
 }
 
@@ -40,7 +40,7 @@ function getPeerCredentials (target) {
  * @param {unknown} target
  * @param {{ sha256?: boolean }} [options]
  */
-function getPeerProcess (target, options) {
+function getPeerProcess(target, options) {
   const { sha256 = false } = checkOptions(options, ['sha256'], 'options')
   if (typeof sha256 !== 'boolean') throw invalidArgument('options.sha256: expected a boolean')
   return peerProcess(descriptorOf(target), sha256)
@@ -50,7 +50,7 @@ function getPeerProcess (target, options) {
  * @param {unknown} target
  * @param {import('../index').PeerPolicy | import('../index').PeerPolicy[] | ((peer: import('../index').PeerProcess) => boolean)} policy
  */
-function authorizePeer (target, policy) {
+function authorizePeer(target, policy) {
   const judge = compilePolicy(policy)
   return judge(descriptorOf(target))
 }
@@ -59,12 +59,12 @@ function authorizePeer (target, policy) {
  * @param {number} fd
  * @param {boolean} [sha256]
  */
-function peerProcess (fd, sha256 = false) {
+function peerProcess(fd, sha256 = false) {
   return toProcess(unwrap(linuxOnly('peerProcess', PEERS)(fd, sha256)))
 }
 
 /** @param {string} text */
-function unwrap (text) {
+function unwrap(text) {
   const { ok, err } = JSON.parse(text)
   if (!err) return ok
   const error = fromDetails(err)
@@ -74,26 +74,28 @@ function unwrap (text) {
 }
 
 /** @param {any} value */
-function toCredentials ({ pid, uid, gid, groups, securityLabel }) {
+function toCredentials({ pid, uid, gid, groups, securityLabel }) {
   return Object.freeze({
     pid: pid ?? undefined,
     uid: uid ?? undefined,
     gid: gid ?? undefined,
     groups: groups ? Object.freeze(groups) : undefined,
-    securityLabel: securityLabel ?? undefined,
+    securityLabel: securityLabel ?? undefined
   })
 }
 
 /** @param {any} value */
-function toProcess (value) {
+function toProcess(value) {
   return Object.freeze({
     ...toCredentials(value),
     exe: value.exe ?? undefined,
-    exeDoubt: value.exeDoubt ? Object.freeze({ reason: value.exeDoubt.reason, path: value.exeDoubt.path ?? undefined }) : undefined,
+    exeDoubt: value.exeDoubt
+      ? Object.freeze({ reason: value.exeDoubt.reason, path: value.exeDoubt.path ?? undefined })
+      : undefined,
     exeSha256: value.exeSha256 ?? undefined,
     process: value.process ?? undefined,
     startTime: value.startTime == null ? undefined : new Date(value.startTime),
-    cgroup: value.cgroup ?? undefined,
+    cgroup: value.cgroup ?? undefined
   })
 }
 
@@ -104,8 +106,12 @@ function toProcess (value) {
  * @param {{ signal?: AbortSignal, timeout?: number | null, allowHalfOpen?: boolean }} [options]
  * @returns {Promise<import('node:net').Socket>}
  */
-async function connectVerified (path, policy, options) {
-  const { signal, timeout = 5000, allowHalfOpen = false } = checkOptions(options, ['signal', 'timeout', 'allowHalfOpen'], 'options')
+async function connectVerified(path, policy, options) {
+  const {
+    signal,
+    timeout = 5000,
+    allowHalfOpen = false
+  } = checkOptions(options, ['signal', 'timeout', 'allowHalfOpen'], 'options')
   checkPath(path, 'path')
   checkTimeout(timeout, 'options.timeout')
   checkSignal(signal, 'options.signal')
@@ -139,7 +145,13 @@ async function connectVerified (path, policy, options) {
     }
     attempt(1)
     if (timeout !== null) {
-      timer = setTimeout(() => resolve(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })), timeout)
+      timer = setTimeout(
+        () =>
+          resolve(
+            new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })
+          ),
+        timeout
+      )
     }
     if (signal) {
       onAbort = () => resolve(new Aborted(signal.reason))
@@ -163,7 +175,9 @@ async function connectVerified (path, policy, options) {
 
 class Aborted {
   /** @param {unknown} reason */
-  constructor (reason) { this.reason = reason }
+  constructor(reason) {
+    this.reason = reason
+  }
 }
 
 /**
@@ -171,19 +185,40 @@ class Aborted {
  * @param {string} path
  * @param {unknown} error
  */
-function untrusted (path, error) {
+function untrusted(path, error) {
   const { message, field, expected, actual, peer } = /** @type {any} */ (error)
-  return new CountersignError('ERR_UNTRUSTED_SERVER', `not talking to ${path}: ${message}`, { path, field, expected, actual, peer, cause: error })
+  return new CountersignError('ERR_UNTRUSTED_SERVER', `not talking to ${path}: ${message}`, {
+    path,
+    field,
+    expected,
+    actual,
+    peer,
+    cause: error
+  })
 }
 
 /**
  * @param {string} path
  * @param {NodeJS.ErrnoException} error
  */
-function connectError (path, error) {
+function connectError(path, error) {
   const missing = error.code === 'ENOENT'
-  return new CountersignError(missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED',
-    missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`, { path, errno: error.errno, syscallError: error.code, cause: error })
+  return new CountersignError(
+    missing ? 'ERR_SOCKET_NOT_FOUND' : 'ERR_CONNECTION_FAILED',
+    missing ? `no socket at ${path}` : `cannot connect to ${path}: ${error.message}`,
+    { path, errno: error.errno, syscallError: error.code, cause: error }
+  )
 }
 
-module.exports = { getPeerCredentials, getPeerProcess, authorizePeer, connectVerified, peerProcess, toProcess, toCredentials, unwrap, untrusted, connectError }
+module.exports = {
+  getPeerCredentials,
+  getPeerProcess,
+  authorizePeer,
+  connectVerified,
+  peerProcess,
+  toProcess,
+  toCredentials,
+  unwrap,
+  untrusted,
+  connectError
+}

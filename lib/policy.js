@@ -26,7 +26,7 @@ const FIELDS = {
   pid: { ok: id, expected: 'a process id' },
   cgroup: { ok: text, expected: 'a cgroup path, or one followed by /*' },
   unit: { ok: text, expected: 'the name of a systemd unit' },
-  allowSpoofable: { ok: (value) => typeof value === 'boolean', expected: 'a boolean' },
+  allowSpoofable: { ok: (value) => typeof value === 'boolean', expected: 'a boolean' }
 }
 
 /**
@@ -39,9 +39,11 @@ const FIELDS = {
  * @param {string} [name] what the argument is called, for messages
  * @returns {Judge}
  */
-function compilePolicy (policy, name = 'policy') {
+function compilePolicy(policy, name = 'policy') {
   if (typeof policy === 'function') return functionJudge(/** @type {any} */ (policy), name)
-  const list = Array.isArray(policy) ? Array.from(policy, (item, index) => read(item, `${name}[${index}]`)) : [read(policy, name)]
+  const list = Array.isArray(policy)
+    ? Array.from(policy, (item, index) => read(item, `${name}[${index}]`))
+    : [read(policy, name)]
   if (list.length === 0) throw invalidArgument(`${name}: an empty list of policies would accept nobody`)
   const set = linuxOnly('PolicySet', 'a policy for peers').parse(JSON.stringify(list))
   if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
@@ -58,7 +60,7 @@ function compilePolicy (policy, name = 'policy') {
  * @param {unknown} policy
  * @param {string} name
  */
-function read (policy, name) {
+function read(policy, name) {
   if (typeof policy !== 'object' || policy === null || Array.isArray(policy)) {
     throw invalidArgument(`${name}: expected an object, a list of objects or a function`)
   }
@@ -72,11 +74,18 @@ function read (policy, name) {
   for (const key of keys) {
     const field = typeof key === 'string' && Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined
     if (!field) {
-      throw invalidArgument(`${name}: unknown key ${JSON.stringify(String(key))} (known: ${Object.keys(FIELDS).join(', ')})`)
+      throw invalidArgument(
+        `${name}: unknown key ${JSON.stringify(String(key))} (known: ${Object.keys(FIELDS).join(', ')})`
+      )
     }
     const value = /** @type {Record<string, unknown>} */ (policy)[/** @type {string} */ (key)]
     if (!field.ok(value)) {
-      const got = value === undefined ? 'undefined (a condition that is not there must not be written down)' : typeof value === 'string' ? JSON.stringify(value) : shown(value)
+      const got =
+        value === undefined
+          ? 'undefined (a condition that is not there must not be written down)'
+          : typeof value === 'string'
+            ? JSON.stringify(value)
+            : shown(value)
       throw invalidArgument(`${name}.${String(key)}: expected ${field.expected}, got ${got}`)
     }
     copy[/** @type {string} */ (key)] = value
@@ -89,7 +98,7 @@ function read (policy, name) {
  * @param {string} name
  * @returns {Judge}
  */
-function functionJudge (accepts, name) {
+function functionJudge(accepts, name) {
   return (fd) => {
     const { peerProcess } = require('./peer')
     const peer = peerProcess(fd)
@@ -97,28 +106,46 @@ function functionJudge (accepts, name) {
     try {
       verdict = accepts(peer)
     } catch (cause) {
-      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${reason(cause)}`, { field: 'function', peer, cause })
+      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function threw: ${reason(cause)}`, {
+        field: 'function',
+        peer,
+        cause
+      })
     }
     if (verdict === true) return peer
-    if (verdict === false) throw new CountersignError('ERR_PEER_DENIED', `the ${name} function refused the peer (${describe(peer)})`, { field: 'function', peer })
+    if (verdict === false)
+      throw new CountersignError('ERR_PEER_DENIED', `the ${name} function refused the peer (${describe(peer)})`, {
+        field: 'function',
+        peer
+      })
     // A promise is truthy: taking it for "yes" would let everybody in.
     const promise = isPromise(verdict)
     if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
-    throw new CountersignError('ERR_PEER_DENIED', `the ${name} function must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`, { field: 'function', peer })
+    throw new CountersignError(
+      'ERR_PEER_DENIED',
+      `the ${name} function must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`,
+      { field: 'function', peer }
+    )
   }
 }
 
 /** @param {{ pid?: number, uid?: number, gid?: number }} peer */
-function describe (peer) {
+function describe(peer) {
   return ['pid', 'uid', 'gid'].map((key) => `${key} ${/** @type {any} */ (peer)[key] ?? 'unknown'}`).join(', ')
 }
 
 /** @param {{ denied: { field: string, expected: string, actual: string }[], credentials: any }} answer */
-function denied ({ denied: denials, credentials }) {
+function denied({ denied: denials, credentials }) {
   const said = denials.map(({ field, expected, actual }) => `${field}: expected ${expected}, peer has ${actual}`)
   const message = `the peer (${describe(credentials)}) was refused: ${said.join('; ')}`
   const { field, expected, actual } = denials[0]
-  return new CountersignError('ERR_PEER_DENIED', message, { field, expected, actual, denials, peer: require('./peer').toCredentials(credentials) })
+  return new CountersignError('ERR_PEER_DENIED', message, {
+    field,
+    expected,
+    actual,
+    denials,
+    peer: require('./peer').toCredentials(credentials)
+  })
 }
 
 module.exports = { compilePolicy, describe }

@@ -15,12 +15,14 @@ const MAX_DEPTH = 100
  * @param {unknown} runner
  * @returns {string}
  */
-function writeRequest (runner) {
+function writeRequest(runner) {
   const { instanceId, timestamp, extra } = checkOptions(runner, ['instanceId', 'timestamp', 'extra'], 'runner')
   const parts = []
   if (instanceId !== undefined) parts.push(`"instance_id":${u64(instanceId, 'runner.instanceId')}`)
   if (timestamp !== undefined) {
-    parts.push(`"timestamp":${u64(timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp, 'runner.timestamp')}`)
+    parts.push(
+      `"timestamp":${u64(timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp, 'runner.timestamp')}`
+    )
   }
   const fields = writeExtra(extra)
   if (fields !== '') parts.push(fields)
@@ -34,7 +36,7 @@ function writeRequest (runner) {
  * @param {unknown} value
  * @param {string} name
  */
-function u64 (value, name) {
+function u64(value, name) {
   if (typeof value === 'bigint' && value >= 0n && value <= MAX_U64) return String(value)
   if (Number.isSafeInteger(value) && /** @type {number} */ (value) >= 0) return String(value)
   if (typeof value === 'number' && Number.isInteger(value) && value > 0) {
@@ -47,9 +49,10 @@ function u64 (value, name) {
  * The members of `extra`, without the braces.
  * @param {unknown} extra
  */
-function writeExtra (extra) {
+function writeExtra(extra) {
   if (extra === undefined) return ''
-  if (typeof extra !== 'object' || extra === null || Array.isArray(extra)) throw invalidArgument('runner.extra: expected an object')
+  if (typeof extra !== 'object' || extra === null || Array.isArray(extra))
+    throw invalidArgument('runner.extra: expected an object')
   let text
   try {
     text = JSON.stringify(extra)
@@ -58,7 +61,8 @@ function writeExtra (extra) {
   }
   // What counts is what was written: toJSON and getters may have said something else than the object shows.
   const written = text === undefined ? undefined : JSON.parse(text)
-  if (typeof written !== 'object' || written === null || Array.isArray(written)) throw invalidArgument('runner.extra: is not written as a JSON object')
+  if (typeof written !== 'object' || written === null || Array.isArray(written))
+    throw invalidArgument('runner.extra: is not written as a JSON object')
   for (const key of Object.keys(written)) {
     if (RESERVED.has(key)) {
       throw invalidArgument(`runner.extra: ${JSON.stringify(key)} is a name of the protocol and cannot be an extra`)
@@ -74,7 +78,7 @@ function writeExtra (extra) {
  * @param {string} name
  * @param {number} [depth]
  */
-function checkWellFormed (value, name, depth = 0) {
+function checkWellFormed(value, name, depth = 0) {
   if (depth > MAX_DEPTH) throw invalidArgument(`${name}: is nested deeper than ${MAX_DEPTH} levels`)
   if (typeof value === 'string') {
     if (!value.isWellFormed()) throw invalidArgument(`${name}: a string with a lone surrogate cannot be sent`)

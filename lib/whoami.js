@@ -17,10 +17,12 @@ const EMPTY_REQUEST = '{"runner":{}}'
 /** What a call that ended without an identity ended with. */
 class Failure {
   /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
-  constructor (value) { this.value = value }
+  constructor(value) {
+    this.value = value
+  }
 
   /** @param {number | null} timeout what the whole call was allowed; the addon only knows of the last attempt */
-  toError (timeout) {
+  toError(timeout) {
     if (typeof this.value !== 'string') return this.value
     const error = fromNative(this.value)
     if (error.code !== 'ERR_TIMEOUT') return error
@@ -28,10 +30,13 @@ class Failure {
   }
 
   /** The socket is not there yet, or nobody listens on it yet. */
-  get notThereYet () {
+  get notThereYet() {
     if (typeof this.value !== 'string') return false
     const { code, errno } = JSON.parse(this.value)
-    return code === 'ERR_SOCKET_NOT_FOUND' || (code === 'ERR_CONNECTION_FAILED' && errno === require('node:os').constants.errno.ECONNREFUSED)
+    return (
+      code === 'ERR_SOCKET_NOT_FOUND' ||
+      (code === 'ERR_CONNECTION_FAILED' && errno === require('node:os').constants.errno.ECONNREFUSED)
+    )
   }
 }
 
@@ -59,7 +64,7 @@ const waiting = new Map()
  * @param {any} [l]
  * @param {any} [m]
  */
-function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
+function settle(key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
   const resolve = waiting.get(key)
   if (resolve === undefined) return
   waiting.delete(key)
@@ -68,10 +73,11 @@ function settle (key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
 }
 
 let attached = false
-function attach () {
+function attach() {
   // Bun exports the symbols of libuv and aborts the process when one is called.
   const problem = linuxOnly('attach', 'identity-by-PID')(settle, process.versions.bun === undefined)
-  if (problem) throw new CountersignError('ERR_NATIVE_UNAVAILABLE', `the native event loop cannot be set up: ${problem}`)
+  if (problem)
+    throw new CountersignError('ERR_NATIVE_UNAVAILABLE', `the native event loop cannot be set up: ${problem}`)
   attached = true
 }
 
@@ -85,11 +91,18 @@ class IdentityClient {
   #retry
 
   /** @param {import('../index').IdentityClientOptions} [options] */
-  constructor (options) {
-    const { socketPath, timeout = DEFAULT_TIMEOUT, expectServer, verifySelf = false, retry = false } = checkOptions(options, CLIENT_OPTIONS, 'options')
-    this.socketPath = socketPath === undefined
-      ? checkPath(process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH, 'WHOAMI_SOCKET')
-      : checkPath(socketPath, 'options.socketPath')
+  constructor(options) {
+    const {
+      socketPath,
+      timeout = DEFAULT_TIMEOUT,
+      expectServer,
+      verifySelf = false,
+      retry = false
+    } = checkOptions(options, CLIENT_OPTIONS, 'options')
+    this.socketPath =
+      socketPath === undefined
+        ? checkPath(process.env.WHOAMI_SOCKET || DEFAULT_SOCKET_PATH, 'WHOAMI_SOCKET')
+        : checkPath(socketPath, 'options.socketPath')
     this.timeout = checkTimeout(timeout, 'options.timeout')
     if (typeof verifySelf !== 'boolean') throw invalidArgument('options.verifySelf: expected a boolean')
     this.#verifySelf = verifySelf
@@ -107,14 +120,17 @@ class IdentityClient {
    * @param {import('../index').GetIdentityOptions} [options]
    * @returns {Promise<Me>}
    */
-  async getIdentity (options) {
-    let { runner, signal, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
+  async getIdentity(options) {
+    let { runner, signal, timeout } =
+      options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
     checkSignal(signal, 'options.signal')
     const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
     signal?.throwIfAborted()
     if (!attached) attach()
-    const outcome = this.#retry ? await this.#persist(request, timeout, signal) : await this.#attempt(request, timeout, signal)
+    const outcome = this.#retry
+      ? await this.#persist(request, timeout, signal)
+      : await this.#attempt(request, timeout, signal)
     if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
     if (outcome.value === undefined && signal?.aborted) throw signal.reason
     throw outcome.toError(timeout)
@@ -124,7 +140,7 @@ class IdentityClient {
    * The same, blocking the thread.
    * @param {import('../index').GetIdentitySyncOptions} [options]
    */
-  getIdentitySync (options) {
+  getIdentitySync(options) {
     let { runner, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, SYNC_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
     const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
@@ -132,7 +148,13 @@ class IdentityClient {
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
       const left = deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001)
-      const outcome = native.identitySync(this.socketPath, request, left, /** @type {any} */ (buildIdentity), this.#guard)
+      const outcome = native.identitySync(
+        this.socketPath,
+        request,
+        left,
+        /** @type {any} */ (buildIdentity),
+        this.#guard
+      )
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
       if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError(timeout)
@@ -146,7 +168,7 @@ class IdentityClient {
    * @param {AbortSignal | undefined} signal
    * @returns {Promise<Me | Failure>}
    */
-  #attempt (request, timeout, signal) {
+  #attempt(request, timeout, signal) {
     const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#guard)
     if (typeof key !== 'number') return Promise.resolve(new Failure(key))
     if (signal === undefined) return new Promise((resolve) => waiting.set(key, resolve))
@@ -168,7 +190,7 @@ class IdentityClient {
    * @param {number | null} timeout
    * @param {AbortSignal | undefined} signal
    */
-  async #persist (request, timeout, signal) {
+  async #persist(request, timeout, signal) {
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
       const left = deadline === Infinity ? null : Math.max(deadline - performance.now(), 0.001)
@@ -184,7 +206,7 @@ class IdentityClient {
 const NO_OPTIONS = Object.freeze({ runner: undefined, signal: undefined, timeout: undefined })
 
 /** Pauses between two looks at a socket that is not there: 10 ms, doubling to 500 ms, with jitter, for ever. */
-function * pauses () {
+function* pauses() {
   for (let base = 10; ; base = Math.min(base * 2, 500)) yield base * (0.5 + Math.random() / 2)
 }
 
@@ -193,7 +215,7 @@ function * pauses () {
  * @param {AbortSignal | undefined} signal
  * @returns {Promise<void>}
  */
-function sleep (milliseconds, signal) {
+function sleep(milliseconds, signal) {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer)
@@ -210,7 +232,7 @@ function sleep (milliseconds, signal) {
  * @param {string} path
  * @returns {(fd: number) => unknown}
  */
-function guardOf (policy, path) {
+function guardOf(policy, path) {
   const judge = require('./policy').compilePolicy(policy, 'expectServer')
   return (fd) => {
     try {
@@ -226,20 +248,24 @@ function guardOf (policy, path) {
  * The daemon must have seen this very process.
  * @param {Me} identity
  */
-function verified (identity) {
+function verified(identity) {
   const self = { pid: process.pid, uid: process.geteuid?.(), gid: process.getegid?.() }
   for (const field of /** @type {const} */ (['pid', 'uid', 'gid'])) {
     const expected = self[field]
     const actual = identity.runner[field]
     if (actual !== expected) {
-      throw new CountersignError('ERR_IDENTITY_MISMATCH', `the answer is about another process: ${field} is ${actual ?? 'absent'}, ours is ${expected}`, { field, expected, actual })
+      throw new CountersignError(
+        'ERR_IDENTITY_MISMATCH',
+        `the answer is about another process: ${field} is ${actual ?? 'absent'}, ours is ${expected}`,
+        { field, expected, actual }
+      )
     }
   }
   return identity
 }
 
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
-function split (options) {
+function split(options) {
   if (options === undefined) return { client: undefined, call: undefined }
   checkOptions(options, [...CLIENT_OPTIONS, ...CALL_OPTIONS], 'options')
   /** @type {Record<string, unknown>} */
@@ -251,14 +277,14 @@ function split (options) {
 }
 
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
-async function getIdentity (options) {
+async function getIdentity(options) {
   const { client, call } = split(options)
   // Awaited here, so that an error names the caller.
   return await new IdentityClient(client).getIdentity(call)
 }
 
 /** @param {import('../index').IdentityClientOptions & import('../index').GetIdentitySyncOptions} [options] */
-function getIdentitySync (options) {
+function getIdentitySync(options) {
   const { client, call } = split(options)
   return new IdentityClient(client).getIdentitySync(call)
 }

@@ -7,7 +7,7 @@ const path = require('node:path')
 
 const root = path.join(__dirname, '..')
 
-function build ({ debug = false } = {}) {
+function build({ debug = false } = {}) {
   const cli = path.join(path.dirname(require.resolve('@napi-rs/cli/package.json')), 'dist', 'cli.js')
   const args = [cli, 'build', '--platform', '--no-js', '--dts', 'native.d.ts', ...(debug ? [] : ['--release'])]
   execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })

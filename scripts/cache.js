@@ -13,12 +13,16 @@ const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.
  * @param {string[]} packages with their versions
  * @returns {string} the directory
  */
-function installOnce (name, packages) {
+function installOnce(name, packages) {
   const directory = path.join(cache, name)
   const marker = path.join(directory, 'installed.json')
   if (fs.existsSync(marker) && fs.readFileSync(marker, 'utf8') === JSON.stringify(packages)) return directory
   fs.mkdirSync(directory, { recursive: true })
-  const { status, stderr } = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, ...packages], { encoding: 'utf8' })
+  const { status, stderr } = spawnSync(
+    'npm',
+    ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', directory, ...packages],
+    { encoding: 'utf8' }
+  )
   if (status !== 0) throw new Error(`${packages.join(', ')} cannot be installed: ${stderr}`)
   fs.writeFileSync(marker, JSON.stringify(packages))
   return directory

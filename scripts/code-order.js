@@ -20,19 +20,36 @@ const list = path.join(root, 'src', 'code-order.txt')
 const SCENES = {
   'a live source': source,
   'who am I, who are you': local,
-  'tokens, calls, verification, TLS': rest,
+  'tokens, calls, verification, TLS': rest
 }
 
 /** Functions with the same code become one, under whichever of their names: that of bytes is one that services run. */
 const ALIKE = ['_RNvM*_5alloc3vecINtB*_3VechE*']
 
 /** @param {string} to a directory that gets the package, with the symbols of its addon @returns the addon's path */
-function packageWithSymbols (to) {
+function packageWithSymbols(to) {
   const { files } = require('../package.json')
-  for (const name of [...files, 'package.json']) fs.cpSync(path.join(root, name), path.join(to, name), { recursive: true })
+  for (const name of [...files, 'package.json'])
+    fs.cpSync(path.join(root, name), path.join(to, name), { recursive: true })
   // In a place of its own: both kinds of addon would have the same name, and cargo would take one for the other.
   const target = path.join(cache, 'code-order-target')
-  execFileSync('cargo', ['rustc', '--release', '--quiet', '--lib', '--package', 'countersign-node', '--target-dir', target, '--', '-C', 'strip=none'], { cwd: root, env: { ...process.env, COUNTERSIGN_NO_CODE_ORDER: '1' }, stdio: ['ignore', 'inherit', 'inherit'] })
+  execFileSync(
+    'cargo',
+    [
+      'rustc',
+      '--release',
+      '--quiet',
+      '--lib',
+      '--package',
+      'countersign-node',
+      '--target-dir',
+      target,
+      '--',
+      '-C',
+      'strip=none'
+    ],
+    { cwd: root, env: { ...process.env, COUNTERSIGN_NO_CODE_ORDER: '1' }, stdio: ['ignore', 'inherit', 'inherit'] }
+  )
   const [addon] = fs.readdirSync(root).filter((name) => name.endsWith('.node'))
   fs.copyFileSync(path.join(target, 'release', 'libcountersign_node.so'), path.join(to, addon))
   return path.join(to, addon)
@@ -43,7 +60,7 @@ function packageWithSymbols (to) {
  * @param {string} profile
  * @param {string} object
  */
-function functionsOf (profile, object) {
+function functionsOf(profile, object) {
   /** @type {Map<string, string>} */
   const names = new Map()
   /** @param {string} kind @param {string} text */
@@ -69,23 +86,29 @@ function functionsOf (profile, object) {
  * end of a generic function the crate that happened to make it.
  * @param {string} name
  */
-function lasting (name) {
+function lasting(name) {
   return name
     .replace(/'\d+$/, '')
     .replace(/\.(llvm\.\d+|localalias|\d+)$/, '')
     .replace(/Cs[0-9A-Za-z]{5,}_/g, 'Cs*_')
     .replace(/B[0-9A-Za-z]*_/g, 'B*_')
-    .replace(/Cs\*_(\d+)(\w+)$/, (whole, length, crate) => crate.length === Number(length) ? 'Cs*' : whole)
+    .replace(/Cs\*_(\d+)(\w+)$/, (whole, length, crate) => (crate.length === Number(length) ? 'Cs*' : whole))
     .replace(/^aws_lc_\d+_\d+_\d+_/, 'aws_lc_*_')
 }
 
 /** The functions of the HTTP/2 client: which of them run is up to the server. @param {string} addon */
-function http2 (addon) {
-  const symbols = execFileSync('nm', ['--defined-only', '--format=posix', addon], { encoding: 'utf8', maxBuffer: 2 ** 28 }).split('\n')
-  return symbols.filter((line) => /^\S+ [tT] /.test(line)).map((line) => line.split(' ')[0]).filter((name) => /^_R[^_]*?Cs[0-9A-Za-z]+_2h2(?!.*(6server|5agent))/.test(name))
+function http2(addon) {
+  const symbols = execFileSync('nm', ['--defined-only', '--format=posix', addon], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28
+  }).split('\n')
+  return symbols
+    .filter((line) => /^\S+ [tT] /.test(line))
+    .map((line) => line.split(' ')[0])
+    .filter((name) => /^_R[^_]*?Cs[0-9A-Za-z]+_2h2(?!.*(6server|5agent))/.test(name))
 }
 
-async function main () {
+async function main() {
   setUp()
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-code-order-'))
   try {
@@ -93,17 +116,38 @@ async function main () {
     const always = [...http2(addon).map(lasting), ...ALIKE]
     // In this process, which nobody looks at. By the user alone: under valgrind, the executable is valgrind's.
     const agent = await require('../lib/agent').startAgent({
-      rules: [{ match: { uid: /** @type {() => number} */ (process.getuid)() }, identity: 'SERVICE', spiffeId: 'spiffe://example.org/service' }],
-      workloadApi: { trustDomain: 'example.org' },
+      rules: [
+        {
+          match: { uid: /** @type {() => number} */ (process.getuid)() },
+          identity: 'SERVICE',
+          spiffeId: 'spiffe://example.org/service'
+        }
+      ],
+      workloadApi: { trustDomain: 'example.org' }
     })
     try {
       const known = new Set()
       let text = '# Functions side by side in the addon, by what needs them first. Written by scripts/code-order.js.\n'
       for (const [title, { name: scene }] of Object.entries(SCENES)) {
         const out = path.join(directory, `${scene}.callgrind`)
-        await promisify(execFile)('valgrind', ['--quiet', '--tool=callgrind', '--demangle=no', `--callgrind-out-file=${out}`, process.execPath, __filename, '--scene', scene, directory], {
-          env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: agent.endpoint, WHOAMI_SOCKET: agent.socketPath }, timeout: 600_000,
-        })
+        await promisify(execFile)(
+          'valgrind',
+          [
+            '--quiet',
+            '--tool=callgrind',
+            '--demangle=no',
+            `--callgrind-out-file=${out}`,
+            process.execPath,
+            __filename,
+            '--scene',
+            scene,
+            directory
+          ],
+          {
+            env: { ...process.env, SPIFFE_ENDPOINT_SOCKET: agent.endpoint, WHOAMI_SOCKET: agent.socketPath },
+            timeout: 600_000
+          }
+        )
         // Those without a name in the addon's own symbols are what assembly jumps to.
         const seen = [...functionsOf(fs.readFileSync(out, 'utf8'), addon)].filter((name) => !name.startsWith('0x'))
         const added = [...new Set([...seen.map(lasting), ...always])].filter((name) => !known.has(name)).sort()
@@ -111,14 +155,19 @@ async function main () {
         text += `\n# ${title}\n${added.map((name) => `${name}\n`).join('')}`
         console.log(`${title}: ${added.length} functions`)
       }
-      if (known.size < 500) throw new Error(`${known.size} functions are too few to be true: has the addon its symbols?`)
+      if (known.size < 500)
+        throw new Error(`${known.size} functions are too few to be true: has the addon its symbols?`)
       fs.writeFileSync(list, text)
-    } finally { await agent.close() }
-  } finally { fs.rmSync(directory, { recursive: true, force: true }) }
+    } finally {
+      await agent.close()
+    }
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** @param {typeof import('..')} countersign */
-async function source ({ X509Source }) {
+async function source({ X509Source }) {
   const live = await X509Source.open()
   live.svid().privateKey.export({ format: 'der', type: 'pkcs8' })
   live.context().bundles.trustDomains.map(String)
@@ -126,7 +175,7 @@ async function source ({ X509Source }) {
 }
 
 /** @param {typeof import('..')} countersign */
-async function local ({ getIdentity, getIdentitySync, getPeerCredentials }) {
+async function local({ getIdentity, getIdentitySync, getPeerCredentials }) {
   await getIdentity({ runner: { instanceId: 1, extra: { zone: 'eu-1' } } })
   await Promise.all(Array.from({ length: 8 }, () => getIdentity()))
   getIdentitySync()
@@ -138,7 +187,10 @@ async function local ({ getIdentity, getIdentitySync, getPeerCredentials }) {
 }
 
 /** @param {typeof import('..')} countersign @param {string} directory */
-async function rest ({ JwtSource, SpiffeId, WorkloadApiClient, X509Source, authorize, verifyJwtSvid, verifyX509Svid }, directory) {
+async function rest(
+  { JwtSource, SpiffeId, WorkloadApiClient, X509Source, authorize, verifyJwtSvid, verifyX509Svid },
+  directory
+) {
   const https = require('node:https')
   /** @type {typeof import('../tls')} */
   const { createAgent, secureServer, serverOptions } = require(path.join(directory, 'tls.js'))
@@ -161,7 +213,11 @@ async function rest ({ JwtSource, SpiffeId, WorkloadApiClient, X509Source, autho
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
   const agent = createAgent(live, peers)
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  await new Promise((resolve, reject) => https.get({ host: '127.0.0.1', port, agent }, (response) => response.resume().on('end', resolve)).on('error', reject))
+  await new Promise((resolve, reject) =>
+    https
+      .get({ host: '127.0.0.1', port, agent }, (response) => response.resume().on('end', resolve))
+      .on('error', reject)
+  )
   agent.destroy()
   server.close()
   live.close()
@@ -171,10 +227,13 @@ if (process.argv[2] === '--scene') {
   const [scene, directory] = process.argv.slice(3)
   const run = Object.values(SCENES).find(({ name }) => name === scene)
   if (!run) throw new Error(`no scene ${scene}`)
-  run(require(path.join(directory, 'index.js')), directory).then(() => process.exit(), (error) => {
-    console.error(error)
-    process.exit(1)
-  })
+  run(require(path.join(directory, 'index.js')), directory).then(
+    () => process.exit(),
+    (error) => {
+      console.error(error)
+      process.exit(1)
+    }
+  )
 } else {
   main().catch((error) => {
     console.error(error)

@@ -8,8 +8,17 @@ const { step, testFiles, TEST_TIMEOUT } = require('./test')
 
 if (process.platform === 'linux') {
   setUp()
-  const files = testFiles('endurance').sort((one, other) => Number(other.includes('restart')) - Number(one.includes('restart')))
-  step('endurance: node --test', process.execPath, ['--max-semi-space-size=1', '--test', '--test-reporter=spec', '--test-concurrency=2', TEST_TIMEOUT, ...files])
+  const files = testFiles('endurance').sort(
+    (one, other) => Number(other.includes('restart')) - Number(one.includes('restart'))
+  )
+  step('endurance: node --test', process.execPath, [
+    '--max-semi-space-size=1',
+    '--test',
+    '--test-reporter=spec',
+    '--test-concurrency=2',
+    TEST_TIMEOUT,
+    ...files
+  ])
 } else {
   process.stdout.write('SKIPPED test:endurance: what a process holds is looked up in /proc\n')
 }

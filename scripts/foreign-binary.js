@@ -24,7 +24,7 @@ const PROMISED = {
   'darwin-x64': { format: 'Mach-O', cpu: 'x64', library: SYSTEM, oldest: '11.0' },
   'darwin-arm64': { format: 'Mach-O', cpu: 'arm64', library: SYSTEM, oldest: '11.0', signature: /^ad hoc$/ },
   'win32-x64': { format: 'PE', cpu: 'x64', library: WINDOWS },
-  'win32-arm64': { format: 'PE', cpu: 'arm64', library: WINDOWS },
+  'win32-arm64': { format: 'PE', cpu: 'arm64', library: WINDOWS }
 }
 
 /** @param {Buffer} bytes @param {number} at */
@@ -34,7 +34,7 @@ const text = (bytes, at) => bytes.toString('latin1', at, bytes.indexOf(0, at))
  * The names in a Mach-O's trie of exports.
  * @param {Buffer} trie
  */
-function exportsOf (trie) {
+function exportsOf(trie) {
   /** @type {string[]} */
   const names = []
   /** @param {number} at @returns {[number, number]} the number, and where it ends */
@@ -69,7 +69,7 @@ function exportsOf (trie) {
  * @param {Buffer} bytes
  * @param {number} start
  */
-function signatureOf (bytes, start) {
+function signatureOf(bytes, start) {
   if (bytes.readUInt32BE(start) !== 0xfade0cc0) throw new Error('the signature is none')
   for (let index = 0; index < bytes.readUInt32BE(start + 8); index++) {
     if (bytes.readUInt32BE(start + 12 + index * 8) !== 0) continue
@@ -80,10 +80,17 @@ function signatureOf (bytes, start) {
     const limit = bytes.readUInt32BE(directory + 32)
     const [hashSize, hashType, , pageBits] = bytes.subarray(directory + 36, directory + 40)
     if (hashSize !== 32 || hashType !== 2) throw new Error('the signature has no SHA-256')
-    if (limit !== start || slots !== Math.ceil(limit / 2 ** pageBits)) throw new Error(`the signature covers ${limit} bytes of ${start}`)
+    if (limit !== start || slots !== Math.ceil(limit / 2 ** pageBits))
+      throw new Error(`the signature covers ${limit} bytes of ${start}`)
     for (let slot = 0; slot < slots; slot++) {
       const page = bytes.subarray(slot * 2 ** pageBits, Math.min((slot + 1) * 2 ** pageBits, limit))
-      if (!createHash('sha256').update(page).digest().equals(bytes.subarray(hashes + slot * 32, hashes + slot * 32 + 32))) throw new Error(`the signature does not fit page ${slot}`)
+      if (
+        !createHash('sha256')
+          .update(page)
+          .digest()
+          .equals(bytes.subarray(hashes + slot * 32, hashes + slot * 32 + 32))
+      )
+        throw new Error(`the signature does not fit page ${slot}`)
     }
     return flags & 2 ? 'ad hoc' : 'by somebody'
   }
@@ -91,21 +98,35 @@ function signatureOf (bytes, start) {
 }
 
 /** @param {Buffer} bytes @returns {Facts} */
-function machO (bytes) {
+function machO(bytes) {
   const cpu = { 0x01000007: 'x64', 0x0100000c: 'arm64' }[bytes.readUInt32LE(4)] ?? 'unknown'
   /** @type {Facts} */
   const facts = { format: 'Mach-O', cpu, exports: [], libraries: [] }
-  const version = (/** @type {number} */ packed) => `${packed >>> 16}.${packed >>> 8 & 0xff}`
+  const version = (/** @type {number} */ packed) => `${packed >>> 16}.${(packed >>> 8) & 0xff}`
   let at = 32
   for (let left = bytes.readUInt32LE(16); left > 0; left--) {
     const word = (/** @type {number} */ index) => bytes.readUInt32LE(at + index * 4)
     switch (word(0)) {
-      case 0x0000000c: case 0x80000018: case 0x8000001f: facts.libraries.push(text(bytes, at + word(2))); break
-      case 0x00000024: facts.oldest = version(word(2)); break
-      case 0x00000032: facts.oldest = version(word(3)); break
-      case 0x0000001d: facts.signature = signatureOf(bytes, word(2)); break
-      case 0x80000022: facts.exports = exportsOf(bytes.subarray(word(10), word(10) + word(11))); break
-      case 0x80000033: facts.exports = exportsOf(bytes.subarray(word(2), word(2) + word(3))); break
+      case 0x0000000c:
+      case 0x80000018:
+      case 0x8000001f:
+        facts.libraries.push(text(bytes, at + word(2)))
+        break
+      case 0x00000024:
+        facts.oldest = version(word(2))
+        break
+      case 0x00000032:
+        facts.oldest = version(word(3))
+        break
+      case 0x0000001d:
+        facts.signature = signatureOf(bytes, word(2))
+        break
+      case 0x80000022:
+        facts.exports = exportsOf(bytes.subarray(word(10), word(10) + word(11)))
+        break
+      case 0x80000033:
+        facts.exports = exportsOf(bytes.subarray(word(2), word(2) + word(3)))
+        break
     }
     at += word(1)
   }
@@ -115,7 +136,7 @@ function machO (bytes) {
 }
 
 /** @param {Buffer} bytes @returns {Facts} */
-function portableExecutable (bytes) {
+function portableExecutable(bytes) {
   const header = bytes.readUInt32LE(0x3c)
   if (bytes.toString('latin1', header, header + 4) !== 'PE\0\0') throw new Error('no header of a PE')
   const cpu = { 0x8664: 'x64', 0xaa64: 'arm64' }[bytes.readUInt16LE(header + 4)] ?? 'unknown'
@@ -124,7 +145,9 @@ function portableExecutable (bytes) {
   const sections = optional + bytes.readUInt16LE(header + 20)
   const fileOffset = (/** @type {number} */ address) => {
     for (let index = 0; index < bytes.readUInt16LE(header + 6); index++) {
-      const [size, start, raw, pointer] = [8, 12, 16, 20].map((field) => bytes.readUInt32LE(sections + index * 40 + field))
+      const [size, start, raw, pointer] = [8, 12, 16, 20].map((field) =>
+        bytes.readUInt32LE(sections + index * 40 + field)
+      )
       if (address >= start && address < start + Math.max(size, raw)) return address - start + pointer
     }
     throw new Error(`nothing is loaded at ${address}`)
@@ -135,18 +158,23 @@ function portableExecutable (bytes) {
   if (directory(0)) {
     const table = fileOffset(directory(0))
     const names = fileOffset(bytes.readUInt32LE(table + 32))
-    for (let index = 0; index < bytes.readUInt32LE(table + 24); index++) facts.exports.push(text(bytes, fileOffset(bytes.readUInt32LE(names + index * 4))))
+    for (let index = 0; index < bytes.readUInt32LE(table + 24); index++)
+      facts.exports.push(text(bytes, fileOffset(bytes.readUInt32LE(names + index * 4))))
   }
   // Libraries that are asked for at once, and those that are asked for later.
-  for (const [index, size, name] of [[1, 20, 12], [13, 32, 4]]) {
+  for (const [index, size, name] of [
+    [1, 20, 12],
+    [13, 32, 4]
+  ]) {
     if (!directory(index)) continue
-    for (let at = fileOffset(directory(index)); bytes.readUInt32LE(at + name) !== 0; at += size) facts.libraries.push(text(bytes, fileOffset(bytes.readUInt32LE(at + name))).toLowerCase())
+    for (let at = fileOffset(directory(index)); bytes.readUInt32LE(at + name) !== 0; at += size)
+      facts.libraries.push(text(bytes, fileOffset(bytes.readUInt32LE(at + name))).toLowerCase())
   }
   return facts
 }
 
 /** @param {Buffer} bytes */
-function factsOf (bytes) {
+function factsOf(bytes) {
   if (bytes.readUInt32LE(0) === 0xfeedfacf) return machO(bytes)
   if (bytes.toString('latin1', 0, 2) === 'MZ') return portableExecutable(bytes)
   throw new Error('neither Mach-O nor PE')
@@ -160,7 +188,7 @@ const compareVersions = (a, b) => a.localeCompare(b, 'en', { numeric: true })
  * @param {Facts} facts
  * @param {string} platform
  */
-function complaint (facts, platform) {
+function complaint(facts, platform) {
   const promised = PROMISED[platform]
   if (!promised) return `no such platform: ${platform}`
   if (facts.format !== promised.format || facts.cpu !== promised.cpu) return `it is ${facts.format} for ${facts.cpu}`
@@ -169,14 +197,23 @@ function complaint (facts, platform) {
   if (facts.format === 'PE' && facts.exports.length > 10) return `it exports ${facts.exports.length} names`
   const stranger = facts.libraries.find((library) => !promised.library.test(library))
   if (stranger !== undefined) return `it needs ${stranger}`
-  if (promised.oldest && !(facts.oldest && compareVersions(facts.oldest, promised.oldest) <= 0)) return `it needs macOS ${facts.oldest}, ${promised.oldest} is promised`
-  if (promised.signature && !promised.signature.test(facts.signature ?? 'none')) return `its signature is ${facts.signature ?? 'none'}`
+  if (promised.oldest && !(facts.oldest && compareVersions(facts.oldest, promised.oldest) <= 0))
+    return `it needs macOS ${facts.oldest}, ${promised.oldest} is promised`
+  if (promised.signature && !promised.signature.test(facts.signature ?? 'none'))
+    return `its signature is ${facts.signature ?? 'none'}`
   return undefined
 }
 
 /** @param {Facts} facts */
-function shown ({ format, cpu, libraries, oldest, signature }) {
-  return [`${format} for ${cpu}`, oldest && `macOS ${oldest} or newer`, format === 'Mach-O' && `signature: ${signature ?? 'none'}`, `needs ${[...new Set(libraries)].join(' ')}`].filter(Boolean).join(', ')
+function shown({ format, cpu, libraries, oldest, signature }) {
+  return [
+    `${format} for ${cpu}`,
+    oldest && `macOS ${oldest} or newer`,
+    format === 'Mach-O' && `signature: ${signature ?? 'none'}`,
+    `needs ${[...new Set(libraries)].join(' ')}`
+  ]
+    .filter(Boolean)
+    .join(', ')
 }
 
 module.exports = { complaint, factsOf, shown }

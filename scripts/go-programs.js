@@ -34,7 +34,7 @@ const PROGRAMS = {
     binaries: ['spire-server', 'spire-agent'],
     c: true,
     duration: 'ten minutes on two cores, and 5 GB of disk meanwhile',
-    label: `spire-${read('peers/spire/go.mod', /spiffe\/spire v(\S+)/)}`,
+    label: `spire-${read('peers/spire/go.mod', /spiffe\/spire v(\S+)/)}`
   },
   peers: {
     module: 'peers/go',
@@ -42,8 +42,8 @@ const PROGRAMS = {
     binaries: ['workload'],
     c: false,
     duration: 'a minute',
-    label: `go-spiffe-${read('peers/go/go.mod', /go-spiffe\/v2 v(\S+)/)}`,
-  },
+    label: `go-spiffe-${read('peers/go/go.mod', /go-spiffe\/v2 v(\S+)/)}`
+  }
 }
 
 /** Why they cannot be had on this machine: nothing is wrong with the code, a tool or the network is missing. */
@@ -53,17 +53,24 @@ class Unavailable extends Error {}
  * A hash over every file of a directory.
  * @param {string} directory
  */
-function digest (directory) {
+function digest(directory) {
   const hash = createHash('sha256')
-  for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true }).sort((a, b) => compare(where(a), where(b)))) {
-    if (entry.isFile()) hash.update(path.relative(directory, where(entry))).update('\0').update(fs.readFileSync(where(entry))).update('\0')
+  for (const entry of fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .sort((a, b) => compare(where(a), where(b)))) {
+    if (entry.isFile())
+      hash
+        .update(path.relative(directory, where(entry)))
+        .update('\0')
+        .update(fs.readFileSync(where(entry)))
+        .update('\0')
   }
   return hash.digest('hex').slice(0, 8)
 }
 
 /** @param {fs.Dirent} entry */
 const where = (entry) => path.join(entry.parentPath, entry.name)
-const compare = (/** @type {string} */ a, /** @type {string} */ b) => a < b ? -1 : a > b ? 1 : 0
+const compare = (/** @type {string} */ a, /** @type {string} */ b) => (a < b ? -1 : a > b ? 1 : 0)
 
 /** @param {Programs} programs */
 const home = ({ label, module }) => path.join(cache, `${label}-${digest(path.join(root, module))}`)
@@ -75,26 +82,43 @@ const complete = (directory, { binaries }) => binaries.every((name) => fs.exists
  * The one line of what a failed go said that tells why.
  * @param {string} said
  */
-function telling (said) {
-  const lines = said.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !/^go: (downloading|finding|extracting)/.test(line))
-  return lines.find((line) => NETWORK.test(line)) ?? lines.find((line) => /^go: |error|cannot|fatal/i.test(line)) ?? lines[0] ?? 'it said nothing'
+function telling(said) {
+  const lines = said
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !/^go: (downloading|finding|extracting)/.test(line))
+  return (
+    lines.find((line) => NETWORK.test(line)) ??
+    lines.find((line) => /^go: |error|cannot|fatal/i.test(line)) ??
+    lines[0] ??
+    'it said nothing'
+  )
 }
 
-const NETWORK = /dial tcp|no such host|connection re(fused|set)|i\/o timeout|TLS handshake|x509:|\b(403|404|410|50\d) |module lookup disabled|not available/
+const NETWORK =
+  /dial tcp|no such host|connection re(fused|set)|i\/o timeout|TLS handshake|x509:|\b(403|404|410|50\d) |module lookup disabled|not available/
 
 /**
  * What has to be there before a build can begin.
  * @param {Programs} programs
  * @param {NodeJS.ProcessEnv} env
  */
-function checkTools ({ label, module, c }, env) {
+function checkTools({ label, module, c }, env) {
   // In the module's own directory: a go that may fetch a newer one of itself does it here.
-  const { status, error, stderr } = spawnSync('go', ['version'], { cwd: path.join(root, module), env, encoding: 'utf8' })
-  if (error) throw new Unavailable(`${label}: go cannot be run (${/** @type {NodeJS.ErrnoException} */ (error).code}); go ${read(`${module}/go.mod`, /^go (\S+)/m)} or newer is needed`)
+  const { status, error, stderr } = spawnSync('go', ['version'], {
+    cwd: path.join(root, module),
+    env,
+    encoding: 'utf8'
+  })
+  if (error)
+    throw new Unavailable(
+      `${label}: go cannot be run (${/** @type {NodeJS.ErrnoException} */ (error).code}); go ${read(`${module}/go.mod`, /^go (\S+)/m)} or newer is needed`
+    )
   if (status !== 0) throw new Unavailable(`${label}: this go will not do: ${telling(stderr)}`)
   if (!c) return
   const compiler = process.env.CC || 'cc'
-  if (spawnSync(compiler, ['--version'], { stdio: 'ignore' }).error) throw new Unavailable(`${label}: no C compiler (${compiler} cannot be run), and sqlite is C`)
+  if (spawnSync(compiler, ['--version'], { stdio: 'ignore' }).error)
+    throw new Unavailable(`${label}: no C compiler (${compiler} cannot be run), and sqlite is C`)
 }
 
 /**
@@ -102,7 +126,7 @@ function checkTools ({ label, module, c }, env) {
  * is gone afterwards: it is twenty times as large as the programs, and needed again only when their sources change.
  * @param {Programs} programs
  */
-function build (programs) {
+function build(programs) {
   const target = home(programs)
   if (complete(target, programs)) return
   const work = path.join(cache, `${programs.label}-building`)
@@ -115,18 +139,23 @@ function build (programs) {
     GOBIN: path.join(work, 'whole', 'bin'),
     GOFLAGS: '-mod=readonly -modcacherw -buildvcs=false -trimpath',
     GOWORK: 'off',
-    CGO_ENABLED: programs.c ? '1' : '0',
+    CGO_ENABLED: programs.c ? '1' : '0'
   }
   checkTools(programs, env)
   const { status, signal, stderr } = spawnSync('go', ['install', '-ldflags=-s -w', programs.packages], {
-    cwd: path.join(root, programs.module), env, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'inherit', 'pipe'],
+    cwd: path.join(root, programs.module),
+    env,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'inherit', 'pipe']
   })
   if (status !== 0) {
     const why = `${programs.label}: ${signal ? `go was ended by ${signal}` : telling(stderr)}`
     throw NETWORK.test(stderr) ? new Unavailable(`${why} (the Go module proxy must be in reach)`) : new Error(why)
   }
   const whole = path.join(work, 'whole')
-  if (!complete(whole, programs)) throw new Error(`${programs.label}: go built something else than ${programs.binaries.join(' and ')}`)
+  if (!complete(whole, programs))
+    throw new Error(`${programs.label}: go built something else than ${programs.binaries.join(' and ')}`)
   fs.rmSync(target, { recursive: true, force: true })
   fs.renameSync(whole, target)
   fs.rmSync(work, { recursive: true, force: true })
@@ -141,13 +170,17 @@ const UNAVAILABLE = 3
  * @param {'spire' | 'peers'} name
  * @returns {string}
  */
-function programs (name) {
+function programs(name) {
   const wanted = PROGRAMS[name]
   const target = home(wanted)
   if (!complete(target, wanted)) {
     fs.mkdirSync(cache, { recursive: true })
     process.stderr.write(`# ${wanted.binaries.join(' and ')}: built, once (${wanted.label}; ${wanted.duration})\n`)
-    const { status, error, stderr } = spawnSync('flock', [path.join(cache, `${name}.lock`), process.execPath, __filename, '--locked', name], { encoding: 'utf8', stdio: ['ignore', 'inherit', 'pipe'] })
+    const { status, error, stderr } = spawnSync(
+      'flock',
+      [path.join(cache, `${name}.lock`), process.execPath, __filename, '--locked', name],
+      { encoding: 'utf8', stdio: ['ignore', 'inherit', 'pipe'] }
+    )
     if (error) throw new Unavailable(`${wanted.label}: flock cannot be run (it comes with util-linux)`)
     const why = stderr.trim().split('\n').at(-1) ?? ''
     if (status === UNAVAILABLE) throw new Unavailable(why)

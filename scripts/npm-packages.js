@@ -15,11 +15,46 @@ const root = path.join(__dirname, '..')
 
 /** @type {readonly Platform[]} */
 const PLATFORMS = [
-  linux('x64', 'gnu'), linux('arm64', 'gnu'), linux('x64', 'musl'), linux('arm64', 'musl'),
-  { name: 'darwin-x64', triple: 'x86_64-apple-darwin', file: 'darwin-x64', os: 'darwin', cpu: 'x64', says: 'macOS on Intel', run: false },
-  { name: 'darwin-arm64', triple: 'aarch64-apple-darwin', file: 'darwin-arm64', os: 'darwin', cpu: 'arm64', says: 'macOS on Apple silicon', run: false },
-  { name: 'win32-x64', triple: 'x86_64-pc-windows-msvc', file: 'win32-x64-msvc', os: 'win32', cpu: 'x64', says: 'Windows on x64', run: false },
-  { name: 'win32-arm64', triple: 'aarch64-pc-windows-msvc', file: 'win32-arm64-msvc', os: 'win32', cpu: 'arm64', says: 'Windows on arm64', run: false },
+  linux('x64', 'gnu'),
+  linux('arm64', 'gnu'),
+  linux('x64', 'musl'),
+  linux('arm64', 'musl'),
+  {
+    name: 'darwin-x64',
+    triple: 'x86_64-apple-darwin',
+    file: 'darwin-x64',
+    os: 'darwin',
+    cpu: 'x64',
+    says: 'macOS on Intel',
+    run: false
+  },
+  {
+    name: 'darwin-arm64',
+    triple: 'aarch64-apple-darwin',
+    file: 'darwin-arm64',
+    os: 'darwin',
+    cpu: 'arm64',
+    says: 'macOS on Apple silicon',
+    run: false
+  },
+  {
+    name: 'win32-x64',
+    triple: 'x86_64-pc-windows-msvc',
+    file: 'win32-x64-msvc',
+    os: 'win32',
+    cpu: 'x64',
+    says: 'Windows on x64',
+    run: false
+  },
+  {
+    name: 'win32-arm64',
+    triple: 'aarch64-pc-windows-msvc',
+    file: 'win32-arm64-msvc',
+    os: 'win32',
+    cpu: 'arm64',
+    says: 'Windows on arm64',
+    run: false
+  }
 ].map((platform) => Object.freeze({ ...platform, file: `countersign.${platform.file}.node` }))
 
 /**
@@ -27,10 +62,19 @@ const PLATFORMS = [
  * @param {'gnu' | 'musl'} c
  * @returns {Platform}
  */
-function linux (cpu, c) {
+function linux(cpu, c) {
   const name = `linux-${cpu}-${c}`
   const says = `Linux on ${cpu}, ${c === 'gnu' ? 'glibc 2.17 or newer' : 'musl 1.2 or newer'}`
-  return { name, triple: `${cpu === 'x64' ? 'x86_64' : 'aarch64'}-unknown-linux-${c}`, file: name, os: 'linux', cpu, libc: c === 'gnu' ? 'glibc' : 'musl', says, run: true }
+  return {
+    name,
+    triple: `${cpu === 'x64' ? 'x86_64' : 'aarch64'}-unknown-linux-${c}`,
+    file: name,
+    os: 'linux',
+    cpu,
+    libc: c === 'gnu' ? 'glibc' : 'musl',
+    says,
+    run: true
+  }
 }
 
 /** @param {Platform} platform */
@@ -40,7 +84,7 @@ const packageName = ({ name }) => `@countersign/${name}`
  * @param {Platform} platform
  * @param {any} main the manifest of the package itself
  */
-function manifest (platform, main) {
+function manifest(platform, main) {
   return {
     name: packageName(platform),
     version: main.version,
@@ -53,7 +97,7 @@ function manifest (platform, main) {
     ...(platform.libc ? { libc: [platform.libc] } : {}),
     main: platform.file,
     files: [platform.file],
-    publishConfig: { access: 'public', provenance: true },
+    publishConfig: { access: 'public', provenance: true }
   }
 }
 
@@ -68,14 +112,17 @@ The native addon of [countersign](https://github.com/countersign/countersign) fo
 const json = (value) => `${JSON.stringify(value, undefined, 2)}\n`
 
 /** Every file that follows from the table and the version, with what has to be in it. */
-function expected () {
+function expected() {
   const main = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
   main.optionalDependencies = Object.fromEntries(PLATFORMS.map((platform) => [packageName(platform), main.version]))
   main.napi.targets = PLATFORMS.map(({ triple }) => triple)
   /** @type {[string, string][]} */
   const files = [['package.json', json(main)]]
   for (const platform of PLATFORMS) {
-    files.push([`npm/${platform.name}/package.json`, json(manifest(platform, main))], [`npm/${platform.name}/README.md`, readme(platform)])
+    files.push(
+      [`npm/${platform.name}/package.json`, json(manifest(platform, main))],
+      [`npm/${platform.name}/README.md`, readme(platform)]
+    )
   }
   return files
 }

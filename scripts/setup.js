@@ -8,7 +8,15 @@ const path = require('node:path')
 const root = path.join(__dirname, '..')
 
 /** What the addon is made of. */
-const SOURCES = ['Cargo.toml', 'Cargo.lock', 'build.rs', '.cargo/config.toml', 'src', 'crates/countersign/Cargo.toml', 'crates/countersign/src']
+const SOURCES = [
+  'Cargo.toml',
+  'Cargo.lock',
+  'build.rs',
+  '.cargo/config.toml',
+  'src',
+  'crates/countersign/Cargo.toml',
+  'crates/countersign/src'
+]
 
 /** @param {string} text */
 const say = (text) => process.stdout.write(`\n# ${text}\n`)
@@ -18,13 +26,15 @@ const say = (text) => process.stdout.write(`\n# ${text}\n`)
  * @param {string} target
  * @returns {number}
  */
-function newest (target) {
+function newest(target) {
   const stat = fs.statSync(target)
   if (!stat.isDirectory()) return stat.mtimeMs
-  return fs.readdirSync(target).reduce((latest, name) => Math.max(latest, newest(path.join(target, name))), stat.mtimeMs)
+  return fs
+    .readdirSync(target)
+    .reduce((latest, name) => Math.max(latest, newest(path.join(target, name))), stat.mtimeMs)
 }
 
-function addonIsCurrent () {
+function addonIsCurrent() {
   const addons = fs.readdirSync(root).filter((name) => name.endsWith('.node'))
   if (addons.length === 0) return false
   const built = Math.min(...addons.map((name) => fs.statSync(path.join(root, name)).mtimeMs))
@@ -35,7 +45,7 @@ function addonIsCurrent () {
  * @param {string} command
  * @param {string} why
  */
-function requireCommand (command, why) {
+function requireCommand(command, why) {
   try {
     execFileSync(command, ['--version'], { stdio: 'ignore' })
   } catch {
@@ -44,7 +54,7 @@ function requireCommand (command, why) {
   }
 }
 
-function setUp () {
+function setUp() {
   const major = process.versions.node.split('.').map(Number)
   if (major[0] < 20 || (major[0] === 20 && major[1] < 19)) {
     process.stderr.write(`Node.js 20.19 or newer is needed, this is ${process.version}\n`)
@@ -55,7 +65,10 @@ function setUp () {
     // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and a registry need not
     // have them all. This takes the same versions from the same lock file, and does not write to it.
     say('packages the build needs: npm install --no-save')
-    execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+    execFileSync('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      stdio: 'inherit'
+    })
   }
   if (!addonIsCurrent()) {
     requireCommand('cargo', 'to build the addon (https://rustup.rs)')

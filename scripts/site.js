@@ -18,41 +18,80 @@ const site = path.join(root, 'target', 'site')
  * to what a module exports.
  * @param {string} directory
  */
-function faces (directory) {
+function faces(directory) {
   const { exports: all } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
   for (const name of fs.readdirSync(root).filter((each) => each.endsWith('.d.ts'))) {
     const text = fs.readFileSync(path.join(root, name), 'utf8')
-    const spokenOf = ['CountersignError', 'X509Source'].filter((each) => text.includes(`{@link ${each}}`) && !new RegExp(`^export .*\\b${each}\\b`, 'm').test(text))
-    const own = ['index.d.ts', 'spiffe.d.ts', 'workload-api.d.ts', 'native.d.ts'].includes(name) || spokenOf.length === 0
-    fs.writeFileSync(path.join(directory, name), own ? text : `${text}\nexport type { ${spokenOf.join(', ')} } from './index.js'\n`)
+    const spokenOf = ['CountersignError', 'X509Source'].filter(
+      (each) => text.includes(`{@link ${each}}`) && !new RegExp(`^export .*\\b${each}\\b`, 'm').test(text)
+    )
+    const own =
+      ['index.d.ts', 'spiffe.d.ts', 'workload-api.d.ts', 'native.d.ts'].includes(name) || spokenOf.length === 0
+    fs.writeFileSync(
+      path.join(directory, name),
+      own ? text : `${text}\nexport type { ${spokenOf.join(', ')} } from './index.js'\n`
+    )
   }
-  return Object.values(all).flatMap((entry) => typeof entry === 'string' ? [] : [path.join(directory, entry.types)])
+  return Object.values(all).flatMap((entry) => (typeof entry === 'string' ? [] : [path.join(directory, entry.types)]))
 }
 
 /** @param {string} cache the directory that has typedoc */
-function build (cache) {
+function build(cache) {
   const settings = path.join(cache, 'settings')
   fs.mkdirSync(settings, { recursive: true })
   const entryPoints = faces(settings)
   const tsconfig = path.join(settings, 'tsconfig.json')
-  fs.writeFileSync(tsconfig, JSON.stringify({
-    compilerOptions: { target: 'es2022', lib: ['es2023', 'esnext.disposable'], module: 'nodenext', moduleResolution: 'nodenext', strict: true, noEmit: true, types: ['node'], typeRoots: [path.join(root, 'node_modules', '@types')], skipLibCheck: true },
-    files: entryPoints,
-  }))
+  fs.writeFileSync(
+    tsconfig,
+    JSON.stringify({
+      compilerOptions: {
+        target: 'es2022',
+        lib: ['es2023', 'esnext.disposable'],
+        module: 'nodenext',
+        moduleResolution: 'nodenext',
+        strict: true,
+        noEmit: true,
+        types: ['node'],
+        typeRoots: [path.join(root, 'node_modules', '@types')],
+        skipLibCheck: true
+      },
+      files: entryPoints
+    })
+  )
   const options = path.join(settings, 'typedoc.json')
-  fs.writeFileSync(options, JSON.stringify({
-    entryPoints, tsconfig, basePath: root, out: site, name: 'countersign', includeVersion: true, readme: path.join(root, 'README.md'), disableSources: true, disableGit: true,
-    projectDocuments: fs.readdirSync(path.join(root, 'docs')).map((name) => path.join(root, 'docs', name)),
-    highlightLanguages: ['js', 'ts', 'json', 'toml', 'sh', 'ini'], validation: { invalidLink: true, notExported: false, notDocumented: false }, treatValidationWarningsAsErrors: true,
-  }))
+  fs.writeFileSync(
+    options,
+    JSON.stringify({
+      entryPoints,
+      tsconfig,
+      basePath: root,
+      out: site,
+      name: 'countersign',
+      includeVersion: true,
+      readme: path.join(root, 'README.md'),
+      disableSources: true,
+      disableGit: true,
+      projectDocuments: fs.readdirSync(path.join(root, 'docs')).map((name) => path.join(root, 'docs', name)),
+      highlightLanguages: ['js', 'ts', 'json', 'toml', 'sh', 'ini'],
+      validation: { invalidLink: true, notExported: false, notDocumented: false },
+      treatValidationWarningsAsErrors: true
+    })
+  )
   fs.rmSync(site, { recursive: true, force: true })
-  const { status } = spawnSync(process.execPath, [path.join(cache, 'node_modules', 'typedoc', 'bin', 'typedoc'), '--options', options, '--logLevel', 'Warn'], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync(
+    process.execPath,
+    [path.join(cache, 'node_modules', 'typedoc', 'bin', 'typedoc'), '--options', options, '--logLevel', 'Warn'],
+    { cwd: root, stdio: 'inherit' }
+  )
   if (status !== 0) throw new Error('typedoc is not content')
 }
 
 /** Every link to a page of the site that is not there, or to a place in it. */
-function broken () {
-  const pages = fs.readdirSync(site, { recursive: true }).map(String).filter((name) => name.endsWith('.html'))
+function broken() {
+  const pages = fs
+    .readdirSync(site, { recursive: true })
+    .map(String)
+    .filter((name) => name.endsWith('.html'))
   const text = new Map(pages.map((name) => [name, fs.readFileSync(path.join(site, name), 'utf8')]))
   /** @type {string[]} */
   const wrong = []
@@ -64,7 +103,8 @@ function broken () {
       const [file, anchor] = href.replaceAll('&amp;', '&').split('#')
       const target = file === '' ? page : path.join(path.dirname(page), decodeURIComponent(file))
       if (!fs.existsSync(path.join(site, target))) wrong.push(`${page}: ${href}`)
-      else if (anchor && text.has(target) && !text.get(target)?.includes(`id="${decodeURIComponent(anchor)}"`)) wrong.push(`${page}: ${href}`)
+      else if (anchor && text.has(target) && !text.get(target)?.includes(`id="${decodeURIComponent(anchor)}"`))
+        wrong.push(`${page}: ${href}`)
     }
   }
   process.stdout.write(`${pages.length} pages, ${links} links\n`)

@@ -8,7 +8,7 @@ const { rustPeer } = require('./rust-peers')
 const { setUp } = require('./setup')
 const { step, testFiles, TEST_TIMEOUT } = require('./test')
 
-function buildRustPeer () {
+function buildRustPeer() {
   try {
     rustPeer('spiffe-tls')
   } catch (error) {
@@ -22,7 +22,12 @@ try {
   programs('spire')
   buildRustPeer()
   setUp()
-  step('against real SPIRE: node --test', process.execPath, ['--test', '--test-reporter=spec', TEST_TIMEOUT, ...testFiles('spire')])
+  step('against real SPIRE: node --test', process.execPath, [
+    '--test',
+    '--test-reporter=spec',
+    TEST_TIMEOUT,
+    ...testFiles('spire')
+  ])
 } catch (error) {
   if (!(error instanceof Unavailable)) throw error
   process.stdout.write(`SKIPPED test:spire: ${error.message}\n`)

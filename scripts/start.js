@@ -17,8 +17,9 @@ const node = fs.realpathSync(process.execPath)
  * The example's rules, with this user and this node in them.
  * @param {string} directory
  */
-function writeRules (directory) {
-  const text = fs.readFileSync(path.join(example, 'rules.toml'), 'utf8')
+function writeRules(directory) {
+  const text = fs
+    .readFileSync(path.join(example, 'rules.toml'), 'utf8')
     .replace('uid = 0, exe = "/usr/bin/node"', `uid = ${process.getuid?.()}, exe = ${JSON.stringify(node)}`)
   const file = path.join(directory, 'rules.toml')
   fs.writeFileSync(file, text, { mode: 0o600 })
@@ -29,7 +30,7 @@ function writeRules (directory) {
  * @param {string} executable
  * @param {string} socket
  */
-function service (executable, socket) {
+function service(executable, socket) {
   return run(executable, path.join(example, 'service.js'), { WHOAMI_SOCKET: socket, EXPECT_EXE: node })
 }
 
@@ -38,13 +39,16 @@ function service (executable, socket) {
  * @param {string} script
  * @param {Record<string, string>} env
  */
-function run (executable, script, env) {
-  const { stdout, stderr, status } = spawnSync(executable, [script], { env: { ...process.env, ...env }, encoding: 'utf8' })
+function run(executable, script, env) {
+  const { stdout, stderr, status } = spawnSync(executable, [script], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8'
+  })
   process.stdout.write((stdout + stderr).replace(/^/gm, '  ').trimEnd() + '\n')
   return { status, stdout }
 }
 
-async function main () {
+async function main() {
   setUp()
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
   const children = []
@@ -52,8 +56,11 @@ async function main () {
     say('the agent, on rules for this user and this node')
     const rules = writeRules(directory)
     const socket = path.join(directory, 'whoami.sock')
-    const agent = spawn(node, [path.join(root, 'bin', 'countersign.js'), 'agent', '--rules', rules, '--socket', socket, '--json'],
-      { stdio: ['ignore', 'pipe', 'inherit'] })
+    const agent = spawn(
+      node,
+      [path.join(root, 'bin', 'countersign.js'), 'agent', '--rules', rules, '--socket', socket, '--json'],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
     children.push(agent)
     await ready(agent, 'agent')
 
@@ -76,16 +83,25 @@ async function main () {
     const refused = service(node, stolen)
     const [heard] = await once(impostor.stdout, 'data')
     process.stdout.write(`  ${heard}`)
-    check(refused.stdout.includes('ERR_UNTRUSTED_SERVER') && String(heard).includes(' 0 bytes'), 'the impostor got nothing')
+    check(
+      refused.stdout.includes('ERR_UNTRUSTED_SERVER') && String(heard).includes(' 0 bytes'),
+      'the impostor got nothing'
+    )
     say('agent --dev: both protocols with no root, no file, no SPIRE')
-    const dev = spawn(node, [path.join(root, 'bin', 'countersign.js'), 'agent', '--dev', '--json', '--log-level', 'off'],
-      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, XDG_RUNTIME_DIR: directory } })
+    const dev = spawn(
+      node,
+      [path.join(root, 'bin', 'countersign.js'), 'agent', '--dev', '--json', '--log-level', 'off'],
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, XDG_RUNTIME_DIR: directory } }
+    )
     children.push(dev)
     const { endpoint } = JSON.parse(await ready(dev, 'development agent'))
 
     say('a service gets its SVIDs, and proves with a token who it is')
     const spiffe = run(node, path.join(root, 'examples', 'spiffe', 'service.js'), { SPIFFE_ENDPOINT_SOCKET: endpoint })
-    check(spiffe.stdout.includes('spiffe://example.org/dev') && spiffe.stdout.includes('the token is good'), 'it has an X509-SVID and a JWT-SVID')
+    check(
+      spiffe.stdout.includes('spiffe://example.org/dev') && spiffe.stdout.includes('the token is good'),
+      'it has an X509-SVID and a JWT-SVID'
+    )
     check(!/PRIVATE KEY|eyJ/.test(spiffe.stdout), 'no secret was shown')
     say('done')
   } finally {
@@ -101,8 +117,10 @@ async function main () {
  * @param {import('node:child_process').ChildProcessByStdio<any, import('node:stream').Readable, any>} child
  * @param {string} name
  */
-async function ready (child, name) {
-  const gone = once(child, 'exit').then(([code]) => { throw new Error(`the ${name} ended with ${code}`) })
+async function ready(child, name) {
+  const gone = once(child, 'exit').then(([code]) => {
+    throw new Error(`the ${name} ended with ${code}`)
+  })
   gone.catch(() => {})
   const [line] = await Promise.race([once(child.stdout, 'data'), gone])
   process.stdout.write(`  ${line}`)
@@ -113,7 +131,7 @@ async function ready (child, name) {
  * @param {boolean} held
  * @param {string} what
  */
-function check (held, what) {
+function check(held, what) {
   if (!held) throw new Error(`expected: ${what}`)
 }
 

@@ -10,7 +10,7 @@ const path = require('node:path')
 const root = path.join(__dirname, '..')
 
 /** A list of strings of deny.toml. @param {string} text @param {string} section @param {string} key */
-function listOf (text, section, key) {
+function listOf(text, section, key) {
   const [, part] = new RegExp(`^\\[${section}\\]\\n([^]*?)(?=^\\[|(?![^]))`, 'm').exec(text) ?? []
   const [, list] = new RegExp(`^${key} = \\[(.*)\\]$`, 'm').exec(part ?? '') ?? []
   if (list === undefined) throw new Error(`deny.toml has no ${key} in [${section}]`)
@@ -22,7 +22,7 @@ function listOf (text, section, key) {
  * @param {string} expression
  * @param {readonly string[]} allowed
  */
-function isMet (expression, allowed) {
+function isMet(expression, allowed) {
   const tokens = expression.replaceAll('/', ' OR ').match(/\(|\)|\bAND\b|\bOR\b|[\w.+-]+(?: WITH [\w.-]+)?/g) ?? []
   let at = 0
   /** @returns {boolean} */
@@ -55,33 +55,44 @@ function isMet (expression, allowed) {
 }
 
 /** What is wrong with the crates that are built in. */
-function crates () {
+function crates() {
   const rules = fs.readFileSync(path.join(root, 'deny.toml'), 'utf8')
   const allowed = listOf(rules, 'licenses', 'allow')
   const banned = listOf(rules, 'bans', 'deny')
-  const metadata = JSON.parse(execFileSync('cargo', ['metadata', '--format-version', '1', '--locked', '--all-features'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] }))
+  const metadata = JSON.parse(
+    execFileSync('cargo', ['metadata', '--format-version', '1', '--locked', '--all-features'], {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 1 << 28,
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+  )
   // What is built in, on every system: tests bring crates that nobody ships.
   const nodes = new Map(metadata.resolve.nodes.map((/** @type {any} */ node) => [node.id, node]))
   const shipped = new Set(metadata.workspace_members)
   for (const id of shipped) {
-    for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps) if (kinds.some((/** @type {any} */ { kind }) => kind !== 'dev')) shipped.add(pkg)
+    for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps)
+      if (kinds.some((/** @type {any} */ { kind }) => kind !== 'dev')) shipped.add(pkg)
   }
   /** @type {string[]} */
   const wrong = []
   for (const { id, name, version, license, source } of metadata.packages) {
     if (!shipped.has(id)) continue
     if (!license || !isMet(license, allowed)) wrong.push(`${name} ${version}: the licence ${license} is not allowed`)
-    if (source !== null && source !== 'registry+https://github.com/rust-lang/crates.io-index') wrong.push(`${name} ${version}: comes from ${source}`)
+    if (source !== null && source !== 'registry+https://github.com/rust-lang/crates.io-index')
+      wrong.push(`${name} ${version}: comes from ${source}`)
     if (banned.includes(name)) wrong.push(`${name} ${version}: is banned`)
   }
   return { count: shipped.size, wrong }
 }
 
 /** What is wrong with the lock file of npm. */
-function packages () {
+function packages() {
   const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages
   const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
-  const wrong = Object.keys(manifest.dependencies ?? {}).map((name) => `${name}: the package has no dependencies at run time`)
+  const wrong = Object.keys(manifest.dependencies ?? {}).map(
+    (name) => `${name}: the package has no dependencies at run time`
+  )
   for (const [where, { integrity, link }] of Object.entries(lock)) {
     if (where !== '' && !link && !/^sha512-/.test(integrity ?? '')) wrong.push(`${where}: is not pinned to its bytes`)
   }

@@ -15,9 +15,13 @@ const TEST_TIMEOUT = '--test-timeout=300000'
  * Named one by one: Node 20 takes no pattern, Node 22 no directory.
  * @param {string} [below] a directory in __test__
  */
-function testFiles (below = '') {
+function testFiles(below = '') {
   const directory = path.join('__test__', below)
-  return fs.readdirSync(path.join(root, directory)).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => path.join(directory, name))
+  return fs
+    .readdirSync(path.join(root, directory))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .sort()
+    .map((name) => path.join(directory, name))
 }
 
 /**
@@ -25,7 +29,7 @@ function testFiles (below = '') {
  * @param {string} command
  * @param {string[]} args
  */
-function step (title, command, args) {
+function step(title, command, args) {
   say(title)
   const start = Date.now()
   const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })

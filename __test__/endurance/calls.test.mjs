@@ -28,23 +28,26 @@ before(async () => {
 after(() => slow.stop())
 
 /** So many, a hundred at a time. @param {number} count @param {(index: number) => Promise<unknown>} one */
-async function many (count, one) {
+async function many(count, one) {
   let next = 0
-  await Promise.all(Array.from({ length: 100 }, async () => {
-    while (next < count) await one(next++)
-  }))
+  await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      while (next < count) await one(next++)
+    })
+  )
 }
 
 /** Every method in turn. @param {number} index @param {object} options */
-const fetch = (index, options) => [
-  () => clients[0].fetchX509Context(options),
-  () => clients[1].fetchJwtSvid({ audience: AUDIENCE, ...options }),
-  () => clients[2].fetchX509Bundles(options),
-  () => clients[3].fetchJwtBundles(options),
-][index % 4]()
+const fetch = (index, options) =>
+  [
+    () => clients[0].fetchX509Context(options),
+    () => clients[1].fetchJwtSvid({ audience: AUDIENCE, ...options }),
+    () => clients[2].fetchX509Bundles(options),
+    () => clients[3].fetchJwtBundles(options)
+  ][index % 4]()
 
 /** Nothing is left on the way, the servers were told of each; and it took no more than one connection to each. */
-async function settled () {
+async function settled() {
   await until(async () => (await slow.count()).streams === 0, 'no stream is left')
   assert.equal((await slow.count()).connections, 4)
 }
@@ -52,18 +55,20 @@ async function settled () {
 test('ten thousand calls that are taken back', async (t) => {
   const outcomes = { fine: 0, taken: 0 }
   const reason = new Error('enough')
-  await plateau(t, () => many(500, async (index) => {
-    const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(reason), PATIENCE[index % 5])
-    try {
-      await fetch(index, { signal: controller.signal })
-      outcomes.fine++
-    } catch (error) {
-      assert.equal(error, reason)
-      outcomes.taken++
-    }
-    clearTimeout(timer)
-  }))
+  await plateau(t, () =>
+    many(500, async (index) => {
+      const controller = new AbortController()
+      const timer = setTimeout(() => controller.abort(reason), PATIENCE[index % 5])
+      try {
+        await fetch(index, { signal: controller.signal })
+        outcomes.fine++
+      } catch (error) {
+        assert.equal(error, reason)
+        outcomes.taken++
+      }
+      clearTimeout(timer)
+    })
+  )
   t.diagnostic(JSON.stringify(outcomes))
   assert.equal(outcomes.fine + outcomes.taken, 10_000)
   assert.ok(outcomes.taken > 1000 && outcomes.fine > 1000)
@@ -71,15 +76,17 @@ test('ten thousand calls that are taken back', async (t) => {
 })
 test('ten thousand calls that run out of time', async (t) => {
   const outcomes = { fine: 0, late: 0 }
-  await plateau(t, () => many(500, async (index) => {
-    try {
-      await fetch(index, { timeout: PATIENCE[index % 5] })
-      outcomes.fine++
-    } catch (error) {
-      assert.equal(/** @type {any} */ (error).code, 'ERR_TIMEOUT')
-      outcomes.late++
-    }
-  }))
+  await plateau(t, () =>
+    many(500, async (index) => {
+      try {
+        await fetch(index, { timeout: PATIENCE[index % 5] })
+        outcomes.fine++
+      } catch (error) {
+        assert.equal(/** @type {any} */ (error).code, 'ERR_TIMEOUT')
+        outcomes.late++
+      }
+    })
+  )
   t.diagnostic(JSON.stringify(outcomes))
   assert.equal(outcomes.fine + outcomes.late, 10_000)
   assert.ok(outcomes.late > 1000 && outcomes.fine > 1000)
@@ -87,16 +94,25 @@ test('ten thousand calls that run out of time', async (t) => {
 })
 test('ten thousand sources that are opened and closed, some before they are ready', async (t) => {
   let ready = 0
-  await plateau(t, () => many(500, async (index) => {
-    const source = index % 2 === 0 ? new X509Source({ endpoint: slow.endpoints.FetchX509SVID }) : new JwtSource({ endpoint: slow.endpoints.FetchJWTBundles })
-    const updates = source.updates()
-    const next = updates.next().catch(() => {})
-    source.subscribe(() => {})
-    if (index % 3 === 0) await source.ready({ timeout: 20 }).then(() => ready++, (/** @type {any} */ { code }) => assert.equal(code, 'ERR_TIMEOUT'))
-    if (index % 5 === 0) await updates.return?.()
-    source.close()
-    await next
-  }))
+  await plateau(t, () =>
+    many(500, async (index) => {
+      const source =
+        index % 2 === 0
+          ? new X509Source({ endpoint: slow.endpoints.FetchX509SVID })
+          : new JwtSource({ endpoint: slow.endpoints.FetchJWTBundles })
+      const updates = source.updates()
+      const next = updates.next().catch(() => {})
+      source.subscribe(() => {})
+      if (index % 3 === 0)
+        await source.ready({ timeout: 20 }).then(
+          () => ready++,
+          (/** @type {any} */ { code }) => assert.equal(code, 'ERR_TIMEOUT')
+        )
+      if (index % 5 === 0) await updates.return?.()
+      source.close()
+      await next
+    })
+  )
   t.diagnostic(`${ready} were ready`)
   assert.ok(ready > 1000)
   await settled()

@@ -6,12 +6,13 @@ import { countersign } from '../spiffe-scene.mjs'
 const { JwtSource, WorkloadApiClient, X509Source, verifyX509Svid } = countersign
 
 /** @param {() => unknown} condition @param {string} what */
-export async function until (condition, what) {
-  for (const limit = Date.now() + 30_000; !await condition(); await sleep(1)) assert.ok(Date.now() < limit, `in vain: ${what}`)
+export async function until(condition, what) {
+  for (const limit = Date.now() + 30_000; !(await condition()); await sleep(1))
+    assert.ok(Date.now() < limit, `in vain: ${what}`)
 }
 
 /** @param {string} endpoint */
-export async function everything (endpoint) {
+export async function everything(endpoint) {
   const client = new WorkloadApiClient({ endpoint })
   const [x509, jwt] = await Promise.all([X509Source.open({ endpoint }), JwtSource.open({ endpoint })])
   const seen = { x509: 0, jwt: 0, watched: 0, failed: /** @type {unknown[]} */ ([]) }
@@ -26,25 +27,42 @@ export async function everything (endpoint) {
   const loops = [
     follow(x509.updates(), ({ svid, bundles }) => {
       seen.x509++
-      assert.equal(verifyX509Svid(svid.certificates.map((/** @type {any} */ { raw }) => raw), bundles).spiffeId.uri, svid.spiffeId.uri)
+      assert.equal(
+        verifyX509Svid(
+          svid.certificates.map((/** @type {any} */ { raw }) => raw),
+          bundles
+        ).spiffeId.uri,
+        svid.spiffeId.uri
+      )
       assert.equal(svid.privateKey.type, 'private')
     }),
-    follow(jwt.updates(), (bundles) => { seen.jwt += bundles.jwtBundle('example.org').size }),
-    follow(client.watchX509Bundles({ signal: controller.signal }), (bundles) => { seen.watched += bundles.size > 0 ? 1 : 0 }),
+    follow(jwt.updates(), (bundles) => {
+      seen.jwt += bundles.jwtBundle('example.org').size
+    }),
+    follow(client.watchX509Bundles({ signal: controller.signal }), (bundles) => {
+      seen.watched += bundles.size > 0 ? 1 : 0
+    })
   ]
   let events = 0
-  x509.subscribe(() => { events++ })
+  x509.subscribe(() => {
+    events++
+  })
   return {
     x509,
     jwt,
     seen,
-    get events () { return events },
-    async close () {
+    get events() {
+      return events
+    },
+    async close() {
       x509.close()
       jwt.close()
       controller.abort()
       await Promise.all(loops)
-      assert.deepEqual(seen.failed.map((/** @type {any} */ error) => error.name), ['AbortError'])
-    },
+      assert.deepEqual(
+        seen.failed.map((/** @type {any} */ error) => error.name),
+        ['AbortError']
+      )
+    }
   }
 }

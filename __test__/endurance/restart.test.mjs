@@ -18,23 +18,36 @@ test('ten thousand restarts of an agent leave nothing behind', async (t) => {
   const live = await Promise.all(agents.endpoints.map(everything))
   let restarts = 0
   await sleep(1050)
-  await plateau(t, async (part) => {
-    const updates = live.map(({ x509, jwt }) => [x509.counters.updates, jwt.counters.updates])
-    const connects = live.map(({ x509 }) => x509.counters.connects)
-    await agents.restart(part % 5)
-    restarts += AGENTS
-    // Nobody is ever without: what they had counts until there is something else.
-    for (const { x509 } of live) assert.equal(String(x509.svid()), 'spiffe://example.org/billing')
-    await until(() => live.every(({ x509, jwt }, index) => x509.counters.updates === updates[index][0] + 1 && jwt.counters.updates === updates[index][1] + 1), 'all of them were told anew')
-    // The watches, too, before anybody looks at the memory.
-    await until(async () => (await agents.count()).streams === 3 * AGENTS, 'every stream is back')
-    assert.ok(live.every(({ x509 }, index) => x509.counters.connects > connects[index]))
-    assert.ok(live.every(({ x509 }) => x509.isHealthy()))
-    await sleep(1050)
-  }, { resident: 8 })
+  await plateau(
+    t,
+    async (part) => {
+      const updates = live.map(({ x509, jwt }) => [x509.counters.updates, jwt.counters.updates])
+      const connects = live.map(({ x509 }) => x509.counters.connects)
+      await agents.restart(part % 5)
+      restarts += AGENTS
+      // Nobody is ever without: what they had counts until there is something else.
+      for (const { x509 } of live) assert.equal(String(x509.svid()), 'spiffe://example.org/billing')
+      await until(
+        () =>
+          live.every(
+            ({ x509, jwt }, index) =>
+              x509.counters.updates === updates[index][0] + 1 && jwt.counters.updates === updates[index][1] + 1
+          ),
+        'all of them were told anew'
+      )
+      // The watches, too, before anybody looks at the memory.
+      await until(async () => (await agents.count()).streams === 3 * AGENTS, 'every stream is back')
+      assert.ok(live.every(({ x509 }, index) => x509.counters.connects > connects[index]))
+      assert.ok(live.every(({ x509 }) => x509.isHealthy()))
+      await sleep(1050)
+    },
+    { resident: 8 }
+  )
   assert.equal(restarts, 10_000)
   const failures = live.reduce((sum, { x509 }) => sum + x509.counters.errors, 0)
-  t.diagnostic(`${failures} breaks and failed attempts for ${restarts} restarts; seen by updates(): ${live.reduce((sum, { seen }) => sum + seen.x509, 0)}`)
+  t.diagnostic(
+    `${failures} breaks and failed attempts for ${restarts} restarts; seen by updates(): ${live.reduce((sum, { seen }) => sum + seen.x509, 0)}`
+  )
   const { connections, streams } = await agents.count()
   assert.deepEqual({ connections, streams }, { connections: AGENTS, streams: 3 * AGENTS })
   await Promise.all(live.map((one) => one.close()))

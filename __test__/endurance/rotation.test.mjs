@@ -23,7 +23,9 @@ test('ten thousand rotations leave nothing behind', async (t) => {
     }
   })
   assert.equal(updates, 20_001)
-  t.diagnostic(`seen by updates(): ${live.seen.x509}, ${live.seen.jwt} and by a watch ${live.seen.watched}; events: ${live.events}`)
+  t.diagnostic(
+    `seen by updates(): ${live.seen.x509}, ${live.seen.jwt} and by a watch ${live.seen.watched}; events: ${live.events}`
+  )
   for (const count of [live.seen.x509, live.seen.jwt, live.seen.watched]) assert.ok(count > 100, `${count}`)
   assert.ok(live.events > 10_000)
   assert.deepEqual([live.x509.counters.errors, live.x509.counters.connects], [0, 1])

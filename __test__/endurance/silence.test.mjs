@@ -19,13 +19,20 @@ const path = 'spiffe://example.org/billing'
 const bundles = x509BundlesResponse({ 'spiffe://example.org': home.ca.der })
 
 /** A message with an SVID that is valid from and to these seconds from now. @param {number} from @param {number} to */
-function lasting (from, to) {
-  const { der, key } = mint({ issuer: home.ca, extensions: leafExtensions(path), from: new Date(Date.now() + from * 1000), to: new Date(Date.now() + to * 1000) })
-  return x509Response({ svids: [{ id: path, chain: der, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: home.ca.der }] })
+function lasting(from, to) {
+  const { der, key } = mint({
+    issuer: home.ca,
+    extensions: leafExtensions(path),
+    from: new Date(Date.now() + from * 1000),
+    to: new Date(Date.now() + to * 1000)
+  })
+  return x509Response({
+    svids: [{ id: path, chain: der, key: key.export({ format: 'der', type: 'pkcs8' }), bundle: home.ca.der }]
+  })
 }
 
 /** @param {() => unknown} condition @param {number} seconds @param {string} what */
-async function within (seconds, condition, what) {
+async function within(seconds, condition, what) {
   const start = performance.now()
   while (!condition()) {
     assert.ok(performance.now() - start < seconds * 1000, `not within ${seconds} s: ${what}`)
@@ -35,7 +42,7 @@ async function within (seconds, condition, what) {
 }
 
 /** @param {any} source */
-function recorded (source) {
+function recorded(source) {
   /** @type {any[]} */
   const events = []
   source.subscribe((/** @type {any} */ event) => events.push(event))
@@ -68,7 +75,17 @@ describe('silence', { concurrency: true }, () => {
     t.after(() => source.close())
     const events = recorded(source)
     const { expiresAt } = source.svid()
-    await within(6, () => { try { source.svid() } catch (error) { return /** @type {any} */ (error).code === 'ERR_SVID_EXPIRED' } }, 'expired')
+    await within(
+      6,
+      () => {
+        try {
+          source.svid()
+        } catch (error) {
+          return /** @type {any} */ (error).code === 'ERR_SVID_EXPIRED'
+        }
+      },
+      'expired'
+    )
     assert.ok(Date.now() >= expiresAt.getTime() + 1000)
     await within(3, () => events.some(({ type }) => type === 'expire'), 'told')
     // What the agent says now is that same SVID: it is refused, and is no reason to hurry.
@@ -98,19 +115,29 @@ describe('silence', { concurrency: true }, () => {
   test('an agent that froze in the middle: everybody gets another connection', async (t) => {
     const told = lasting(-694, 306)
     const server = await startWire({
-      request (connection, stream) {
+      request(connection, stream) {
         const [first] = server.connections
         const number = connection.of(1).length
         // The first connection answers the two sources, and then nobody any more.
         if (connection === first && number > 2) return connection.pause()
-        const message = connection === first ? (number === 1 ? told : jwtBundlesResponse({ 'spiffe://example.org': home.jwks })) : (number === 1 ? lasting(-10, 90) : jwtBundlesResponse({ 'spiffe://other.org': home.jwks }))
+        const message =
+          connection === first
+            ? number === 1
+              ? told
+              : jwtBundlesResponse({ 'spiffe://example.org': home.jwks })
+            : number === 1
+              ? lasting(-10, 90)
+              : jwtBundlesResponse({ 'spiffe://other.org': home.jwks })
         return connection.write(headers(stream, GRPC), data(stream, message))
-      },
+      }
     })
     t.after(() => server.close())
     const source = await X509Source.open({ endpoint: server.endpoint })
     const tokens = await JwtSource.open({ endpoint: server.endpoint })
-    t.after(() => { source.close(); tokens.close() })
+    t.after(() => {
+      source.close()
+      tokens.close()
+    })
     const events = recorded(source)
     const before = source.svid().serialNumber
     const took = await within(50, () => source.svid().serialNumber !== before, 'another SVID')
@@ -130,14 +157,18 @@ describe('silence', { concurrency: true }, () => {
     await within(45, () => source.lastError, 'an error')
     const error = /** @type {any} */ (source.lastError)
     assert.deepEqual([error.code, error.stage, source.state], ['ERR_TIMEOUT', 'waiting for the response', 'connecting'])
-    server.behaviour = { greeting: Buffer.alloc(0), request: (connection, stream) => connection.write(headers(stream, GRPC), data(stream, lasting(-10, 90))) }
+    server.behaviour = {
+      greeting: Buffer.alloc(0),
+      request: (connection, stream) => connection.write(headers(stream, GRPC), data(stream, lasting(-10, 90)))
+    }
     await source.ready({ timeout: 60_000 })
   })
   test('a call that waits for long asks whether anybody is there; a slow agent is, a frozen one is not', async (t) => {
-    const server = await startWire({ request () {} })
+    const server = await startWire({ request() {} })
     t.after(() => server.close())
     const client = new WorkloadApiClient({ endpoint: server.endpoint })
-    const late = async () => assert.equal(await client.fetchX509Bundles({ timeout: 5500 }).catch((error) => error.code), 'ERR_TIMEOUT')
+    const late = async () =>
+      assert.equal(await client.fetchX509Bundles({ timeout: 5500 }).catch((error) => error.code), 'ERR_TIMEOUT')
     await late()
     await within(2, () => server.connections[0].of(PING).length === 1, 'it was asked')
     await sleep(5500)
@@ -147,10 +178,10 @@ describe('silence', { concurrency: true }, () => {
     await sleep(500)
     assert.equal(server.connections[0].of(PING).length, 1)
     const other = await startWire({
-      request (connection, stream) {
+      request(connection, stream) {
         if (connection === other.connections[0]) return connection.pause()
         return connection.write(headers(stream, GRPC), data(stream, bundles))
-      },
+      }
     })
     t.after(() => other.close())
     const second = new WorkloadApiClient({ endpoint: other.endpoint })
@@ -161,30 +192,42 @@ describe('silence', { concurrency: true }, () => {
   })
   test('calls of little patience find out together that nobody answers', async (t) => {
     const server = await startWire({
-      request (connection, stream) {
+      request(connection, stream) {
         if (connection === server.connections[0]) return connection.pause()
         return connection.write(headers(stream, GRPC), data(stream, bundles))
-      },
+      }
     })
     t.after(() => server.close())
     const client = new WorkloadApiClient({ endpoint: server.endpoint, timeout: 200 })
     for (const limit = Date.now() + 15_000; ; await sleep(100)) {
-      const outcome = await client.fetchX509Bundles().then(() => 'fine', (error) => error.code)
+      const outcome = await client.fetchX509Bundles().then(
+        () => 'fine',
+        (error) => error.code
+      )
       if (outcome === 'fine') break
       assert.ok(Date.now() < limit)
     }
     assert.equal(server.connections.length, 2)
   })
   test('a network that answers nothing: the error says that nothing was connected', async (t) => {
-    const child = spawn(process.execPath, ['-e', `
+    const child = spawn(
+      process.execPath,
+      [
+        '-e',
+        `
       const server = require('net').createServer()
-      server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`], { stdio: ['ignore', 'pipe', 'inherit'] })
+      server.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => console.log(server.address().port))`
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
     t.after(() => child.kill('SIGKILL'))
     const [port] = await once(child.stdout, 'data')
     // Nobody accepts any more, and there is no room for more who wait: the kernel drops what comes.
     child.kill('SIGSTOP')
     const filling = Array.from({ length: 4 }, () => net.connect(Number(port), '127.0.0.1').on('error', () => {}))
-    t.after(() => { for (const socket of filling) socket.destroy() })
+    t.after(() => {
+      for (const socket of filling) socket.destroy()
+    })
     await sleep(300)
     const endpoint = `tcp://127.0.0.1:${Number(port)}`
     const source = new X509Source({ endpoint })
@@ -193,9 +236,14 @@ describe('silence', { concurrency: true }, () => {
     assert.deepEqual([error.code, error.stage], ['ERR_TIMEOUT', 'connecting'])
     const took = await within(14, () => source.lastError, 'an error')
     assert.ok(took > 8)
-    assert.deepEqual([/** @type {any} */ (source.lastError).code, /** @type {any} */ (source.lastError).stage], ['ERR_TIMEOUT', 'connecting'])
+    assert.deepEqual(
+      [/** @type {any} */ (source.lastError).code, /** @type {any} */ (source.lastError).stage],
+      ['ERR_TIMEOUT', 'connecting']
+    )
   })
-  test('over TCP the kernel asks whether the other end is still there', { skip: process.platform !== 'linux' && 'SKIPPED: /proc is needed' }, async (t) => {
+  test('over TCP the kernel asks whether the other end is still there', {
+    skip: process.platform !== 'linux' && 'SKIPPED: /proc is needed'
+  }, async (t) => {
     const server = createServer()
     server.on('stream', (stream) => {
       stream.on('error', () => {})
@@ -215,9 +263,22 @@ describe('silence', { concurrency: true }, () => {
     const source = await JwtSource.open({ endpoint: `tcp://127.0.0.1:${port}` })
     t.after(() => source.close())
     await sleep(300)
-    const inodes = new Set(readdirSync('/proc/self/fd').map((fd) => { try { return /socket:\[(\d+)\]/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] } catch { return undefined } }))
+    const inodes = new Set(
+      readdirSync('/proc/self/fd').map((fd) => {
+        try {
+          return /socket:\[(\d+)\]/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1]
+        } catch {
+          return undefined
+        }
+      })
+    )
     const remote = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
-    const ours = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1).map((line) => line.trim().split(/\s+/)).filter((column) => column[2] === remote && inodes.has(column[9]))
+    const ours = readFileSync('/proc/net/tcp', 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter((column) => column[2] === remote && inodes.has(column[9]))
     assert.equal(ours.length, 1)
     // "tr tm->when": which timer is running; 02 is the keep-alive timer, and its time is in ticks.
     const [kind, ticks] = ours[0][5].split(':')

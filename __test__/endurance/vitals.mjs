@@ -18,33 +18,40 @@ export const descriptors = () => readdirSync('/proc/self/fd').length
 const threads = () => readdirSync('/proc/self/task').length
 
 /** What keeps the process alive, by kind, but for what is about to end and the timers of the test itself. */
-export async function handles () {
+export async function handles() {
   await sleep(100)
-  return process.getActiveResourcesInfo().filter((kind) => kind !== 'Timeout' && kind !== 'CloseReq').sort()
+  return process
+    .getActiveResourcesInfo()
+    .filter((kind) => kind !== 'Timeout' && kind !== 'CloseReq')
+    .sort()
 }
 
 /** Waits until nothing more than before keeps the process alive: a child that was killed takes its time to be gone. @param {string[]} before */
-export async function nothingMore (before) {
-  for (const limit = Date.now() + 30_000; Date.now() < limit;) if ((await handles()).join() === before.join()) return
+export async function nothingMore(before) {
+  for (const limit = Date.now() + 30_000; Date.now() < limit; ) if ((await handles()).join() === before.join()) return
   assert.deepEqual(await handles(), before)
 }
 
 /** In MiB: everything, and what JavaScript holds. */
-async function memory () {
+async function memory() {
   // Twice, with a turn in between: what the first finds unreachable is given up by finalizers behind it.
   collect()
   await sleep(0)
   collect()
   const { heapUsed, external } = process.memoryUsage()
-  const [, resident] = /** @type {RegExpExecArray} */ (/RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8')))
+  const [, resident] = /** @type {RegExpExecArray} */ (
+    /RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))
+  )
   return { resident: Number(resident) / 1024, heap: (heapUsed + external) / 2 ** 20 }
 }
 
 /** How much a line through the points rises from the first to the last. @param {number[]} points */
-function rise (points) {
+function rise(points) {
   const middle = (points.length - 1) / 2
   const mean = points.reduce((sum, point) => sum + point, 0) / points.length
-  const slope = points.reduce((sum, point, at) => sum + (at - middle) * (point - mean), 0) / points.reduce((sum, _, at) => sum + (at - middle) ** 2, 0)
+  const slope =
+    points.reduce((sum, point, at) => sum + (at - middle) * (point - mean), 0) /
+    points.reduce((sum, _, at) => sum + (at - middle) ** 2, 0)
   return slope * (points.length - 1)
 }
 
@@ -55,20 +62,28 @@ function rise (points) {
  * @param {(part: number) => Promise<unknown>} part does a twentieth of it
  * @param {{ resident?: number, heap?: number }} [allowed] MiB that it may rise by over the twelve parts
  */
-export async function plateau (t, part, { resident = 3, heap = 0.5 } = {}) {
+export async function plateau(t, part, { resident = 3, heap = 0.5 } = {}) {
   const seen = []
   for (let index = 0; index < 20; index++) {
     await part(index)
-    seen.push({ ...await memory(), descriptors: descriptors(), threads: threads() })
+    seen.push({ ...(await memory()), descriptors: descriptors(), threads: threads() })
   }
   const last = seen.slice(8)
   const of = (/** @type {keyof (typeof seen)[0]} */ what) => last.map((sample) => sample[what])
-  const found = { resident: rise(of('resident')), heap: rise(of('heap')), descriptors: rise(of('descriptors')), threads: rise(of('threads')) }
+  const found = {
+    resident: rise(of('resident')),
+    heap: rise(of('heap')),
+    descriptors: rise(of('descriptors')),
+    threads: rise(of('threads'))
+  }
   const shown = (/** @type {number[]} */ values) => values.map((value) => value.toFixed(1)).join(' ')
   t.diagnostic(`resident MiB ${shown(seen.map((sample) => sample.resident))}`)
   t.diagnostic(`heap MiB ${shown(seen.map((sample) => sample.heap))}`)
   t.diagnostic(`descriptors ${of('descriptors').join(' ')}; threads ${of('threads').join(' ')}`)
-  assert.ok(found.resident < resident, `resident memory goes on growing: ${found.resident.toFixed(2)} MiB in the last twelve parts`)
+  assert.ok(
+    found.resident < resident,
+    `resident memory goes on growing: ${found.resident.toFixed(2)} MiB in the last twelve parts`
+  )
   assert.ok(found.heap < heap, `the heap goes on growing: ${found.heap.toFixed(2)} MiB in the last twelve parts`)
   assert.ok(found.descriptors < 2, `descriptors go on growing: ${of('descriptors').join(' ')}`)
   assert.ok(found.threads < 1, `threads go on growing: ${of('threads').join(' ')}`)

@@ -43,19 +43,28 @@ test('a hundred workers that are ended in the middle of everything', async (t) =
   const source = await X509Source.open({ endpoint: quiet })
   const { errors, connects } = source.counters
   let updates = source.counters.updates
-  await plateau(t, async () => {
-    const workers = Array.from({ length: 5 }, () => new Worker(BUSY, { eval: true, workerData: { quiet, slow: slow.endpoints } }))
-    await Promise.all(workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))))
-    // Each at a moment of its own, with news on the way to it.
-    const ends = workers.map(async (worker) => {
-      await sleep(Math.random() * 30)
-      await worker.terminate()
-    })
-    await agents.rotate(20)
-    updates += 20
-    await Promise.all(ends)
-    await until(() => source.counters.updates === updates, 'all of them')
-  }, { resident: 12, heap: 1 })
+  await plateau(
+    t,
+    async () => {
+      const workers = Array.from(
+        { length: 5 },
+        () => new Worker(BUSY, { eval: true, workerData: { quiet, slow: slow.endpoints } })
+      )
+      await Promise.all(
+        workers.map((worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)))
+      )
+      // Each at a moment of its own, with news on the way to it.
+      const ends = workers.map(async (worker) => {
+        await sleep(Math.random() * 30)
+        await worker.terminate()
+      })
+      await agents.rotate(20)
+      updates += 20
+      await Promise.all(ends)
+      await until(() => source.counters.updates === updates, 'all of them')
+    },
+    { resident: 12, heap: 1 }
+  )
   assert.equal(String(source.svid()), 'spiffe://example.org/billing')
   assert.deepEqual([source.counters.errors, source.counters.connects], [errors, connects])
   await until(async () => (await agents.count()).streams === 1, 'only the stream of the source that stayed')

@@ -18,23 +18,34 @@ let go
 const BILLING = 'spiffe://example.org/billing'
 const SHOP = 'spiffe://example.org/shop'
 
-before(async () => {
-  spire = await startSpire()
-  client = new WorkloadApiClient({ endpoint: spire.local.endpoint })
-  go = new GoWorkload(spire.directory, spire.local.endpoint)
-}, { timeout: 120_000 })
-beforeEach(async () => { await Promise.all([...spire.local.entries.keys()].map((id) => spire.local.deleteEntry(id))) })
+before(
+  async () => {
+    spire = await startSpire()
+    client = new WorkloadApiClient({ endpoint: spire.local.endpoint })
+    go = new GoWorkload(spire.directory, spire.local.endpoint)
+  },
+  { timeout: 120_000 }
+)
+beforeEach(async () => {
+  await Promise.all([...spire.local.entries.keys()].map((id) => spire.local.deleteEntry(id)))
+})
 after(() => spire?.stop())
 
 /** Two identities, in the order of the ids of their entries. */
-const twoIdentities = () => spire.local.createEntries([
-  { spiffeId: BILLING, hint: 'internal', entryId: 'a', federatesWith: ['example-federated.org'] },
-  { spiffeId: SHOP, hint: 'external', entryId: 'b' },
-])
+const twoIdentities = () =>
+  spire.local.createEntries([
+    { spiffeId: BILLING, hint: 'internal', entryId: 'a', federatesWith: ['example-federated.org'] },
+    { spiffeId: SHOP, hint: 'external', entryId: 'b' }
+  ])
 
 /** @param {Promise<unknown>} call */
-async function failure (call) {
-  const error = /** @type {any} */ (await call.then((value) => assert.fail(`it did not fail: ${inspect(value)}`), (error) => error))
+async function failure(call) {
+  const error = /** @type {any} */ (
+    await call.then(
+      (value) => assert.fail(`it did not fail: ${inspect(value)}`),
+      (error) => error
+    )
+  )
   assert.ok(CountersignError.is(error), inspect(error))
   return error
 }
@@ -42,7 +53,13 @@ async function failure (call) {
 test('X.509: SVIDs, context and bundles, the same that spire-agent shows', async () => {
   await twoIdentities()
   const context = await client.fetchX509Context()
-  assert.deepEqual(context.svids.map((svid) => [String(svid), svid.hint]), [[BILLING, 'internal'], [SHOP, 'external']])
+  assert.deepEqual(
+    context.svids.map((svid) => [String(svid), svid.hint]),
+    [
+      [BILLING, 'internal'],
+      [SHOP, 'external']
+    ]
+  )
   assert.equal(context.svid, context.svids[0])
   assert.deepEqual(context.bundles.trustDomains.map(String), ['example-federated.org', 'example.org'])
   assert.deepEqual([context.crls, context.ignored], [[], []])
@@ -50,7 +67,10 @@ test('X.509: SVIDs, context and bundles, the same that spire-agent shows', async
   for (const [index, { spiffeId, hint, chain, privateKey, bundle }] of svids.entries()) {
     const ours = context.svids[index]
     assert.deepEqual([String(ours), ours.hint], [spiffeId, hint])
-    assert.deepEqual(ours.certificates.map((one) => one.fingerprint256), chain.map((/** @type {any} */ one) => one.fingerprint256))
+    assert.deepEqual(
+      ours.certificates.map((one) => one.fingerprint256),
+      chain.map((/** @type {any} */ one) => one.fingerprint256)
+    )
     assert.equal(ours.serialNumber, chain[0].serialNumber.toLowerCase())
     assert.ok(ours.privateKey.equals(privateKey))
     assert.ok(createPublicKey(ours.privateKey).equals(chain[0].publicKey))
@@ -69,11 +89,19 @@ test('X.509: SVIDs, context and bundles, the same that spire-agent shows', async
 test('one of several: by hint, by name, by path, by function; and never another one', async () => {
   await twoIdentities()
   assert.equal(String(await client.fetchX509Svid()), BILLING)
-  for (const wish of [{ hint: 'external' }, { spiffeId: SHOP }, { path: '/shop' }, { pick: (/** @type {readonly any[]} */ svids) => svids.at(-1) }]) {
+  for (const wish of [
+    { hint: 'external' },
+    { spiffeId: SHOP },
+    { path: '/shop' },
+    { pick: (/** @type {readonly any[]} */ svids) => svids.at(-1) }
+  ]) {
     assert.equal(String(await client.fetchX509Svid(wish)), SHOP, inspect(wish))
   }
   const error = await failure(client.fetchX509Svid({ hint: 'else' }))
-  assert.deepEqual([error.code, error.offered], ['ERR_SVID_NOT_FOUND', [`${BILLING} (hint "internal")`, `${SHOP} (hint "external")`]])
+  assert.deepEqual(
+    [error.code, error.offered],
+    ['ERR_SVID_NOT_FOUND', [`${BILLING} (hint "internal")`, `${SHOP} (hint "external")`]]
+  )
 })
 test('a workload whose entry does not federate knows its own trust domain only', async () => {
   await spire.local.createEntry({ spiffeId: SHOP })
@@ -84,7 +112,10 @@ test('a workload whose entry does not federate knows its own trust domain only',
 test('tokens: for several audiences, of one identity, by hint, of all', async () => {
   await twoIdentities()
   const both = await client.fetchJwtSvids({ audience: ['shop', 'bank'] })
-  assert.deepEqual(both.map((svid) => [String(svid), svid.hint]).sort(), [[BILLING, 'internal'], [SHOP, 'external']])
+  assert.deepEqual(both.map((svid) => [String(svid), svid.hint]).sort(), [
+    [BILLING, 'internal'],
+    [SHOP, 'external']
+  ])
   for (const svid of both) {
     assert.deepEqual(svid.audience, ['shop', 'bank'])
     assert.equal(svid.expiresAt.getTime() - Number(svid.issuedAt), 60_000)
@@ -104,11 +135,16 @@ test('bundles for tokens: ours verify what the agent signs, and refuse what it d
   const { token } = await client.fetchJwtSvid({ audience: ['shop', 'bank'] })
   for (const audience of ['shop', 'bank']) assert.ok(verifyJwtSvid(token, bundles, { audience }))
   assert.throws(() => verifyJwtSvid(token, bundles, { audience: 'mint' }), { rule: 'audience_mismatch' })
-  assert.throws(() => verifyJwtSvid(token.slice(0, -6) + 'AAAAAA', bundles, { audience: 'shop' }), { rule: 'invalid_signature' })
+  assert.throws(() => verifyJwtSvid(token.slice(0, -6) + 'AAAAAA', bundles, { audience: 'shop' }), {
+    rule: 'invalid_signature'
+  })
   const { bundles: theirs } = await spire.local.ask.fetchJwt({ audience: 'shop' })
   for (const [id, { keys }] of Object.entries(theirs)) {
     const ours = JSON.parse(/** @type {any} */ (bundles.jwtBundle(id)).toJwks())
-    assert.deepEqual(ours.keys.map((/** @type {any} */ key) => key.kid).sort(), keys.map((/** @type {any} */ key) => key.kid).sort())
+    assert.deepEqual(
+      ours.keys.map((/** @type {any} */ key) => key.kid).sort(),
+      keys.map((/** @type {any} */ key) => key.kid).sort()
+    )
   }
 })
 test('verdicts of the agent: claims as they are, and every bad token is a bad token', async () => {
@@ -121,15 +157,28 @@ test('verdicts of the agent: claims as they are, and every bad token is a bad to
   assert.ok(Number.isInteger(claims.exp) && Object.isFrozen(claims.aud))
   assert.deepEqual(claims, (await spire.local.ask.validateJwt({ audience: 'bank', token })).claims)
   const [head, body, signature] = token.split('.')
-  for (const [bad, audience] of [[token, 'mint'], [`${head}.${body}.${signature.slice(0, -6)}AAAAAA`, 'bank'], ['no.token.x', 'bank'], ['', 'bank'], [`${head}.${body}`, 'bank'], ['x'.repeat(100_000), 'bank']]) {
+  for (const [bad, audience] of [
+    [token, 'mint'],
+    [`${head}.${body}.${signature.slice(0, -6)}AAAAAA`, 'bank'],
+    ['no.token.x', 'bank'],
+    ['', 'bank'],
+    [`${head}.${body}`, 'bank'],
+    ['x'.repeat(100_000), 'bank']
+  ]) {
     const error = await failure(client.validateJwtSvid({ audience, token: bad }))
-    assert.deepEqual([error.code, error.rule ?? error.grpcMessage], ['ERR_INVALID_TOKEN', 'refused_by_workload_api'], bad.slice(0, 20))
+    assert.deepEqual(
+      [error.code, error.rule ?? error.grpcMessage],
+      ['ERR_INVALID_TOKEN', 'refused_by_workload_api'],
+      bad.slice(0, 20)
+    )
     assert.ok(!inspect(error, { depth: 9 }).includes(signature), 'the token is in no error')
   }
 })
 test('WIT-SVIDs: there are none, and that is an answer', async () => {
   await twoIdentities()
-  for (const error of await Promise.all([client.fetchWitSvids(), client.fetchWitSvids({ spiffeId: BILLING }), client.fetchWitBundles()].map(failure))) {
+  for (const error of await Promise.all(
+    [client.fetchWitSvids(), client.fetchWitSvids({ spiffeId: BILLING }), client.fetchWitBundles()].map(failure)
+  )) {
     assert.deepEqual([error.code, error.grpcCode], ['ERR_WORKLOAD_API', 'UNIMPLEMENTED'])
   }
 })
@@ -137,11 +186,26 @@ test('without an identity every method says so, but for the verdict', async () =
   await twoIdentities()
   const { token } = await client.fetchJwtSvid({ audience: 'shop', spiffeId: BILLING })
   await Promise.all([...spire.local.entries.keys()].map((id) => spire.local.deleteEntry(id)))
-  const calls = [client.fetchX509Context(), client.fetchX509Svid(), client.fetchX509Svids(), client.fetchX509Bundles(), client.fetchJwtBundles(), client.fetchJwtSvid({ audience: 'shop' }), client.fetchJwtSvids({ audience: 'shop' })]
+  const calls = [
+    client.fetchX509Context(),
+    client.fetchX509Svid(),
+    client.fetchX509Svids(),
+    client.fetchX509Bundles(),
+    client.fetchJwtBundles(),
+    client.fetchJwtSvid({ audience: 'shop' }),
+    client.fetchJwtSvids({ audience: 'shop' })
+  ]
   for (const error of await Promise.all(calls.map(failure))) {
-    assert.deepEqual([error.code, error.grpcCode, error.grpcMessage], ['ERR_NO_IDENTITY', 'PERMISSION_DENIED', 'no identity issued'])
+    assert.deepEqual(
+      [error.code, error.grpcCode, error.grpcMessage],
+      ['ERR_NO_IDENTITY', 'PERMISSION_DENIED', 'no identity issued']
+    )
   }
-  for (const watch of [client.watchX509Context({ ref: true }), client.watchX509Bundles({ ref: true }), client.watchJwtBundles({ ref: true })]) {
+  for (const watch of [
+    client.watchX509Context({ ref: true }),
+    client.watchX509Bundles({ ref: true }),
+    client.watchJwtBundles({ ref: true })
+  ]) {
     assert.equal((await failure(watch.next())).code, 'ERR_NO_IDENTITY')
   }
   assert.equal((await client.validateJwtSvid({ audience: 'shop', token })).spiffeId.uri, BILLING)
@@ -152,7 +216,7 @@ test('each accepts the tokens that the other was given: spire-agent, go-spiffe, 
   const tokens = {
     ours: (await client.fetchJwtSvid(wish)).token,
     spire: (await spire.local.ask.fetchJwt(wish)).svids[0].token,
-    go: (await go.jwt(wish))[0].token,
+    go: (await go.jwt(wish))[0].token
   }
   const bundles = await client.fetchJwtBundles()
   for (const [whose, token] of Object.entries(tokens)) {
@@ -165,16 +229,25 @@ test('each accepts the tokens that the other was given: spire-agent, go-spiffe, 
   }
   const seen = await go.x509()
   const ours = await client.fetchX509Svids()
-  assert.deepEqual(ours.map((svid) => ({ id: String(svid), hint: svid.hint, serial: svid.serialNumber.replace(/^0/, '') })), seen.svids.map((/** @type {any} */ { id, hint, serial }) => ({ id, hint, serial })))
+  assert.deepEqual(
+    ours.map((svid) => ({ id: String(svid), hint: svid.hint, serial: svid.serialNumber.replace(/^0/, '') })),
+    seen.svids.map((/** @type {any} */ { id, hint, serial }) => ({ id, hint, serial }))
+  )
 })
 test('a token of the other trust domain is judged by its own bundle', async () => {
   await twoIdentities()
   await spire.foreign.createEntry({ spiffeId: 'spiffe://example-federated.org/partner' })
   const foreign = new WorkloadApiClient({ endpoint: spire.foreign.endpoint })
   const { token } = await foreign.fetchJwtSvid({ audience: BILLING })
-  assert.equal((await client.validateJwtSvid({ audience: BILLING, token })).spiffeId.uri, 'spiffe://example-federated.org/partner')
+  assert.equal(
+    (await client.validateJwtSvid({ audience: BILLING, token })).spiffeId.uri,
+    'spiffe://example-federated.org/partner'
+  )
   const bundles = await client.fetchJwtBundles()
-  assert.equal(verifyJwtSvid(token, bundles, { audience: BILLING }).spiffeId.uri, 'spiffe://example-federated.org/partner')
+  assert.equal(
+    verifyJwtSvid(token, bundles, { audience: BILLING }).spiffeId.uri,
+    'spiffe://example-federated.org/partner'
+  )
   const partner = await foreign.fetchX509Svid()
   const { bundles: authorities } = await client.fetchX509Context()
   assert.equal(verifyX509Svid(partner.certificates, authorities).spiffeId.uri, 'spiffe://example-federated.org/partner')
@@ -185,7 +258,9 @@ test('a token of the other trust domain is judged by its own bundle', async () =
   assert.throws(() => verifyJwtSvid(ours, theirBundles, { audience: 'partner' }), { rule: 'no_bundle' })
 })
 test('a thousand identities come in one message', { timeout: 120_000 }, async (t) => {
-  await spire.local.createEntries(Array.from({ length: 1000 }, (_, index) => ({ spiffeId: `spiffe://example.org/many/${index}`, hint: `h${index}` })))
+  await spire.local.createEntries(
+    Array.from({ length: 1000 }, (_, index) => ({ spiffeId: `spiffe://example.org/many/${index}`, hint: `h${index}` }))
+  )
   const start = performance.now()
   const svids = await client.fetchX509Svids()
   t.diagnostic(`${Math.round(performance.now() - start)} ms`)

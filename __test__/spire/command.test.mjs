@@ -17,11 +17,16 @@ const BILLING = 'spiffe://example.org/billing'
 const SHOP = 'spiffe://example.org/shop'
 const FOREIGN = 'example-federated.org'
 
-before(async () => {
-  spire = await startSpire()
-  env = { SPIFFE_ENDPOINT_SOCKET: spire.local.endpoint }
-}, { timeout: 120_000 })
-beforeEach(async () => { await Promise.all([...spire.local.entries.keys()].map((id) => spire.local.deleteEntry(id))) })
+before(
+  async () => {
+    spire = await startSpire()
+    env = { SPIFFE_ENDPOINT_SOCKET: spire.local.endpoint }
+  },
+  { timeout: 120_000 }
+)
+beforeEach(async () => {
+  await Promise.all([...spire.local.entries.keys()].map((id) => spire.local.deleteEntry(id)))
+})
 after(() => spire?.stop())
 
 const newDirectory = () => fs.mkdtempSync(path.join(spire.directory, `files-${++count}-`))
@@ -31,12 +36,20 @@ const json = async (args, input) => {
   assert.equal(status, 0, stdout + stderr)
   return JSON.parse(stdout)
 }
-const both = () => spire.local.createEntries([
-  { spiffeId: BILLING, hint: 'internal', entryId: 'a', federatesWith: [FOREIGN] },
-  { spiffeId: SHOP, hint: 'external', entryId: 'b' },
-])
+const both = () =>
+  spire.local.createEntries([
+    { spiffeId: BILLING, hint: 'internal', entryId: 'a', federatesWith: [FOREIGN] },
+    { spiffeId: SHOP, hint: 'external', entryId: 'b' }
+  ])
 /** Files and their content; links are followed. @param {string} directory @returns {Record<string, string>} */
-const content = (directory) => Object.fromEntries(fs.readdirSync(directory).filter((name) => !name.startsWith('.')).sort().map((name) => [name, fs.readFileSync(path.join(directory, name), 'utf8')]))
+const content = (directory) =>
+  Object.fromEntries(
+    fs
+      .readdirSync(directory)
+      .filter((name) => !name.startsWith('.'))
+      .sort()
+      .map((name) => [name, fs.readFileSync(path.join(directory, name), 'utf8')])
+  )
 /** @param {string} pem */
 const serial = (pem) => new X509Certificate(pem).serialNumber
 
@@ -44,23 +57,51 @@ test('x509 fetch: what spire-agent fetches, in the same files', async () => {
   await both()
   const [ours, theirs] = [newDirectory(), newDirectory()]
   const { svids, trustDomains } = await json(['x509', 'fetch', '--write', ours])
-  const { code, stderr } = await plain(path.join(spire.directory, 'bin', 'spire-agent'), ['api', 'fetch', 'x509', '-socketPath', spire.local.socketPath, '-write', theirs])
+  const { code, stderr } = await plain(path.join(spire.directory, 'bin', 'spire-agent'), [
+    'api',
+    'fetch',
+    'x509',
+    '-socketPath',
+    spire.local.socketPath,
+    '-write',
+    theirs
+  ])
   assert.equal(code, 0, stderr)
-  assert.deepEqual(svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint]), [[BILLING, 'internal'], [SHOP, 'external']])
+  assert.deepEqual(
+    svids.map((/** @type {any} */ svid) => [svid.spiffeId, svid.hint]),
+    [
+      [BILLING, 'internal'],
+      [SHOP, 'external']
+    ]
+  )
   assert.deepEqual(trustDomains, [FOREIGN, 'example.org'])
-  const squeezed = (/** @type {Record<string, string>} */ files) => Object.fromEntries(Object.entries(files).map(([name, text]) => [name, text.trim()]))
+  const squeezed = (/** @type {Record<string, string>} */ files) =>
+    Object.fromEntries(Object.entries(files).map(([name, text]) => [name, text.trim()]))
   assert.deepEqual(squeezed(content(ours)), squeezed(content(theirs)))
   assert.equal(Object.keys(content(ours)).length, 8)
-  for (const name of Object.keys(content(ours))) assert.equal(fs.statSync(path.join(ours, name)).mode & 0o777, fs.statSync(path.join(theirs, name)).mode & 0o777, name)
+  for (const name of Object.keys(content(ours)))
+    assert.equal(
+      fs.statSync(path.join(ours, name)).mode & 0o777,
+      fs.statSync(path.join(theirs, name)).mode & 0o777,
+      name
+    )
   const { svids: seen } = await spire.local.ask.fetchX509()
-  assert.deepEqual(svids.map((/** @type {any} */ svid) => BigInt(`0x${svid.serialNumber}`)), seen.map(({ chain: [leaf] }) => BigInt(`0x${leaf.serialNumber}`)))
+  assert.deepEqual(
+    svids.map((/** @type {any} */ svid) => BigInt(`0x${svid.serialNumber}`)),
+    seen.map(({ chain: [leaf] }) => BigInt(`0x${leaf.serialNumber}`))
+  )
 })
 
 test('x509 watch: files follow the identity through rotations, a withdrawal and the death of the agent', async () => {
   const [id] = await spire.local.createEntries([{ spiffeId: BILLING, entryId: 'a' }])
   const directory = newDirectory()
   const watching = watch(['x509', 'watch', '--json', '--write', directory], { env })
-  const events = () => watching.said.stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line))
+  const events = () =>
+    watching.said.stdout
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
   const updates = () => events().filter(({ event }) => event === 'update')
   await watching.until(() => updates().length === 1, 'the first one')
   const seen = new Set([serial(content(directory)['svid.0.pem'])])
@@ -89,7 +130,9 @@ test('x509 watch: files follow the identity through rotations, a withdrawal and 
 
 test('jwt: our tokens are good by spire-agent, its tokens by us', async () => {
   await both()
-  const raw = await run(['jwt', 'fetch', '--audience', 'shop', '--audience', 'bank', '--hint', 'external', '--raw'], { env })
+  const raw = await run(['jwt', 'fetch', '--audience', 'shop', '--audience', 'bank', '--hint', 'external', '--raw'], {
+    env
+  })
   assert.equal(raw.status, 0, raw.stderr)
   const ours = raw.stdout.trim()
   const { spiffeId, claims } = await spire.local.ask.validateJwt({ audience: 'bank', token: ours })
@@ -110,10 +153,16 @@ test('bundles: those of spire-agent', async () => {
   await both()
   const { federatedBundles, svids } = await spire.local.ask.fetchX509()
   const { bundles } = await json(['bundles'])
-  assert.deepEqual(bundles.map((/** @type {any} */ { trustDomain, authorities }) => [trustDomain, authorities.map((/** @type {any} */ { sha256 }) => sha256)]), [
-    [FOREIGN, federatedBundles[`spiffe://${FOREIGN}`].map(({ fingerprint256 }) => fingerprint256)],
-    ['example.org', svids[0].bundle.map(({ fingerprint256 }) => fingerprint256)],
-  ])
+  assert.deepEqual(
+    bundles.map((/** @type {any} */ { trustDomain, authorities }) => [
+      trustDomain,
+      authorities.map((/** @type {any} */ { sha256 }) => sha256)
+    ]),
+    [
+      [FOREIGN, federatedBundles[`spiffe://${FOREIGN}`].map(({ fingerprint256 }) => fingerprint256)],
+      ['example.org', svids[0].bundle.map(({ fingerprint256 }) => fingerprint256)]
+    ]
+  )
   const { bundles: jwks } = await spire.local.ask.fetchJwt({ audience: 'shop' })
   for (const name of ['example.org', FOREIGN]) {
     const { stdout } = await run(['bundles', name, '--jwks'], { env })

@@ -10,7 +10,7 @@ export class GoWorkload {
   #endpoint
 
   /** @param {string} directory where a copy goes that other users can run @param {string} endpoint `unix:///...` */
-  constructor (directory, endpoint) {
+  constructor(directory, endpoint) {
     this.#file = path.join(install('peers', directory), 'workload')
     this.#endpoint = endpoint
   }
@@ -21,9 +21,17 @@ export class GoWorkload {
    * @param {string[]} [args]
    * @param {As} [as]
    */
-  async run (command, args = [], { timeout = 20_000, ...as } = {}) {
-    const { code, stdout, stderr } = await run(this.#file, [command, '-socket', this.#endpoint, '-timeout', `${timeout}ms`, ...args], { ...as, timeout: timeout + 10_000 })
-    const lines = stdout.trim().split('\n').filter(Boolean).map((line) => JSON.parse(line))
+  async run(command, args = [], { timeout = 20_000, ...as } = {}) {
+    const { code, stdout, stderr } = await run(
+      this.#file,
+      [command, '-socket', this.#endpoint, '-timeout', `${timeout}ms`, ...args],
+      { ...as, timeout: timeout + 10_000 }
+    )
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
     if (code !== 0) throw Object.assign(new Error(stderr.trim() || `exit code ${code}`), { lines })
     return lines
   }
@@ -34,20 +42,26 @@ export class GoWorkload {
    * @param {string[]} [args]
    * @param {As} [as]
    */
-  start (command, args = [], as = {}) {
+  start(command, args = [], as = {}) {
     return new Program(`workload ${command}`, this.#file, [command, '-socket', this.#endpoint, ...args], as)
   }
 
   /** Its X.509-SVIDs and bundles, once. @param {As} [as] */
-  async x509 (as) { return (await this.run('x509', [], as))[0] }
+  async x509(as) {
+    return (await this.run('x509', [], as))[0]
+  }
 
   /** @param {{ audience: string | string[], spiffeId?: string } & As} wish */
-  jwt ({ audience, spiffeId, ...as }) {
-    return this.run('jwt', [...[audience].flat().flatMap((one) => ['-audience', one]), ...(spiffeId === undefined ? [] : ['-id', spiffeId])], as)
+  jwt({ audience, spiffeId, ...as }) {
+    return this.run(
+      'jwt',
+      [...[audience].flat().flatMap((one) => ['-audience', one]), ...(spiffeId === undefined ? [] : ['-id', spiffeId])],
+      as
+    )
   }
 
   /** By the agent, or (`local`) by go-spiffe with the agent's bundles. @param {{ audience: string, token: string, local?: boolean } & As} wish */
-  async validate ({ audience, token, local = false, ...as }) {
+  async validate({ audience, token, local = false, ...as }) {
     return (await this.run('validate', ['-audience', audience, '-token', token, ...(local ? ['-local'] : [])], as))[0]
   }
 
@@ -56,7 +70,7 @@ export class GoWorkload {
    * @param {string} authorize
    * @param {As} [as]
    */
-  async tlsServer (authorize, as) {
+  async tlsServer(authorize, as) {
     const program = this.start('tls-server', ['-authorize', authorize], as)
     const { listening } = await program.says('the server listens', (line) => line.listening !== undefined)
     return { program, address: listening, port: Number(listening.split(':').at(-1)) }
@@ -67,10 +81,12 @@ export class GoWorkload {
    * @param {string} address
    * @param {{ authorize: string, line?: string } & As} wish
    */
-  async tlsClient (address, { authorize, line = 'hello', ...as }) {
-    return (await this.run('tls-client', ['-connect', address, '-authorize', authorize, '-line', line], as).catch((error) => {
-      if (error.lines?.length) return error.lines
-      throw error
-    }))[0]
+  async tlsClient(address, { authorize, line = 'hello', ...as }) {
+    return (
+      await this.run('tls-client', ['-connect', address, '-authorize', authorize, '-line', line], as).catch((error) => {
+        if (error.lines?.length) return error.lines
+        throw error
+      })
+    )[0]
   }
 }

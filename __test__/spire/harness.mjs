@@ -22,7 +22,7 @@ export const root = process.getuid?.() === 0
 const LONGEST = 107
 
 /** A directory that other users can look into, short enough for sockets in it. */
-function newDirectory () {
+function newDirectory() {
   const prefix = path.join(os.tmpdir().length > 60 ? '/tmp' : os.tmpdir(), 'countersign-spire-')
   const directory = mkdtempSync(prefix)
   chmodSync(directory, 0o755)
@@ -33,9 +33,13 @@ function newDirectory () {
  * Removes a directory when this process is gone, however it went: its end of a pipe is then closed.
  * @param {string} directory
  */
-function sweepAfterUs (directory) {
+function sweepAfterUs(directory) {
   const script = 'read never; until rm -rf "$0" 2>/dev/null; do sleep 0.1; done'
-  const child = spawn('sh', ['-c', script, directory], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' })
+  const child = spawn('sh', ['-c', script, directory], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+    cwd: '/'
+  })
   const pipe = /** @type {import('node:net').Socket} */ (child.stdin)
   pipe.unref()
   child.unref()
@@ -48,7 +52,7 @@ function sweepAfterUs (directory) {
  * @param {string} directory
  * @returns {string} where they are
  */
-export function install (name, directory) {
+export function install(name, directory) {
   const built = programs(name)
   const bin = path.join(directory, 'bin')
   mkdirSync(bin, { recursive: true })
@@ -76,22 +80,28 @@ export class Spire {
   #sweeper
 
   /** @param {string} directory */
-  constructor (directory) {
+  constructor(directory) {
     this.directory = directory
     this.#sweeper = sweepAfterUs(directory)
   }
 
   /** Both domains know the bundle of the other. */
-  async addFederation () { await Promise.all([this.local.federate(this.foreign), this.foreign.federate(this.local)]) }
+  async addFederation() {
+    await Promise.all([this.local.federate(this.foreign), this.foreign.federate(this.local)])
+  }
 
   /** Neither does. */
-  async removeFederation () { await Promise.all([this.local.forget(this.foreign), this.foreign.forget(this.local)]) }
+  async removeFederation() {
+    await Promise.all([this.local.forget(this.foreign), this.foreign.forget(this.local)])
+  }
 
   /** What servers and agents said last; for the report of a test that failed. */
-  describe () { return [this.local, this.foreign].map((domain) => domain?.describe() ?? '').join('\n') }
+  describe() {
+    return [this.local, this.foreign].map((domain) => domain?.describe() ?? '').join('\n')
+  }
 
   /** Ends every program that was started from here, and removes every file. */
-  async stop () {
+  async stop() {
     const ours = [...Program.running].filter(({ command }) => command.startsWith(`${this.directory}/`))
     await Promise.all(ours.map((program) => program.kill('SIGKILL')))
     rmSync(this.directory, { recursive: true, force: true })
@@ -109,7 +119,13 @@ export class Spire {
  * @param {boolean} [options.workloadPath] attest by `unix:path` and `unix:sha256` too
  * @returns {Promise<Spire>}
  */
-export async function startSpire ({ federation = true, x509SvidTtl = 60, jwtSvidTtl = 60, syncInterval = '250ms', workloadPath = false } = {}) {
+export async function startSpire({
+  federation = true,
+  x509SvidTtl = 60,
+  jwtSvidTtl = 60,
+  syncInterval = '250ms',
+  workloadPath = false
+} = {}) {
   programs('spire') // builds them, if need be, before anything is to be cleaned up
   const directory = newDirectory()
   const spire = new Spire(directory)
@@ -118,7 +134,17 @@ export async function startSpire ({ federation = true, x509SvidTtl = 60, jwtSvid
     const begin = (/** @type {string} */ name, /** @type {string} */ short) => {
       const socketPath = path.join(directory, `${short}.sock`)
       if (socketPath.length > LONGEST) throw new Error(`${socketPath} is too long for a socket`)
-      return new TrustDomain({ name, directory: path.join(directory, short), socketPath, bin, host: ownAddress(), x509SvidTtl, jwtSvidTtl, syncInterval, workloadPath })
+      return new TrustDomain({
+        name,
+        directory: path.join(directory, short),
+        socketPath,
+        bin,
+        host: ownAddress(),
+        x509SvidTtl,
+        jwtSvidTtl,
+        syncInterval,
+        workloadPath
+      })
     }
     spire.local = begin('example.org', 'local')
     if (federation) spire.foreign = begin('example-federated.org', 'foreign')

@@ -19,7 +19,12 @@ const FEDERATED = 'spiffe://example-federated.org'
 const as = root ? { uid: SOMEBODY } : {}
 const selectors = [`unix:uid:${SOMEBODY}`]
 
-before(async () => { spire = await startSpire() }, { timeout: 120_000 })
+before(
+  async () => {
+    spire = await startSpire()
+  },
+  { timeout: 120_000 }
+)
 after(() => spire?.stop())
 
 /**
@@ -27,7 +32,7 @@ after(() => spire?.stop())
  * @param {import('node:test').TestContext} t
  * @param {Partial<import('./trust-domain.mjs').Wanted>} [wanted]
  */
-async function registered (t, wanted = {}) {
+async function registered(t, wanted = {}) {
   const id = await spire.local.createEntry({ spiffeId: BILLING, selectors, ...wanted })
   t.after(async () => {
     if (!t.passed) t.diagnostic(spire.describe())
@@ -37,7 +42,7 @@ async function registered (t, wanted = {}) {
 }
 
 /** @param {import('node:test').TestContext} t @param {string} what @param {() => Promise<any>} work */
-async function timed (t, what, work) {
+async function timed(t, what, work) {
   const start = performance.now()
   const result = await work()
   t.diagnostic(`${what}: ${Math.round(performance.now() - start)} ms`)
@@ -45,8 +50,13 @@ async function timed (t, what, work) {
 }
 
 test('a workload is told who it is by its user', async (t) => {
-  await timed(t, 'entry created and at the agent', () => registered(t, { dnsNames: ['billing.example.org'], x509SvidTtl: 120 }))
-  const { svids: [svid], federatedBundles } = await timed(t, 'fetched by spire-agent', () => spire.local.ask.fetchX509(as))
+  await timed(t, 'entry created and at the agent', () =>
+    registered(t, { dnsNames: ['billing.example.org'], x509SvidTtl: 120 })
+  )
+  const {
+    svids: [svid],
+    federatedBundles
+  } = await timed(t, 'fetched by spire-agent', () => spire.local.ask.fetchX509(as))
   const [leaf] = svid.chain
   assert.equal(svid.spiffeId, BILLING)
   assert.equal(leaf.subjectAltName, `DNS:billing.example.org, URI:${BILLING}`)
@@ -57,7 +67,10 @@ test('a workload is told who it is by its user', async (t) => {
 })
 test('a workload of another user is refused', { skip: !root && 'SKIPPED: another user: needs root' }, async (t) => {
   await registered(t)
-  for (const ask of [() => spire.local.ask.fetchX509({ uid: STRANGER }), () => spire.local.ask.fetchJwt({ audience: 'shop', uid: STRANGER })]) {
+  for (const ask of [
+    () => spire.local.ask.fetchX509({ uid: STRANGER }),
+    () => spire.local.ask.fetchJwt({ audience: 'shop', uid: STRANGER })
+  ]) {
     await assert.rejects(ask, NO_IDENTITY)
   }
   // The socket itself is open to everybody: it is the agent that refuses.
@@ -67,19 +80,31 @@ test('two entries are two SVIDs in the order of the ids of the entries, each wit
   await registered(t, { spiffeId: 'spiffe://example.org/second', hint: 'external', entryId: 'b' })
   await registered(t, { spiffeId: 'spiffe://example.org/first', hint: 'internal', entryId: 'a' })
   const { svids } = await spire.local.ask.fetchX509(as)
-  assert.deepEqual(svids.map(({ spiffeId, hint }) => [spiffeId, hint]), [['spiffe://example.org/first', 'internal'], ['spiffe://example.org/second', 'external']])
+  assert.deepEqual(
+    svids.map(({ spiffeId, hint }) => [spiffeId, hint]),
+    [
+      ['spiffe://example.org/first', 'internal'],
+      ['spiffe://example.org/second', 'external']
+    ]
+  )
   const { svids: tokens } = await spire.local.ask.fetchJwt({ audience: 'shop', ...as })
   assert.deepEqual(tokens.map(({ hint }) => hint).sort(), ['external', 'internal'])
 })
 test('tokens are valid for their audience, and for no other', async (t) => {
   await registered(t)
-  const { svids: [{ token }], bundles } = await spire.local.ask.fetchJwt({ audience: ['shop', 'bank'], ...as })
+  const {
+    svids: [{ token }],
+    bundles
+  } = await spire.local.ask.fetchJwt({ audience: ['shop', 'bank'], ...as })
   assert.deepEqual(Object.keys(bundles), ['spiffe://example.org'])
   const { spiffeId, claims } = await spire.local.ask.validateJwt({ audience: 'bank', token, ...as })
   assert.equal(spiffeId, BILLING)
   assert.deepEqual(claims.aud, ['shop', 'bank'])
   assert.equal(claims.exp - claims.iat, 60)
-  await assert.rejects(spire.local.ask.validateJwt({ audience: 'mint', token, ...as }), /SVID is not valid: expected audience in \["mint"\]/)
+  await assert.rejects(
+    spire.local.ask.validateJwt({ audience: 'mint', token, ...as }),
+    /SVID is not valid: expected audience in \["mint"\]/
+  )
 })
 test('the bundle of the federated trust domain is there, goes and comes back', async (t) => {
   await registered(t, { federatesWith: ['example-federated.org'] })
@@ -96,7 +121,9 @@ test('a renewal at will', async (t) => {
   const serial = async () => (await spire.local.ask.fetchX509(as)).svids[0].chain[0].serialNumber
   const seen = new Set([await serial()])
   for (let round = 1; round <= 3; round++) {
-    await timed(t, 'entry updated and the new SVID at the agent', () => spire.local.updateEntry(id, { dnsNames: [`round-${round}.example.org`] }))
+    await timed(t, 'entry updated and the new SVID at the agent', () =>
+      spire.local.updateEntry(id, { dnsNames: [`round-${round}.example.org`] })
+    )
     seen.add(await serial())
   }
   assert.equal(seen.size, 4)
@@ -104,9 +131,23 @@ test('a renewal at will', async (t) => {
 test('a renewal by itself: an SVID of 20 s lives to the next one', async (t) => {
   const id = await registered(t, { x509SvidTtl: 20 })
   const { length } = spire.local.agent.lines
-  const { svids: [{ chain: [before] }] } = await spire.local.ask.fetchX509(as)
-  await timed(t, 'until the agent renewed', () => spire.local.agent.says('a renewal', ({ msg, entry }) => msg === 'SVID updated' && entry === id, { since: length }))
-  const { svids: [{ chain: [next] }] } = await spire.local.ask.fetchX509(as)
+  const {
+    svids: [
+      {
+        chain: [before]
+      }
+    ]
+  } = await spire.local.ask.fetchX509(as)
+  await timed(t, 'until the agent renewed', () =>
+    spire.local.agent.says('a renewal', ({ msg, entry }) => msg === 'SVID updated' && entry === id, { since: length })
+  )
+  const {
+    svids: [
+      {
+        chain: [next]
+      }
+    ]
+  } = await spire.local.ask.fetchX509(as)
   assert.notEqual(next.serialNumber, before.serialNumber)
   assert.ok(Date.now() < Date.parse(before.validTo))
 })
@@ -130,12 +171,22 @@ test('an agent that is killed leaves its socket, and one that is started again h
 })
 test('with its server down an agent serves what it has, and nothing new', async (t) => {
   await registered(t)
-  const { svids: [{ token }] } = await spire.local.ask.fetchJwt({ audience: 'shop', ...as })
-  const { svids: [{ chain: [{ serialNumber }] }] } = await spire.local.ask.fetchX509(as)
+  const {
+    svids: [{ token }]
+  } = await spire.local.ask.fetchJwt({ audience: 'shop', ...as })
+  const {
+    svids: [
+      {
+        chain: [{ serialNumber }]
+      }
+    ]
+  } = await spire.local.ask.fetchX509(as)
   await timed(t, 'server stopped', () => spire.local.stopServer())
   assert.equal((await spire.local.ask.fetchX509(as)).svids[0].chain[0].serialNumber, serialNumber)
   assert.equal((await spire.local.ask.fetchJwt({ audience: 'shop', ...as })).svids[0].token, token)
-  await timed(t, 'a token that would have to be made', () => assert.rejects(spire.local.ask.fetchJwt({ audience: 'unheard-of', ...as }), /code = (Unavailable|DeadlineExceeded)/))
+  await timed(t, 'a token that would have to be made', () =>
+    assert.rejects(spire.local.ask.fetchJwt({ audience: 'unheard-of', ...as }), /code = (Unavailable|DeadlineExceeded)/)
+  )
   const { length } = spire.local.agent.lines
   await timed(t, 'server started', () => spire.local.startServer())
   await registered(t, { spiffeId: 'spiffe://example.org/new', entryId: 'after-the-outage' })
@@ -146,7 +197,7 @@ test('nothing is left over: not of a harness that was stopped, nor of one whose 
     const { pids, directory } = await strange(end)
     assert.equal(pids.length, 2)
     const gone = () => !existsSync(directory) && !pids.some(alive)
-    for (const limit = Date.now() + 10_000; !gone() && Date.now() < limit;) await pause(20)
+    for (const limit = Date.now() + 10_000; !gone() && Date.now() < limit; ) await pause(20)
     assert.ok(gone(), `${end}: ${directory} or one of ${pids} is left over`)
   }
 })
@@ -156,7 +207,7 @@ test('nothing is left over: not of a harness that was stopped, nor of one whose 
  * @param {string} end
  * @returns {Promise<{ pids: number[], directory: string }>}
  */
-function strange (end) {
+function strange(end) {
   const script = `
     import { startSpire } from ${JSON.stringify(fileURLToPath(new URL('harness.mjs', import.meta.url)))}
     const spire = await startSpire({ federation: false })
@@ -165,20 +216,27 @@ function strange (end) {
     else if (process.argv[1] === 'crash') setImmediate(() => { throw new Error('on purpose') })
     else process.kill(process.pid, process.argv[1])`
   const { NODE_TEST_CONTEXT, ...env } = process.env
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', script, end], { env, stdio: ['ignore', 'pipe', end === 'crash' ? 'ignore' : 'inherit'] })
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script, end], {
+    env,
+    stdio: ['ignore', 'pipe', end === 'crash' ? 'ignore' : 'inherit']
+  })
   let out = ''
-  child.stdout.on('data', (chunk) => { out += chunk })
-  return new Promise((resolve, reject) => child.on('close', () => {
-    try {
-      resolve(JSON.parse(out))
-    } catch (error) {
-      reject(error)
-    }
-  }))
+  child.stdout.on('data', (chunk) => {
+    out += chunk
+  })
+  return new Promise((resolve, reject) =>
+    child.on('close', () => {
+      try {
+        resolve(JSON.parse(out))
+      } catch (error) {
+        reject(error)
+      }
+    })
+  )
 }
 
 /** @param {number} pid */
-function alive (pid) {
+function alive(pid) {
   try {
     process.kill(pid, 0)
     return true

@@ -10,7 +10,11 @@ export const pause = (/** @type {number} */ ms) => new Promise((resolve) => setT
 /** @typedef {{ uid?: number, gid?: number, timeout?: number }} As whose process it is (default: ours), and for how long (ms) */
 
 /** The kernel ends what we start when we end, whichever way: no handler of ours could promise that. @param {As} as */
-const ours = ({ uid, gid = uid }) => [...(uid === undefined ? [] : ['--reuid', String(uid), '--regid', String(gid), '--clear-groups']), '--pdeathsig', 'KILL']
+const ours = ({ uid, gid = uid }) => [
+  ...(uid === undefined ? [] : ['--reuid', String(uid), '--regid', String(gid), '--clear-groups']),
+  '--pdeathsig',
+  'KILL'
+]
 
 export class Program {
   /** Those that run. @type {Set<Program>} */
@@ -30,7 +34,7 @@ export class Program {
    * @param {string[]} args
    * @param {As} [as]
    */
-  constructor (name, command, args, as = {}) {
+  constructor(name, command, args, as = {}) {
     this.#name = name
     this.command = command
     this.#child = spawn('setpriv', [...ours(as), command, ...args], { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' })
@@ -47,27 +51,34 @@ export class Program {
     for (const handle of [this.#child, this.#child.stdout, this.#child.stderr]) /** @type {any} */ (handle).unref()
   }
 
-  get pid () { return /** @type {number} */ (this.#child.pid) }
+  get pid() {
+    return /** @type {number} */ (this.#child.pid)
+  }
 
-  get running () { return this.#child.exitCode === null && this.#child.signalCode === null }
+  get running() {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
 
   /** @param {string} chunk */
-  #heard (chunk) {
+  #heard(chunk) {
     const lines = (this.#partial + chunk).split('\n')
     this.#partial = /** @type {string} */ (lines.pop())
     for (const line of lines) this.lines.push(parsed(line))
     this.#wake()
   }
 
-  #wake () {
+  #wake() {
     for (const look of this.#waiting) look()
   }
 
   /** How it ended, and the last it said. */
-  describe () {
+  describe() {
     const { exitCode, signalCode } = this.#child
     const state = this.running ? 'runs' : `ended with ${signalCode ?? exitCode}`
-    return `${this.#name} ${state}; it said last:\n${this.lines.slice(-15).map((line) => JSON.stringify(line)).join('\n')}\n`
+    return `${this.#name} ${state}; it said last:\n${this.lines
+      .slice(-15)
+      .map((line) => JSON.stringify(line))
+      .join('\n')}\n`
   }
 
   /**
@@ -77,10 +88,13 @@ export class Program {
    * @param {{ since?: number, timeout?: number }} [options]
    * @returns {Promise<Line>}
    */
-  says (what, accepts, { since = 0, timeout = 60_000 } = {}) {
+  says(what, accepts, { since = 0, timeout = 60_000 } = {}) {
     return new Promise((resolve, reject) => {
       let next = since
-      const timer = setTimeout(() => settle(new Error(`${what}: not within ${timeout} ms. ${this.describe()}`)), timeout)
+      const timer = setTimeout(
+        () => settle(new Error(`${what}: not within ${timeout} ms. ${this.describe()}`)),
+        timeout
+      )
       const settle = (/** @type {Error | null} */ error, /** @type {Line} */ line) => {
         clearTimeout(timer)
         this.#waiting.delete(look)
@@ -102,7 +116,7 @@ export class Program {
    * Wait until it takes connections at a socket.
    * @param {string} path
    */
-  async listens (path, timeout = 60_000) {
+  async listens(path, timeout = 60_000) {
     for (const end = Date.now() + timeout; ; await pause(20)) {
       if (!this.running) throw new Error(this.describe())
       if (await connects(path)) return
@@ -111,7 +125,7 @@ export class Program {
   }
 
   /** @param {NodeJS.Signals} [signal] */
-  async kill (signal = 'SIGTERM') {
+  async kill(signal = 'SIGTERM') {
     this.#child.kill(signal)
     // A server that waits for its connections to end may wait for long.
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 15_000)
@@ -121,7 +135,7 @@ export class Program {
 }
 
 /** @param {string} line @returns {Line} */
-function parsed (line) {
+function parsed(line) {
   try {
     const value = JSON.parse(line)
     if (value !== null && typeof value === 'object') return { msg: '', level: '', ...value }
@@ -130,7 +144,7 @@ function parsed (line) {
 }
 
 /** @param {string} path */
-function connects (path) {
+function connects(path) {
   return new Promise((resolve) => {
     const socket = net.connect(path, () => resolve(true)).on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
@@ -144,13 +158,17 @@ function connects (path) {
  * @param {{ input?: string, env?: Record<string, string> } & As} [options]
  * @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string }>}
  */
-export function run (command, args, { input = '', env = {}, timeout = 60_000, ...as } = {}) {
+export function run(command, args, { input = '', env = {}, timeout = 60_000, ...as } = {}) {
   const { NODE_TEST_CONTEXT, ...clean } = process.env
   const child = spawn('setpriv', [...ours(as), command, ...args], { env: { ...clean, ...env }, cwd: '/' })
   let stdout = ''
   let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk) => { stdout += chunk })
-  child.stderr.setEncoding('utf8').on('data', (chunk) => { stderr += chunk })
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+    stderr += chunk
+  })
   child.stdin.on('error', () => {}).end(input)
   const timer = setTimeout(() => child.kill('SIGKILL'), timeout)
   return new Promise((resolve, reject) => {

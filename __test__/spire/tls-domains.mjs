@@ -34,50 +34,61 @@ const FOREIGN = { name: 'example-federated.org', id: 'spiffe://example-federated
  */
 
 /** @param {string} what @param {() => unknown} holds */
-export async function until (what, holds, timeout = 60_000) {
+export async function until(what, holds, timeout = 60_000) {
   for (const end = Date.now() + timeout; !holds(); await pause(20)) {
     if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
   }
 }
 
 /** @param {Domain} domain @param {() => Promise<unknown> | unknown} change */
-async function renewed ({ name, source }, change) {
+async function renewed({ name, source }, change) {
   const before = source.svid().serialNumber
   await change()
   await until(`a new SVID of ${name}`, () => source.svid().serialNumber !== before)
 }
 
 /** @param {Domain[]} domains */
-const separated = (domains) => until('neither has the bundle of the other', () => domains.every(({ source }) => source.context().bundles.size === 1))
+const separated = (domains) =>
+  until('neither has the bundle of the other', () => domains.every(({ source }) => source.context().bundles.size === 1))
 
 /** @returns {Promise<Domains>} */
-export async function spireDomains () {
+export async function spireDomains() {
   const spire = await startSpire({ x509SvidTtl: 3600 })
-  const begin = async (/** @type {typeof LOCAL} */ { name, id }, /** @type {import('./trust-domain.mjs').TrustDomain} */ trust, /** @type {string} */ other) => {
+  const begin = async (
+    /** @type {typeof LOCAL} */ { name, id },
+    /** @type {import('./trust-domain.mjs').TrustDomain} */ trust,
+    /** @type {string} */ other
+  ) => {
     const entry = await trust.createEntry({ spiffeId: id, federatesWith: [other] })
     /** @type {Domain} */
     const domain = {
-      name, id, endpoint: trust.endpoint,
+      name,
+      id,
+      endpoint: trust.endpoint,
       source: await X509Source.open({ endpoint: trust.endpoint }),
       rotate: () => renewed(domain, () => trust.updateEntry(entry)),
-      settle: async () => {},
+      settle: async () => {}
     }
     return domain
   }
   try {
     const local = await begin(LOCAL, spire.local, FOREIGN.name)
     const foreign = await begin(FOREIGN, spire.foreign, LOCAL.name)
-    await until('both have both bundles', () => [local, foreign].every(({ source }) => source.context().bundles.size === 2))
+    await until('both have both bundles', () =>
+      [local, foreign].every(({ source }) => source.context().bundles.size === 2)
+    )
     return {
-      directory: spire.directory, local, foreign,
-      async separate () {
+      directory: spire.directory,
+      local,
+      foreign,
+      async separate() {
         await spire.removeFederation()
         await separated([local, foreign])
       },
-      async stop () {
+      async stop() {
         for (const { source } of [local, foreign]) source.close()
         await spire.stop()
-      },
+      }
     }
   } catch (error) {
     await spire.stop()
@@ -86,16 +97,26 @@ export async function spireDomains () {
 }
 
 /** @returns {Promise<Domains>} */
-export async function agentDomains () {
+export async function agentDomains() {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'countersign-tls-peers-'))
   const bundleFile = (/** @type {string} */ name) => path.join(directory, `${name}.json`)
   let revision = 0
   // The DNS name makes a rule another one, so that the SVID is made anew.
-  const rule = (/** @type {string} */ spiffeId, /** @type {string[]} */ federatesWith) => ({ match: { uid: process.getuid?.() }, spiffeId, federatesWith, dnsNames: [`n${++revision}.test`] })
-  const start = (/** @type {typeof LOCAL} */ { name, id }, /** @type {string} */ other, known = true) => startAgent({
-    rules: [rule(id, known ? [other] : [])],
-    workloadApi: { trustDomain: name, stateDir: path.join(directory, name), ...known && { federatesWith: { [other]: { bundleFile: bundleFile(other) } } } },
+  const rule = (/** @type {string} */ spiffeId, /** @type {string[]} */ federatesWith) => ({
+    match: { uid: process.getuid?.() },
+    spiffeId,
+    federatesWith,
+    dnsNames: [`n${++revision}.test`]
   })
+  const start = (/** @type {typeof LOCAL} */ { name, id }, /** @type {string} */ other, known = true) =>
+    startAgent({
+      rules: [rule(id, known ? [other] : [])],
+      workloadApi: {
+        trustDomain: name,
+        stateDir: path.join(directory, name),
+        ...(known && { federatesWith: { [other]: { bundleFile: bundleFile(other) } } })
+      }
+    })
   /** @type {any[]} */
   const agents = []
   const begin = async (/** @type {typeof LOCAL} */ { name, id }, /** @type {typeof LOCAL} */ other) => {
@@ -105,23 +126,30 @@ export async function agentDomains () {
     publish()
     /** @type {Domain & { agent: any }} */
     const domain = {
-      name, id, agent, endpoint: `unix://${agent.endpoint.slice('unix:'.length)}`,
+      name,
+      id,
+      agent,
+      endpoint: `unix://${agent.endpoint.slice('unix:'.length)}`,
       source: await X509Source.open({ endpoint: agent.endpoint }),
       // A new authority, as well: announced before it signs.
-      async rotate () {
+      async rotate() {
         agent.rotateAuthority('prepare')
         publish()
-        await until('the other has heard of the new authority', () => domains.every(({ source }) => source.bundle(name).authorities.length === 2))
+        await until('the other has heard of the new authority', () =>
+          domains.every(({ source }) => source.bundle(name).authorities.length === 2)
+        )
         // Who is slower than we are gets the time that an authority is announced for.
         await pause(2000)
         agent.rotateAuthority('activate')
         await renewed(domain, () => agent.setRules([rule(id, [other.name])]))
       },
-      async settle () {
+      async settle() {
         agent.rotateAuthority('forget')
         publish()
-        await until('the old authority is forgotten', () => domains.every(({ source }) => source.bundle(name).authorities.length === 1))
-      },
+        await until('the old authority is forgotten', () =>
+          domains.every(({ source }) => source.bundle(name).authorities.length === 1)
+        )
+      }
     }
     return domain
   }
@@ -144,11 +172,14 @@ export async function agentDomains () {
     const [local, foreign] = domains
     await until('both have both bundles', () => domains.every(({ source }) => source.context().bundles.size === 2))
     return {
-      directory, local, foreign, stop,
-      async separate () {
+      directory,
+      local,
+      foreign,
+      stop,
+      async separate() {
         for (const { agent, id } of domains) agent.setRules([rule(id, [])])
         await separated(domains)
-      },
+      }
     }
   } catch (error) {
     await stop()

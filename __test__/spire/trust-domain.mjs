@@ -45,7 +45,7 @@ export class TrustDomain {
   #ports = { server: 0, bundle: 0 }
 
   /** @param {Settings} settings */
-  constructor (settings) {
+  constructor(settings) {
     this.#settings = settings
     this.name = settings.name
     /** The socket of the Workload API; as an endpoint it is `unix://${socketPath}`. */
@@ -58,47 +58,84 @@ export class TrustDomain {
   }
 
   /** @param {string[]} parts */
-  #at (...parts) { return path.join(this.#settings.directory, ...parts) }
+  #at(...parts) {
+    return path.join(this.#settings.directory, ...parts)
+  }
 
-  get endpoint () { return `unix://${this.socketPath}` }
+  get endpoint() {
+    return `unix://${this.socketPath}`
+  }
 
-  async start () {
+  async start() {
     const { name, host, bin, x509SvidTtl, jwtSvidTtl, syncInterval, workloadPath } = this.#settings
     this.#ports = { server: await freePort(host), bundle: await freePort(host) }
     for (const directory of ['server', 'agent']) mkdirSync(this.#at(directory))
-    writeFileSync(this.#at('server.conf'), serverConfiguration({
-      name, host, ports: this.#ports, data: this.#at('server'), socket: this.#at('server.sock'), x509SvidTtl, jwtSvidTtl, reload: syncInterval,
-    }))
+    writeFileSync(
+      this.#at('server.conf'),
+      serverConfiguration({
+        name,
+        host,
+        ports: this.#ports,
+        data: this.#at('server'),
+        socket: this.#at('server.sock'),
+        x509SvidTtl,
+        jwtSvidTtl,
+        reload: syncInterval
+      })
+    )
     await this.startServer()
     const bundle = await this.serverCommand(['bundle', 'show', '-output', 'pretty', '-format', 'pem'])
     writeFileSync(this.#at('bootstrap.pem'), bundle)
-    writeFileSync(this.#at('agent.conf'), agentConfiguration({
-      name, host, port: this.#ports.server, data: this.#at('agent'), socket: this.socketPath, bundle: this.#at('bootstrap.pem'), syncInterval, workloadPath,
-    }))
+    writeFileSync(
+      this.#at('agent.conf'),
+      agentConfiguration({
+        name,
+        host,
+        port: this.#ports.server,
+        data: this.#at('agent'),
+        socket: this.socketPath,
+        bundle: this.#at('bootstrap.pem'),
+        syncInterval,
+        workloadPath
+      })
+    )
     const { value } = await this.serverJson(['token', 'generate', '-spiffeID', this.node])
     await this.#startAgent(['-joinToken', value])
     return this
   }
 
   /** The same server as before, on the same port, with all that it knew. */
-  async startServer () {
-    this.server = new Program(`the server of ${this.name}`, path.join(this.#settings.bin, 'spire-server'), ['run', '-config', this.#at('server.conf')])
+  async startServer() {
+    this.server = new Program(`the server of ${this.name}`, path.join(this.#settings.bin, 'spire-server'), [
+      'run',
+      '-config',
+      this.#at('server.conf')
+    ])
     await this.server.listens(this.#at('server.sock'))
   }
 
-  async stopServer () { await this.server.kill() }
+  async stopServer() {
+    await this.server.kill()
+  }
 
   /** @param {string[]} [more] */
-  async #startAgent (more = []) {
-    this.agent = new Program(`the agent of ${this.name}`, path.join(this.#settings.bin, 'spire-agent'), ['run', '-config', this.#at('agent.conf'), ...more])
+  async #startAgent(more = []) {
+    this.agent = new Program(`the agent of ${this.name}`, path.join(this.#settings.bin, 'spire-agent'), [
+      'run',
+      '-config',
+      this.#at('agent.conf'),
+      ...more
+    ])
     await this.agent.listens(this.socketPath)
   }
 
   /** The agent is gone, its socket is left over unless the signal lets it clean up. @param {NodeJS.Signals} [signal] */
-  async killAgent (signal = 'SIGKILL') { await this.agent.kill(signal) }
+  async killAgent(signal = 'SIGKILL') {
+    await this.agent.kill(signal)
+  }
 
   /** The same agent again, with a new socket at the same path. It needs its server: what it had fetched it has not kept. */
-  async restartAgent () {
+  async restartAgent() {
     if (this.agent.running) await this.killAgent()
     await this.#startAgent()
   }
@@ -108,14 +145,18 @@ export class TrustDomain {
    * @param {string[]} args
    * @param {string} [input]
    */
-  async serverCommand (args, input) {
-    const result = await run(path.join(this.#settings.bin, 'spire-server'), [...args, '-socketPath', this.#at('server.sock')], { input })
+  async serverCommand(args, input) {
+    const result = await run(
+      path.join(this.#settings.bin, 'spire-server'),
+      [...args, '-socketPath', this.#at('server.sock')],
+      { input }
+    )
     if (result.code !== 0) throw new SpireError(result)
     return result.stdout
   }
 
   /** The same, with the answer as an object. @param {string[]} args @param {string} [input] */
-  async serverJson (args, input) {
+  async serverJson(args, input) {
     const answer = JSON.parse(await this.serverCommand([...args, '-output', 'json'], input))
     // Commands that do several things at once succeed even if none of them did.
     for (const { status } of answer.results ?? []) {
@@ -125,7 +166,16 @@ export class TrustDomain {
   }
 
   /** An entry as the command line reads it. @param {Wanted} wanted */
-  #written ({ spiffeId, selectors = [`unix:uid:${process.getuid?.()}`], hint = '', x509SvidTtl = 0, jwtSvidTtl = 0, federatesWith = [], dnsNames = [], entryId }) {
+  #written({
+    spiffeId,
+    selectors = [`unix:uid:${process.getuid?.()}`],
+    hint = '',
+    x509SvidTtl = 0,
+    jwtSvidTtl = 0,
+    federatesWith = [],
+    dnsNames = [],
+    entryId
+  }) {
     return {
       entry_id: entryId,
       parent_id: this.node,
@@ -138,7 +188,7 @@ export class TrustDomain {
       x509_svid_ttl: x509SvidTtl,
       jwt_svid_ttl: jwtSvidTtl,
       federates_with: federatesWith.map((name) => `spiffe://${name}`),
-      dns_names: dnsNames,
+      dns_names: dnsNames
     }
   }
 
@@ -149,17 +199,25 @@ export class TrustDomain {
    * @param {{ wait?: boolean }} [options]
    * @returns {Promise<string[]>}
    */
-  async createEntries (wanted, { wait = true } = {}) {
+  async createEntries(wanted, { wait = true } = {}) {
     const since = this.agent.lines.length
-    const { results } = await this.serverJson(['entry', 'create', '-data', '-'], JSON.stringify({ entries: wanted.map((one) => this.#written(one)) }))
+    const { results } = await this.serverJson(
+      ['entry', 'create', '-data', '-'],
+      JSON.stringify({ entries: wanted.map((one) => this.#written(one)) })
+    )
     const ids = results.map((/** @type {any} */ { entry }) => entry.id)
-    ids.forEach((/** @type {string} */ id, /** @type {number} */ index) => this.entries.set(id, { ...wanted[index], entryId: id }))
-    if (wait && this.agent.running) await Promise.all(ids.map((/** @type {string} */ id) => this.#agentSays('SVID updated', id, since)))
+    ids.forEach((/** @type {string} */ id, /** @type {number} */ index) =>
+      this.entries.set(id, { ...wanted[index], entryId: id })
+    )
+    if (wait && this.agent.running)
+      await Promise.all(ids.map((/** @type {string} */ id) => this.#agentSays('SVID updated', id, since)))
     return ids
   }
 
   /** @param {Wanted} wanted @param {{ wait?: boolean }} [options] */
-  async createEntry (wanted, options) { return (await this.createEntries([wanted], options))[0] }
+  async createEntry(wanted, options) {
+    return (await this.createEntries([wanted], options))[0]
+  }
 
   /**
    * Change what an entry says. The agent makes a new SVID for it, whatever the change: a rotation at will.
@@ -167,22 +225,31 @@ export class TrustDomain {
    * @param {Partial<Wanted>} [changes]
    * @param {{ wait?: boolean }} [options]
    */
-  async updateEntry (id, changes = {}, { wait = true } = {}) {
+  async updateEntry(id, changes = {}, { wait = true } = {}) {
     const before = this.entries.get(id)
     if (before === undefined) throw new Error(`there is no entry ${id}`)
     const wanted = { ...before, ...changes }
     const since = { server: this.server.lines.length, agent: this.agent.lines.length }
-    const { results: [{ entry: { revision_number: revision } }] } = await this.serverJson(['entry', 'update', '-data', '-'], JSON.stringify({ entries: [this.#written(wanted)] }))
+    const {
+      results: [
+        {
+          entry: { revision_number: revision }
+        }
+      ]
+    } = await this.serverJson(['entry', 'update', '-data', '-'], JSON.stringify({ entries: [this.#written(wanted)] }))
     this.entries.set(id, wanted)
     if (!wait || !this.agent.running) return
     // An SVID that is renewed just now for its age may be of the entry as it was.
-    const signed = await this.server.says(`the server of ${this.name} signs for ${id} as it is now`,
-      (line) => line.msg === 'Signed X509 SVID' && line.entry_id === id && line.revision_number >= Number(revision), { since: since.server })
+    const signed = await this.server.says(
+      `the server of ${this.name} signs for ${id} as it is now`,
+      (line) => line.msg === 'Signed X509 SVID' && line.entry_id === id && line.revision_number >= Number(revision),
+      { since: since.server }
+    )
     await this.#agentSays('SVID updated', id, since.agent, Date.parse(signed.time))
   }
 
   /** @param {string} id @param {{ wait?: boolean }} [options] */
-  async deleteEntry (id, { wait = true } = {}) {
+  async deleteEntry(id, { wait = true } = {}) {
     const since = this.agent.lines.length
     await this.serverJson(['entry', 'delete', '-entryID', id])
     this.entries.delete(id)
@@ -190,9 +257,12 @@ export class TrustDomain {
   }
 
   /** @param {string} message @param {string} id @param {number} since @param {number} [notBefore] */
-  #agentSays (message, id, since, notBefore = 0) {
-    return this.agent.says(`the agent of ${this.name} says "${message}" of ${id}`,
-      (line) => line.msg === message && line.entry === id && Date.parse(line.time) >= notBefore, { since })
+  #agentSays(message, id, since, notBefore = 0) {
+    return this.agent.says(
+      `the agent of ${this.name} says "${message}" of ${id}`,
+      (line) => line.msg === message && line.entry === id && Date.parse(line.time) >= notBefore,
+      { since }
+    )
   }
 
   /**
@@ -200,12 +270,24 @@ export class TrustDomain {
    * with it get it (back).
    * @param {TrustDomain} other
    */
-  async federate (other) {
+  async federate(other) {
     const file = this.#at(`${other.name}.bundle`)
     writeFileSync(file, await other.serverCommand(['bundle', 'show', '-output', 'pretty', '-format', 'spiffe']))
     await this.serverJson([
-      'federation', 'create', '-trustDomain', other.name, '-bundleEndpointURL', other.bundleEndpoint, '-bundleEndpointProfile', 'https_spiffe',
-      '-endpointSpiffeID', `spiffe://${other.name}/spire/server`, '-trustDomainBundlePath', file, '-trustDomainBundleFormat', 'spiffe',
+      'federation',
+      'create',
+      '-trustDomain',
+      other.name,
+      '-bundleEndpointURL',
+      other.bundleEndpoint,
+      '-bundleEndpointProfile',
+      'https_spiffe',
+      '-endpointSpiffeID',
+      `spiffe://${other.name}/spire/server`,
+      '-trustDomainBundlePath',
+      file,
+      '-trustDomainBundleFormat',
+      'spiffe'
     ])
     await this.serverJson(['federation', 'refresh', '-id', other.name])
     for (const [id, { federatesWith = [] }] of this.entries) {
@@ -214,23 +296,31 @@ export class TrustDomain {
   }
 
   /** The bundle of the other is gone from here: workloads lose it. @param {TrustDomain} other */
-  async forget (other) {
+  async forget(other) {
     const since = this.agent.lines.length
     const known = [...this.entries.values()].some(({ federatesWith = [] }) => federatesWith.includes(other.name))
     await this.serverJson(['federation', 'delete', '-id', other.name])
     await this.serverJson(['bundle', 'delete', '-id', `spiffe://${other.name}`, '-mode', 'dissociate'])
     if (known && this.agent.running) {
-      await this.agent.says(`the agent of ${this.name} drops the bundle of ${other.name}`, (line) => line.msg === 'Bundle removed' && line.trust_domain_id === other.name, { since })
+      await this.agent.says(
+        `the agent of ${this.name} drops the bundle of ${other.name}`,
+        (line) => line.msg === 'Bundle removed' && line.trust_domain_id === other.name,
+        { since }
+      )
     }
   }
 
-  get bundleEndpoint () { return `https://${this.#settings.host}:${this.#ports.bundle}` }
+  get bundleEndpoint() {
+    return `https://${this.#settings.host}:${this.#ports.bundle}`
+  }
 
-  describe () { return [this.server, this.agent].map((program) => program?.describe() ?? '').join('\n') }
+  describe() {
+    return [this.server, this.agent].map((program) => program?.describe() ?? '').join('\n')
+  }
 }
 
 /** @param {string} host */
-async function freePort (host) {
+async function freePort(host) {
   const server = net.createServer().listen(0, host)
   await once(server, 'listening')
   const { port } = /** @type {net.AddressInfo} */ (server.address())

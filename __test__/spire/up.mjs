@@ -2,7 +2,10 @@
 import { startSpire } from './harness.mjs'
 
 const spire = await startSpire({ x509SvidTtl: 120 })
-for (const [domain, other] of [[spire.local, spire.foreign], [spire.foreign, spire.local]]) {
+for (const [domain, other] of [
+  [spire.local, spire.foreign],
+  [spire.foreign, spire.local]
+]) {
   await domain.createEntry({ spiffeId: `spiffe://${domain.name}/me`, federatesWith: [other.name] })
   console.log(`spiffe://${domain.name}/me\n  export SPIFFE_ENDPOINT_SOCKET=${domain.endpoint}`)
 }

@@ -6,7 +6,7 @@ import { countersign } from '../spiffe-scene.mjs'
 const { verifyX509Svid } = countersign
 
 /** @param {any} source */
-export function watched (source) {
+export function watched(source) {
   const seen = { looks: 0, serials: new Set(), longest: 0, wrong: /** @type {unknown[]} */ ([]) }
   let last = performance.now()
   const timer = setInterval(() => {
@@ -24,5 +24,11 @@ export function watched (source) {
       seen.wrong.push(error)
     }
   }, 3)
-  return { seen, stop () { clearInterval(timer); assert.deepEqual(seen.wrong, []) } }
+  return {
+    seen,
+    stop() {
+      clearInterval(timer)
+      assert.deepEqual(seen.wrong, [])
+    }
+  }
 }

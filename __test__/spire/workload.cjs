@@ -1,20 +1,23 @@
 // A workload in a process of its own: who am I, by every way to ask. What it is told, or why it is not.
 const { JwtSource, WorkloadApiClient, X509Source } = require('./package')
 
-async function main () {
+async function main() {
   const client = new WorkloadApiClient()
   const [source, tokens] = [new X509Source(), new JwtSource()]
-  const told = (/** @type {Promise<unknown>} */ call) => call.then(String, (error) => {
-    const { code, grpcMessage } = error.code === 'ERR_TIMEOUT' ? error.cause : error
-    return `${code} ${grpcMessage}`
-  })
+  const told = (/** @type {Promise<unknown>} */ call) =>
+    call.then(String, (error) => {
+      const { code, grpcMessage } = error.code === 'ERR_TIMEOUT' ? error.cause : error
+      return `${code} ${grpcMessage}`
+    })
   const [one, token, svid, cached] = await Promise.all([
     told(client.fetchX509Svid()),
     told(client.fetchJwtSvid({ audience: 'shop' })),
     told(source.ready({ timeout: 1000 }).then(({ svid }) => svid)),
-    told(tokens.fetch({ audience: 'shop' })),
+    told(tokens.fetch({ audience: 'shop' }))
   ])
-  console.log(JSON.stringify({ client: one, token, source: svid, tokens: cached, states: [source.state, tokens.state] }))
+  console.log(
+    JSON.stringify({ client: one, token, source: svid, tokens: cached, states: [source.state, tokens.state] })
+  )
 }
 
 main()

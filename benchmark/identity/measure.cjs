@@ -18,13 +18,13 @@ const theirs = new NetClient(socketPath)
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
 
-async function timed (call) {
+async function timed(call) {
   const start = process.hrtime.bigint()
   await call()
   return Number(process.hrtime.bigint() - start) / 1e3
 }
 
-function timedSync (call) {
+function timedSync(call) {
   const start = process.hrtime.bigint()
   call()
   return Number(process.hrtime.bigint() - start) / 1e3
@@ -35,11 +35,11 @@ const variants = {
   net: () => timed(() => theirs.getIdentity()),
   sync: () => timedSync(() => ours.getIdentitySync()),
   // Timed from out here like the others: what is left of the difference is ours.
-  rust: () => timedSync(() => bare.getmyid(socketPath)),
+  rust: () => timedSync(() => bare.getmyid(socketPath))
 }
 
 /** One call now and then on an idle loop: every variant once a round, at least 2 ms apart. */
-async function isolated () {
+async function isolated() {
   const times = { ours: [], net: [], sync: [], rust: [] }
   for (let round = 0; round < rounds; round++) {
     for (const name of Object.keys(variants)) {
@@ -51,7 +51,7 @@ async function isolated () {
 }
 
 /** Call after call; a round is a burst of each variant. */
-async function backToBack () {
+async function backToBack() {
   const times = { ours: [], net: [], sync: [], rust: [] }
   for (let round = 0; round < Math.ceil(rounds / 10); round++) {
     for (const name of Object.keys(variants)) {
@@ -64,11 +64,14 @@ async function backToBack () {
 }
 
 /** So many calls in flight at any time: calls a second, and what the caller's process spends on one, in microseconds. */
-async function inFlight (width, calls) {
+async function inFlight(width, calls) {
   const perSecond = { ours: [], net: [] }
   const cpu = { ours: [], net: [] }
   for (let round = 0; round < 9; round++) {
-    for (const [name, client] of [['ours', ours], ['net', theirs]]) {
+    for (const [name, client] of [
+      ['ours', ours],
+      ['net', theirs]
+    ]) {
       let left = calls
       const worker = async () => {
         while (left-- > 0) await client.getIdentity()
@@ -81,11 +84,15 @@ async function inFlight (width, calls) {
       cpu[name].push((user + system) / calls)
     }
   }
-  return { ours: median(perSecond.ours), net: median(perSecond.net), cpu: { ours: median(cpu.ours), net: median(cpu.net) } }
+  return {
+    ours: median(perSecond.ours),
+    net: median(perSecond.net),
+    cpu: { ours: median(cpu.ours), net: median(cpu.net) }
+  }
 }
 
 /** Nanoseconds a call, on a connected socket. */
-async function credentials () {
+async function credentials() {
   const socket = net.connect(socketPath)
   await new Promise((resolve) => socket.once('connect', resolve))
   const fd = socket._handle.fd
@@ -102,13 +109,13 @@ async function credentials () {
     ours: each(() => getPeerCredentials(fd)),
     oursSocket: each(() => getPeerCredentials(socket)),
     call: each(() => bare.peercred(fd)),
-    bare: median(Array.from({ length: 21 }, () => bare.peercredBare(fd, 20000))),
+    bare: median(Array.from({ length: 21 }, () => bare.peercredBare(fd, 20000)))
   }
   socket.destroy()
   return result
 }
 
-async function main () {
+async function main() {
   for (let index = 0; index < 300; index++) for (const name of Object.keys(variants)) await variants[name]()
   const report = {
     node: process.version,
@@ -116,7 +123,7 @@ async function main () {
     backToBack: await backToBack(),
     inFlight64: await inFlight(64, 6400),
     inFlight1000: await inFlight(1000, 10000),
-    credentials: await credentials(),
+    credentials: await credentials()
   }
   console.log(JSON.stringify(report))
 }

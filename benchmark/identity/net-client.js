@@ -8,12 +8,12 @@ const net = require('node:net')
 const REQUEST = Buffer.from('{"runner":{}}')
 
 class NetClient {
-  constructor (path, timeout = 5000) {
+  constructor(path, timeout = 5000) {
     this.options = { path, allowHalfOpen: true }
     this.timeout = timeout
   }
 
-  getIdentity () {
+  getIdentity() {
     return new Promise((resolve, reject) => {
       let first
       let rest
@@ -44,7 +44,7 @@ class NetClient {
 const isU32 = (value) => Number.isInteger(value) && value >= 0 && value <= 0xffffffff
 const isU64 = (value) => value === undefined || value === null || (Number.isInteger(value) && value >= 0)
 
-function parse (bytes) {
+function parse(bytes) {
   if (bytes === undefined) throw new Error('no answer')
   const answer = JSON.parse(bytes.latin1Slice === undefined ? bytes.toString() : bytes.utf8Slice(0, bytes.length))
   if (answer.error_code !== undefined) throw new Error(`${answer.error_code}: ${answer.message}`)
@@ -53,14 +53,16 @@ function parse (bytes) {
     if (typeof answer[field] !== 'string') throw new Error(`no ${field}`)
   }
   const { identity, hostname, process, pid, uid, gid, instance_id: instanceId, timestamp, ...extra } = answer.runner
-  if (typeof identity !== 'string' || typeof hostname !== 'string' || typeof process !== 'string') throw new Error('bad runner')
-  if (!isU32(pid) || !isU32(uid) || !isU32(gid) || !isU64(instanceId) || !isU64(timestamp)) throw new Error('bad runner')
+  if (typeof identity !== 'string' || typeof hostname !== 'string' || typeof process !== 'string')
+    throw new Error('bad runner')
+  if (!isU32(pid) || !isU32(uid) || !isU32(gid) || !isU64(instanceId) || !isU64(timestamp))
+    throw new Error('bad runner')
   return {
     identity: answer.identity,
     idmUrl: answer.idm_url,
     configUrl: answer.config_url,
     token: answer.token,
-    runner: { identity, hostname, process, pid, uid, gid, instanceId, timestamp, extra },
+    runner: { identity, hostname, process, pid, uid, gid, instanceId, timestamp, extra }
   }
 }
 

@@ -7,16 +7,20 @@ const peers = createRequire(path.join(__dirname, '..', '..', 'peers', 'node', 'p
 
 class GrpcClient {
   /** @param {string} endpoint */
-  constructor (endpoint) {
+  constructor(endpoint) {
     const grpc = peers('@grpc/grpc-js')
-    const loaded = peers('@grpc/proto-loader').loadSync(path.join(__dirname, 'workload.proto'), { keepCase: true, longs: Number, defaults: true })
+    const loaded = peers('@grpc/proto-loader').loadSync(path.join(__dirname, 'workload.proto'), {
+      keepCase: true,
+      longs: Number,
+      defaults: true
+    })
     const { SpiffeWorkloadAPI } = /** @type {any} */ (grpc.loadPackageDefinition(loaded))
     this.client = new SpiffeWorkloadAPI(endpoint, grpc.credentials.createInsecure())
     this.metadata = new grpc.Metadata()
     this.metadata.set('workload.spiffe.io', 'true')
   }
 
-  fetchX509Svid () {
+  fetchX509Svid() {
     return new Promise((resolve, reject) => {
       const stream = this.client.FetchX509SVID({}, this.metadata)
       stream.once('data', (/** @type {any} */ response) => {
@@ -29,13 +33,19 @@ class GrpcClient {
   }
 
   /** @param {string} audience */
-  fetchJwtSvid (audience) {
+  fetchJwtSvid(audience) {
     return new Promise((resolve, reject) => {
-      this.client.FetchJWTSVID({ audience: [audience] }, this.metadata, (/** @type {any} */ error, /** @type {any} */ response) => error ? reject(error) : resolve(response.svids[0]))
+      this.client.FetchJWTSVID(
+        { audience: [audience] },
+        this.metadata,
+        (/** @type {any} */ error, /** @type {any} */ response) => (error ? reject(error) : resolve(response.svids[0]))
+      )
     })
   }
 
-  close () { this.client.close() }
+  close() {
+    this.client.close()
+  }
 }
 
 module.exports = { GrpcClient }

@@ -20,18 +20,18 @@ const variants = {
   x509: () => ours.fetchX509Svid(),
   x509Grpc: () => theirs.fetchX509Svid(),
   jwt: () => ours.fetchJwtSvid({ audience }),
-  jwtGrpc: () => theirs.fetchJwtSvid(audience),
+  jwtGrpc: () => theirs.fetchJwtSvid(audience)
 }
 
 /** @param {() => Promise<unknown>} call */
-async function timed (call) {
+async function timed(call) {
   const start = process.hrtime.bigint()
   await call()
   return Number(process.hrtime.bigint() - start) / 1e3
 }
 
 /** @param {number} pause milliseconds before each call @param {number} burst calls of one kind in a row */
-async function measured (pause, burst) {
+async function measured(pause, burst) {
   /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(variants).map((name) => [name, []]))
   for (let round = 0; round < rounds / burst; round++) {
@@ -45,9 +45,11 @@ async function measured (pause, burst) {
   return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]))
 }
 
-async function main () {
+async function main() {
   for (let index = 0; index < 100; index++) for (const call of Object.values(variants)) await call()
-  console.log(JSON.stringify({ node: process.version, backToBack: await measured(0, 50), isolated: await measured(2, 1) }))
+  console.log(
+    JSON.stringify({ node: process.version, backToBack: await measured(0, 50), isolated: await measured(2, 1) })
+  )
   ours.close()
   theirs.close()
 }

@@ -7,7 +7,7 @@ const http = require('node:http')
 
 const [endpoint, sources] = process.argv.slice(2)
 
-async function main () {
+async function main() {
   const held = []
   if (Number(sources) > 0) {
     const { X509Source } = require('../..')
@@ -19,7 +19,9 @@ async function main () {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   for (let index = 0; index < 500; index++) {
-    await new Promise((resolve, reject) => http.get({ port, path: `/${index}` }, (response) => response.resume().once('end', resolve)).once('error', reject))
+    await new Promise((resolve, reject) =>
+      http.get({ port, path: `/${index}` }, (response) => response.resume().once('end', resolve)).once('error', reject)
+    )
   }
   globalThis.gc?.()
   await new Promise((resolve) => setTimeout(resolve, 100))

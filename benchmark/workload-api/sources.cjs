@@ -10,7 +10,7 @@ const [endpoint, rotations] = process.argv.slice(2)
 const sleep = (/** @type {number} */ milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 /** Nanoseconds a call. @param {number} calls @param {() => unknown} call */
-function each (calls, call) {
+function each(calls, call) {
   const all = []
   for (let round = 0; round < 15; round++) {
     const start = process.hrtime.bigint()
@@ -20,7 +20,7 @@ function each (calls, call) {
   return all.toSorted((a, b) => a - b)[7]
 }
 
-async function main () {
+async function main() {
   const { X509Source, JwtSource } = require('../..')
   const source = await X509Source.open({ endpoint })
   const tokens = await JwtSource.open({ endpoint })
@@ -46,14 +46,16 @@ async function main () {
         resolve(process.hrtime.bigint())
       })
     })
-    process.stdout.write(`push x509-${index % 2 + 2}\n`)
+    process.stdout.write(`push x509-${(index % 2) + 2}\n`)
     const pushed = BigInt((await lines.next()).value)
     delays.push(Number(/** @type {bigint} */ (await told) - pushed) / 1e6)
     await sleep(2)
   }
   delays.sort((a, b) => a - b)
   const at = (/** @type {number} */ part) => delays[Math.min(delays.length - 1, Math.floor(delays.length * part))]
-  process.stdout.write(`${JSON.stringify({ svid, context, jwt: jwt.toSorted((a, b) => a - b)[7], rotation: { median: at(0.5), p99: at(0.99), worst: delays.at(-1) } })}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ svid, context, jwt: jwt.toSorted((a, b) => a - b)[7], rotation: { median: at(0.5), p99: at(0.99), worst: delays.at(-1) } })}\n`
+  )
   process.exit()
 }
 

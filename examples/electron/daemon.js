@@ -7,7 +7,7 @@ const tls = require('node:tls')
 const { authorizePeer, X509Source } = require('countersign')
 const { authorize, peerOf, secureServer, serverOptions } = require('countersign/tls')
 
-async function main () {
+async function main() {
   const [path, exe = process.execPath] = process.argv.slice(2)
   const source = await X509Source.open({ timeout: 5000 })
   const neighbours = authorize.memberOf(source.svid().spiffeId.trustDomain)

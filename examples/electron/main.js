@@ -9,11 +9,14 @@ const { authorize, clientOptions, peerOf } = require('countersign/tls')
 const [path, exe = process.execPath] = process.argv.slice(2)
 
 /** Ask the daemon how it is. @param {X509Source} source */
-async function status (source) {
+async function status(source) {
   // First the kernel: not one byte to an impostor that got hold of the path.
   const socket = await connectVerified(path, { uid: process.getuid(), exe }, { timeout: 2000 })
   // Then the certificate: which of the programs with this executable it is.
-  const connection = tls.connect({ socket, ...clientOptions(source, authorize.memberOf(source.svid().spiffeId.trustDomain)) })
+  const connection = tls.connect({
+    socket,
+    ...clientOptions(source, authorize.memberOf(source.svid().spiffeId.trustDomain))
+  })
   await once(connection, 'secureConnect')
   const from = peerOf(connection)
   let text = ''
@@ -21,7 +24,7 @@ async function status (source) {
   return { from: `${from.spiffeId}`, ...JSON.parse(text) }
 }
 
-async function main () {
+async function main() {
   const source = await X509Source.open({ timeout: 5000 })
   if (process.versions.electron) {
     // The window gets what was said, and neither socket nor key.

@@ -3,9 +3,9 @@
 //   SPIFFE_ENDPOINT_SOCKET=unix:... node service.js
 const { JwtSource, WorkloadApiClient, X509Source } = require('countersign')
 
-async function main () {
-  const source = await X509Source.open()          // kept fresh for as long as it is open
-  console.log(source.svid())                      // the private key is a KeyObject, and not shown
+async function main() {
+  const source = await X509Source.open() // kept fresh for as long as it is open
+  console.log(source.svid()) // the private key is a KeyObject, and not shown
 
   const tokens = new JwtSource()
   const { token } = await tokens.fetch({ audience: 'spiffe://example.org/shop' })

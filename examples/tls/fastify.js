@@ -4,11 +4,19 @@
 //   SPIFFE_ENDPOINT_SOCKET=unix:/run/spire/agent.sock node fastify.js
 const fastify = require('fastify')
 const { JwtSource, X509Source } = require('countersign')
-const { authorize, bearer, createFetch, peerOf, requireBearer, secureServer, serverOptions } = require('countersign/tls')
+const {
+  authorize,
+  bearer,
+  createFetch,
+  peerOf,
+  requireBearer,
+  secureServer,
+  serverOptions
+} = require('countersign/tls')
 
 const AUDIENCE = 'spiffe://example.org/orders'
 
-async function main () {
+async function main() {
   const [source, tokens] = await Promise.all([X509Source.open({ timeout: 5000 }), JwtSource.open({ timeout: 5000 })])
   const { spiffeId } = source.svid()
   const neighbours = authorize.memberOf(spiffeId.trustDomain)
@@ -19,7 +27,10 @@ async function main () {
   app.register(async (orders) => {
     // The connection may be a proxy's: who is behind the request says the token.
     orders.addHook('onRequest', requireBearer(tokens, { audience: AUDIENCE, authorize: neighbours }))
-    orders.get('/orders', (request) => `orders of ${peerOf(request).spiffeId}, sent by ${peerOf(request.socket).spiffeId}`)
+    orders.get(
+      '/orders',
+      (request) => `orders of ${peerOf(request).spiffeId}, sent by ${peerOf(request.socket).spiffeId}`
+    )
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const url = `https://localhost:${app.server.address().port}`
@@ -30,7 +41,7 @@ async function main () {
   const refused = await fetch(`${url}/orders`)
   console.log(`client: ${refused.status} ${refused.headers.get('www-authenticate')}`)
   await refused.text()
-  console.log(`client: ${await (await fetch(`${url}/orders`, { headers: { ...await authorization() } })).text()}`)
+  console.log(`client: ${await (await fetch(`${url}/orders`, { headers: { ...(await authorization()) } })).text()}`)
 
   await fetch.close()
   await app.close()

@@ -8,32 +8,48 @@ const { authorize, bindServer, channelCredentials, peerOf } = require('countersi
 
 // A service as a generated file would have it, with texts for messages.
 const text = { serialize: (value) => Buffer.from(value), deserialize: (bytes) => bytes.toString() }
-const Greeter = grpc.makeGenericClientConstructor({
-  greet: {
-    path: '/example.Greeter/Greet', requestStream: false, responseStream: false, requestSerialize: text.serialize, requestDeserialize: text.deserialize, responseSerialize: text.serialize, responseDeserialize: text.deserialize,
+const Greeter = grpc.makeGenericClientConstructor(
+  {
+    greet: {
+      path: '/example.Greeter/Greet',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: text.serialize,
+      requestDeserialize: text.deserialize,
+      responseSerialize: text.serialize,
+      responseDeserialize: text.deserialize
+    }
   },
-}, 'Greeter')
+  'Greeter'
+)
 
-async function main () {
+async function main() {
   const source = await X509Source.open({ timeout: 5000 })
   const { spiffeId } = source.svid()
 
   const server = new grpc.Server()
   server.addService(Greeter.service, {
-    greet: (call, callback) => callback(null, `hello ${call.request}, said ${peerOf(call).spiffeId}`),
+    greet: (call, callback) => callback(null, `hello ${call.request}, said ${peerOf(call).spiffeId}`)
   })
   // In place of server.bindAsync. The authorizer may ask a database.
   const bound = await bindServer(grpc, server, '127.0.0.1:0', source, async (id) => id.equals(spiffeId))
 
   const client = new Greeter(`localhost:${bound.port}`, channelCredentials(grpc, source, authorize.id(spiffeId)))
-  const answer = await new Promise((resolve, reject) => client.greet('world', (error, answer) => error ? reject(error) : resolve(answer)))
+  const answer = await new Promise((resolve, reject) =>
+    client.greet('world', (error, answer) => (error ? reject(error) : resolve(answer)))
+  )
   console.log(`client: ${answer}`)
 
-  const wary = new Greeter(`localhost:${bound.port}`, channelCredentials(grpc, source, authorize.id('spiffe://example.org/somebody-else')))
-  await new Promise((resolve) => wary.greet('world', (error) => {
-    console.log(`client: ${error.details}`)
-    resolve()
-  }))
+  const wary = new Greeter(
+    `localhost:${bound.port}`,
+    channelCredentials(grpc, source, authorize.id('spiffe://example.org/somebody-else'))
+  )
+  await new Promise((resolve) =>
+    wary.greet('world', (error) => {
+      console.log(`client: ${error.details}`)
+      resolve()
+    })
+  )
 
   client.close()
   wary.close()

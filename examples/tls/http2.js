@@ -7,7 +7,7 @@ const http2 = require('node:http2')
 const { X509Source } = require('countersign')
 const { authorize, http2Connect, peerOf, secureServer, serverOptions } = require('countersign/tls')
 
-async function main () {
+async function main() {
   const source = await X509Source.open({ timeout: 5000 })
   const { spiffeId } = source.svid()
 
@@ -19,7 +19,9 @@ async function main () {
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
 
-  const session = http2Connect(`https://localhost:${server.address().port}`, source, authorize.id(spiffeId), { maxConnectionAge: 100 })
+  const session = http2Connect(`https://localhost:${server.address().port}`, source, authorize.id(spiffeId), {
+    maxConnectionAge: 100
+  })
   const stream = session.request({ ':path': '/' })
   let text = ''
   for await (const chunk of stream) text += chunk

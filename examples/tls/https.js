@@ -6,7 +6,7 @@ const https = require('node:https')
 const { X509Source } = require('countersign')
 const { authorize, createFetch, peerOf, secureServer, serverOptions } = require('countersign/tls')
 
-async function main () {
+async function main() {
   const source = await X509Source.open({ timeout: 5000 })
   const { spiffeId } = source.svid()
   const neighbours = authorize.memberOf(spiffeId.trustDomain)
@@ -16,7 +16,7 @@ async function main () {
     response.end(`hello ${peerOf(request).spiffeId}`)
   })
   secureServer(server, source, neighbours, {
-    onReject: ({ rule, claimedIds }) => console.log(`server: refused ${JSON.stringify(claimedIds)}: ${rule}`),
+    onReject: ({ rule, claimedIds }) => console.log(`server: refused ${JSON.stringify(claimedIds)}: ${rule}`)
   })
   await new Promise((resolve) => server.listen(Number(process.env.PORT ?? 0), '127.0.0.1', resolve))
   const url = `https://localhost:${server.address().port}/`

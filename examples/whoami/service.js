@@ -3,11 +3,11 @@
 //   WHOAMI_SOCKET=... EXPECT_EXE=... node service.js
 const { getIdentity } = require('countersign')
 
-async function main () {
+async function main() {
   const me = await getIdentity({
     // The daemon must be the one we know, or not a byte is sent.
     expectServer: { uid: process.getuid(), exe: process.env.EXPECT_EXE },
-    runner: { instanceId: 42n, timestamp: new Date(), extra: { zone: 'eu-1' } },
+    runner: { instanceId: 42n, timestamp: new Date(), extra: { zone: 'eu-1' } }
   })
   console.log(`I am ${me.identity}`)
   console.log(me)

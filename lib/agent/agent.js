@@ -16,14 +16,24 @@ const { auditLogOptions, controlOptions } = require('./operation')
 
 /** @typedef {import('../../agent').AgentConfig} AgentConfig */
 
-const CONFIG = ['rules', 'rulesFile', 'dev', 'socketPath', 'socketMode', 'workloadApi', 'stateDir', 'control', 'auditLog']
+const CONFIG = [
+  'rules',
+  'rulesFile',
+  'dev',
+  'socketPath',
+  'socketMode',
+  'workloadApi',
+  'stateDir',
+  'control',
+  'auditLog'
+]
 const STEPS = ['prepare', 'activate', 'forget']
 
 /** Those in use: a process that ends without closing its agents leaves none behind. @type {Set<string>} */
 const directories = new Set()
 
 /** Only we may enter it; it goes with the agent. */
-function privateDirectory () {
+function privateDirectory() {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-'))
   if (directories.size === 0) process.on('exit', leaveAll)
   directories.add(directory)
@@ -31,14 +41,14 @@ function privateDirectory () {
 }
 
 /** @param {string | undefined} directory */
-function leave (directory) {
+function leave(directory) {
   if (directory === undefined) return
   fs.rmSync(directory, { recursive: true, force: true })
   directories.delete(directory)
   if (directories.size === 0) process.off('exit', leaveAll)
 }
 
-function leaveAll () {
+function leaveAll() {
   for (const directory of directories) fs.rmSync(directory, { recursive: true, force: true })
 }
 
@@ -53,21 +63,33 @@ class Agent extends EventTarget {
   #closing
 
   /** @param {AgentConfig} config */
-  constructor (config) {
+  constructor(config) {
     super()
     const addon = linuxOnly('NativeAgent', 'the agent')
-    const { rules, rulesFile, dev, socketPath, socketMode, workloadApi, stateDir, control, auditLog } = checkOptions(config, CONFIG, 'config')
+    const { rules, rulesFile, dev, socketPath, socketMode, workloadApi, stateDir, control, auditLog } = checkOptions(
+      config,
+      CONFIG,
+      'config'
+    )
     const sources = [rules !== undefined, rulesFile !== undefined, dev === true].filter(Boolean)
     if (sources.length !== 1) throw invalidArgument('config: expected one of rules, rulesFile and dev: true')
-    if (stateDir !== undefined && (typeof stateDir !== 'string' || !path.isAbsolute(stateDir))) throw invalidArgument('stateDir: expected an absolute path')
-    for (const [name, value] of Object.entries({ socketPath, 'workloadApi.socketPath': workloadApi?.socketPath })) if (value !== undefined) checkPath(value, name)
-    if (socketMode !== undefined && !(Number.isInteger(socketMode) && socketMode >= 0 && socketMode <= 0o777)) throw invalidArgument('socketMode: expected permission bits such as 0o660')
+    if (stateDir !== undefined && (typeof stateDir !== 'string' || !path.isAbsolute(stateDir)))
+      throw invalidArgument('stateDir: expected an absolute path')
+    for (const [name, value] of Object.entries({ socketPath, 'workloadApi.socketPath': workloadApi?.socketPath }))
+      if (value !== undefined) checkPath(value, name)
+    if (socketMode !== undefined && !(Number.isInteger(socketMode) && socketMode >= 0 && socketMode <= 0o777))
+      throw invalidArgument('socketMode: expected permission bits such as 0o660')
     this.#config = config
     this.#written = rules === undefined ? undefined : rulesText(rules, workloadApi)
-    if (rules === undefined && workloadApi !== undefined) checkOptions(workloadApi, ['socketPath', 'stateDir', 'trustDomain'], 'workloadApi')
+    if (rules === undefined && workloadApi !== undefined)
+      checkOptions(workloadApi, ['socketPath', 'stateDir', 'trustDomain'], 'workloadApi')
     const serves = workloadApi !== undefined
     const controlled = controlOptions(control)
-    const needsPlace = !dev && (socketPath === undefined || (controlled && controlled.socketPath === undefined) || (serves && workloadApi.socketPath === undefined && rulesFile === undefined))
+    const needsPlace =
+      !dev &&
+      (socketPath === undefined ||
+        (controlled && controlled.socketPath === undefined) ||
+        (serves && workloadApi.socketPath === undefined && rulesFile === undefined))
     this.#directory = needsPlace ? privateDirectory() : undefined
     /** @param {string} name */
     const place = (name) => this.#directory && path.join(this.#directory, name)
@@ -76,9 +98,11 @@ class Agent extends EventTarget {
       rulesFile,
       dev: dev === true,
       socket: socketPath ?? place('whoami.sock'),
-      workloadSocket: workloadApi?.socketPath ?? (serves && rulesFile === undefined ? place('workload.sock') : undefined),
+      workloadSocket:
+        workloadApi?.socketPath ?? (serves && rulesFile === undefined ? place('workload.sock') : undefined),
       socketMode,
-      trustDomain: rules === undefined && workloadApi?.trustDomain !== undefined ? String(workloadApi.trustDomain) : undefined,
+      trustDomain:
+        rules === undefined && workloadApi?.trustDomain !== undefined ? String(workloadApi.trustDomain) : undefined,
       stateDir: workloadApi?.stateDir ?? stateDir,
       // A library does not write to a place nobody named; a rules file may name one.
       inMemory: workloadApi?.stateDir === undefined && stateDir === undefined && rulesFile === undefined,
@@ -86,7 +110,7 @@ class Agent extends EventTarget {
       controlSocketMode: controlled?.socketMode,
       controlReaders: controlled?.readers,
       controlWriters: controlled?.writers,
-      auditLog: auditLogOptions(auditLog),
+      auditLog: auditLogOptions(auditLog)
     }
     this.#key = listen((text) => this.#tell(JSON.parse(text)))
     const started = addon.run(mailbox(), this.#key, JSON.stringify(options))
@@ -101,45 +125,51 @@ class Agent extends EventTarget {
   }
 
   /** @param {{ type: string, [detail: string]: any }} event */
-  #tell ({ type, ...detail }) {
+  #tell({ type, ...detail }) {
     this.dispatchEvent(new CustomEvent(type, { detail: Object.freeze(detail) }))
     if (type === 'reload') this.#fetcher?.look()
   }
 
-  get socketPath () { return this.#native.socketPath }
-  get endpoint () { return this.#native.endpoint ?? undefined }
-  get controlSocketPath () { return this.#native.controlSocketPath ?? undefined }
-  get trustDomain () {
+  get socketPath() {
+    return this.#native.socketPath
+  }
+  get endpoint() {
+    return this.#native.endpoint ?? undefined
+  }
+  get controlSocketPath() {
+    return this.#native.controlSocketPath ?? undefined
+  }
+  get trustDomain() {
     const name = this.#native.trustDomain
     return name == null ? undefined : TrustDomain.parse(name)
   }
 
   /** What a child's environment needs to find this agent. */
-  get env () {
+  get env() {
     const { socketPath, endpoint, controlSocketPath } = this
     return {
       WHOAMI_SOCKET: socketPath,
       ...(endpoint === undefined ? {} : { SPIFFE_ENDPOINT_SOCKET: endpoint }),
-      ...(controlSocketPath === undefined ? {} : { COUNTERSIGN_CONTROL_SOCKET: controlSocketPath }),
+      ...(controlSocketPath === undefined ? {} : { COUNTERSIGN_CONTROL_SOCKET: controlSocketPath })
     }
   }
 
   /** @param {readonly import('../../agent').RuleConfig[]} rules */
-  setRules (rules) {
+  setRules(rules) {
     const written = rulesText(rules, this.#config.workloadApi)
     const { ok, err } = JSON.parse(this.#native.replaceRules(written.text))
     if (err) throw written.explain(err)
     return ok
   }
 
-  reload () {
+  reload() {
     const { ok, err } = JSON.parse(this.#native.reload())
     if (err) throw fromDetails(err)
     return ok
   }
 
   /** @param {'prepare' | 'activate' | 'forget'} step */
-  rotateAuthority (step) {
+  rotateAuthority(step) {
     if (!STEPS.includes(step)) throw invalidArgument(`step: expected one of ${STEPS.join(', ')}`)
     const { ok, err } = JSON.parse(this.#native.rotate(step))
     if (err) throw fromDetails(err)
@@ -147,22 +177,28 @@ class Agent extends EventTarget {
   }
 
   /** @param {import('../../index').TrustDomain | string} [trustDomain] */
-  bundle (trustDomain) {
+  bundle(trustDomain) {
     const own = this.#native.trustDomain
     const name = trustDomain === undefined ? own : TrustDomain.parse(String(trustDomain)).name
     const document = name == null ? null : this.#native.bundle(name === own ? undefined : name)
-    if (name == null || document == null) throw new CountersignError('ERR_BUNDLE_NOT_FOUND', `the agent knows no bundle of ${name ?? 'any trust domain: it serves no Workload API'}`)
+    if (name == null || document == null)
+      throw new CountersignError(
+        'ERR_BUNDLE_NOT_FOUND',
+        `the agent knows no bundle of ${name ?? 'any trust domain: it serves no Workload API'}`
+      )
     return SpiffeBundle.parse(name, document)
   }
 
-  get stats () { return JSON.parse(this.#native.stats()) }
+  get stats() {
+    return JSON.parse(this.#native.stats())
+  }
 
-  async close () {
+  async close() {
     this.#closing ??= this.#end()
     await this.#closing
   }
 
-  async #end () {
+  async #end() {
     this.#fetcher?.close()
     await this.#native.closeSoon()
     unlisten(this.#key)
@@ -170,11 +206,13 @@ class Agent extends EventTarget {
     this.dispatchEvent(new Event('close'))
   }
 
-  async [Symbol.asyncDispose] () { await this.close() }
+  async [Symbol.asyncDispose]() {
+    await this.close()
+  }
 }
 
 /** @param {AgentConfig} config */
-async function startAgent (config) {
+async function startAgent(config) {
   return new Agent(config)
 }
 

@@ -29,14 +29,14 @@ class BundleFetcher {
    * @param {import('../../native').NativeAgent} agent
    * @param {(event: { type: string, [detail: string]: any }) => void} tell
    */
-  constructor (agent, tell) {
+  constructor(agent, tell) {
     this.#native = agent
     this.#tell = tell
     this.look()
   }
 
   /** Follow what the rules say now. */
-  look () {
+  look() {
     /** @type {Endpoint[]} */
     const endpoints = JSON.parse(this.#native.bundleEndpoints())
     for (const [name, { url, timer }] of this.#watched) {
@@ -52,7 +52,7 @@ class BundleFetcher {
   }
 
   /** @param {Endpoint} endpoint */
-  async #fetch (endpoint) {
+  async #fetch(endpoint) {
     const { trustDomain, url } = endpoint
     let next = REFRESH
     try {
@@ -72,7 +72,7 @@ class BundleFetcher {
     watched.timer = setTimeout(() => this.#fetch(endpoint), Math.min(next, 0x7fffffff)).unref()
   }
 
-  close () {
+  close() {
     this.#closed = true
     for (const { timer } of this.#watched.values()) clearTimeout(timer)
     this.#watched.clear()
@@ -83,14 +83,16 @@ class BundleFetcher {
  * @param {Endpoint} endpoint
  * @param {InstanceType<typeof SpiffeBundle> | undefined} bundle whom the profile https_spiffe trusts
  */
-async function get ({ url, spiffeId }, bundle) {
+async function get({ url, spiffeId }, bundle) {
   let at = new URL(url)
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const { status, location, body } = await request(at, spiffeId, bundle)
     if (status === 200) return body
-    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) throw new Error(`the bundle endpoint answers with HTTP status ${status}`)
+    if (![301, 302, 303, 307, 308].includes(status) || location === undefined)
+      throw new Error(`the bundle endpoint answers with HTTP status ${status}`)
     at = new URL(location, at)
-    if (at.protocol !== 'https:' || at.username !== '' || at.password !== '') throw new Error('the bundle endpoint redirects to what is no bundle endpoint')
+    if (at.protocol !== 'https:' || at.username !== '' || at.password !== '')
+      throw new Error('the bundle endpoint redirects to what is no bundle endpoint')
   }
   throw new Error('the bundle endpoint redirects too often')
 }
@@ -101,25 +103,36 @@ async function get ({ url, spiffeId }, bundle) {
  * @param {InstanceType<typeof SpiffeBundle> | undefined} bundle
  * @returns {Promise<{ status: number, location: string | undefined, body: string }>}
  */
-async function request (url, spiffeId, bundle) {
+async function request(url, spiffeId, bundle) {
   const socket = spiffeId === null ? undefined : await connect(url, spiffeId, bundle)
   return await new Promise((resolve, reject) => {
-    const call = https.request(url, {
-      headers: { accept: 'application/json', connection: 'close' },
-      timeout: TIMEOUT,
-      // With an agent, even one of its own, the connection would not be asked for.
-      ...(socket ? { createConnection: () => socket } : { agent: false }),
-    }, (response) => {
-      /** @type {Buffer[]} */
-      const pieces = []
-      let length = 0
-      response.on('data', (piece) => {
-        pieces.push(piece)
-        if ((length += piece.length) > MAX_BYTES) call.destroy(new Error(`the bundle is longer than ${MAX_BYTES} bytes`))
-      })
-      response.on('error', reject)
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, location: response.headers.location, body: Buffer.concat(pieces).toString() }))
-    })
+    const call = https.request(
+      url,
+      {
+        headers: { accept: 'application/json', connection: 'close' },
+        timeout: TIMEOUT,
+        // With an agent, even one of its own, the connection would not be asked for.
+        ...(socket ? { createConnection: () => socket } : { agent: false })
+      },
+      (response) => {
+        /** @type {Buffer[]} */
+        const pieces = []
+        let length = 0
+        response.on('data', (piece) => {
+          pieces.push(piece)
+          if ((length += piece.length) > MAX_BYTES)
+            call.destroy(new Error(`the bundle is longer than ${MAX_BYTES} bytes`))
+        })
+        response.on('error', reject)
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            location: response.headers.location,
+            body: Buffer.concat(pieces).toString()
+          })
+        )
+      }
+    )
     call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT} ms`)))
     call.on('error', reject)
     call.end()
@@ -133,20 +146,34 @@ async function request (url, spiffeId, bundle) {
  * @param {InstanceType<typeof SpiffeBundle> | undefined} bundle
  * @returns {Promise<tls.TLSSocket>}
  */
-function connect (url, spiffeId, bundle) {
-  if (bundle === undefined) throw new CountersignError('ERR_BUNDLE_NOT_FOUND', 'there is no bundle to judge the bundle endpoint with')
+function connect(url, spiffeId, bundle) {
+  if (bundle === undefined)
+    throw new CountersignError('ERR_BUNDLE_NOT_FOUND', 'there is no bundle to judge the bundle endpoint with')
   return new Promise((resolve, reject) => {
     // Node's own judge knows hosts and public authorities; ours knows names and this bundle.
-    const socket = tls.connect({ host: url.hostname, port: Number(url.port || 443), rejectUnauthorized: false, minVersion: 'TLSv1.2', timeout: TIMEOUT })
+    const socket = tls.connect({
+      host: url.hostname,
+      port: Number(url.port || 443),
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      timeout: TIMEOUT
+    })
     socket.once('secureConnect', () => {
       try {
         const chain = []
         const seen = new Set()
-        for (let certificate = socket.getPeerCertificate(true); certificate?.raw && !seen.has(certificate.fingerprint256); certificate = certificate.issuerCertificate) {
+        for (
+          let certificate = socket.getPeerCertificate(true);
+          certificate?.raw && !seen.has(certificate.fingerprint256);
+          certificate = certificate.issuerCertificate
+        ) {
           seen.add(certificate.fingerprint256)
           chain.push(certificate.raw)
         }
-        verifyX509Svid(chain, /** @type {any} */ (new BundleSet([bundle])), { authorize: /** @type {any} */ (authorize.id(spiffeId)), usage: 'serverAuth' })
+        verifyX509Svid(chain, /** @type {any} */ (new BundleSet([bundle])), {
+          authorize: /** @type {any} */ (authorize.id(spiffeId)),
+          usage: 'serverAuth'
+        })
         resolve(socket)
       } catch (error) {
         socket.destroy()

@@ -9,15 +9,20 @@ const { checkOptions, checkPath } = require('../options')
  * @param {string} name
  * @param {number} most
  */
-function whole (value, name, most) {
-  if (value !== undefined && !(Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most)) throw invalidArgument(`${name}: expected an integer from 0 to ${most}, got ${shown(value)}`)
+function whole(value, name, most) {
+  if (value !== undefined && !(Number.isInteger(value) && Number(value) >= 0 && Number(value) <= most))
+    throw invalidArgument(`${name}: expected an integer from 0 to ${most}, got ${shown(value)}`)
 }
 
 /** @param {unknown} control */
-function controlOptions (control) {
+function controlOptions(control) {
   if (control === undefined || control === false) return undefined
   if (control === true) return {}
-  const { socketPath, socketMode, readers, writers } = checkOptions(control, ['socketPath', 'socketMode', 'readers', 'writers'], 'control')
+  const { socketPath, socketMode, readers, writers } = checkOptions(
+    control,
+    ['socketPath', 'socketMode', 'readers', 'writers'],
+    'control'
+  )
   if (socketPath !== undefined) checkPath(socketPath, 'control.socketPath')
   whole(socketMode, 'control.socketMode', 0o777)
   for (const [name, uids] of Object.entries({ readers, writers })) {
@@ -33,15 +38,20 @@ function controlOptions (control) {
 }
 
 /** @param {unknown} auditLog */
-function auditLogOptions (auditLog) {
+function auditLogOptions(auditLog) {
   if (auditLog === undefined) return undefined
-  const { path, sync, maxBytes, keep, onFailure } = typeof auditLog === 'string' ? { path: auditLog } : checkOptions(auditLog, ['path', 'sync', 'maxBytes', 'keep', 'onFailure'], 'auditLog')
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) throw invalidArgument('auditLog: expected the path of a file')
+  const { path, sync, maxBytes, keep, onFailure } =
+    typeof auditLog === 'string'
+      ? { path: auditLog }
+      : checkOptions(auditLog, ['path', 'sync', 'maxBytes', 'keep', 'onFailure'], 'auditLog')
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalidArgument('auditLog: expected the path of a file')
   if (sync !== undefined && typeof sync !== 'boolean') throw invalidArgument('auditLog.sync: expected a boolean')
   whole(maxBytes, 'auditLog.maxBytes', Number.MAX_SAFE_INTEGER)
   if (maxBytes !== undefined && maxBytes < 4096) throw invalidArgument('auditLog.maxBytes: expected at least 4096')
   whole(keep, 'auditLog.keep', 1_000_000)
-  if (![undefined, 'refuse', 'continue'].includes(onFailure)) throw invalidArgument('auditLog.onFailure: expected refuse or continue')
+  if (![undefined, 'refuse', 'continue'].includes(onFailure))
+    throw invalidArgument('auditLog.onFailure: expected refuse or continue')
   return { path, sync: sync === true, maxBytes, keep, goOn: onFailure === 'continue' }
 }
 

@@ -13,28 +13,48 @@ const command = {
   usage: '--rules FILE [--socket PATH] [--workload-socket PATH] | --dev',
   options: {},
   raw: true,
-  details: () => `Options:\n${linuxOnly('agentHelp', 'the agent')()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
-  async run ({ args, json }) {
+  details: () =>
+    `Options:\n${linuxOnly('agentHelp', 'the agent')()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
+  async run({ args, json }) {
     const addon = linuxOnly('NativeAgent', 'the agent')
     // Before the socket is there: whoever sees it may send a signal.
-    const ended = /** @type {Promise<void>} */ (new Promise((resolve) => {
-      process.once('SIGINT', () => resolve())
-      process.once('SIGTERM', () => resolve())
-    }))
+    const ended = /** @type {Promise<void>} */ (
+      new Promise((resolve) => {
+        process.once('SIGINT', () => resolve())
+        process.once('SIGTERM', () => resolve())
+      })
+    )
     const agent = addon.start(args)
     if (typeof agent === 'string') return leave(JSON.parse(agent))
-    const fetcher = new BundleFetcher(agent, ({ type, ...detail }) => process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`))
+    const fetcher = new BundleFetcher(agent, ({ type, ...detail }) =>
+      process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`)
+    )
     // The rules may name other endpoints by now.
     const looking = setInterval(() => fetcher.look(), 5000).unref()
-    process.on('SIGHUP', () => { agent.reload(); fetcher.look() })
+    process.on('SIGHUP', () => {
+      agent.reload()
+      fetcher.look()
+    })
     const dev = args.includes('--dev')
     const endpoint = agent.endpoint ?? undefined
     const trustDomain = agent.trustDomain ?? undefined
     const controlSocketPath = agent.controlSocketPath ?? undefined
-    if (json) printJson({ ready: true, socketPath: agent.socketPath, endpoint, trustDomain, controlSocketPath, pid: process.pid })
+    if (json)
+      printJson({
+        ready: true,
+        socketPath: agent.socketPath,
+        endpoint,
+        trustDomain,
+        controlSocketPath,
+        pid: process.pid
+      })
     else if (dev) {
-      process.stderr.write(`# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`)
-      process.stderr.write(`# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`)
+      process.stderr.write(
+        `# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`
+      )
+      process.stderr.write(
+        `# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`
+      )
       process.stdout.write(`${agent.exportLines}\n`)
     } else {
       process.stderr.write(`listening on ${agent.socketPath}\n`)
@@ -49,11 +69,11 @@ const command = {
     clearInterval(looking)
     fetcher.close()
     agent.close()
-  },
+  }
 }
 
 /** @param {any} answer */
-function leave (answer) {
+function leave(answer) {
   if (answer.version) process.stdout.write(`${require('../../package.json').version}\n`)
   else if (answer.usage) throw new UsageError(answer.usage)
   else if (answer.err) throw fromDetails(answer.err)

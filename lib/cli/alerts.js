@@ -6,8 +6,10 @@ const { OPERATOR, withAgent } = require('./operator')
 const { printJson, printable } = require('./print')
 
 /** @param {any} alert */
-function printAlert ({ timestamp, severity, monitor, message, details }) {
-  process.stdout.write(`${timestamp?.toISOString()} ${printable(severity).padEnd(8)} ${printable(monitor).padEnd(12)} ${printable(message)}${details ? ` (${printable(details)})` : ''}\n`)
+function printAlert({ timestamp, severity, monitor, message, details }) {
+  process.stdout.write(
+    `${timestamp?.toISOString()} ${printable(severity).padEnd(8)} ${printable(monitor).padEnd(12)} ${printable(message)}${details ? ` (${printable(details)})` : ''}\n`
+  )
 }
 
 /** @type {import('./main').Command} */
@@ -17,11 +19,12 @@ const command = {
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (default 100)' },
     follow: { type: 'boolean', help: 'go on with what happens from now on; with --json one document a line' },
-    ...OPERATOR,
+    ...OPERATOR
   },
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     const { limit } = values
-    if (limit !== undefined && !(/^\d{1,10}$/.test(limit) && Number(limit) <= 0xffffffff)) throw new UsageError(`--limit: expected a number, got ${JSON.stringify(limit)}`)
+    if (limit !== undefined && !(/^\d{1,10}$/.test(limit) && Number(limit) <= 0xffffffff))
+      throw new UsageError(`--limit: expected a number, got ${JSON.stringify(limit)}`)
     const show = json ? printJson : printAlert
     await withAgent(values, positionals, async (agent) => {
       const alerts = await agent.alerts(limit === undefined ? {} : { limit: Number(limit) })
@@ -36,7 +39,7 @@ const command = {
         if (error !== leaving.signal.reason) throw error
       }
     })
-  },
+  }
 }
 
 module.exports = command

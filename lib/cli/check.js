@@ -13,13 +13,18 @@ const command = {
   summary: 'Check a rules file, and tell which rule a process would get',
   usage: 'RULES [--as-pid PID]',
   options: {
-    'as-pid': { type: 'string', value: 'PID', help: 'a running process: which rule it gets, and why not an earlier one' },
+    'as-pid': {
+      type: 'string',
+      value: 'PID',
+      help: 'a running process: which rule it gets, and why not an earlier one'
+    }
   },
-  run ({ values, positionals, json }) {
+  run({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one rules file')
     const [file] = positionals
     const pid = values['as-pid']
-    if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid)) throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
+    if (pid !== undefined && !/^[1-9]\d{0,9}$/.test(pid))
+      throw new UsageError(`--as-pid: expected a process id, got ${JSON.stringify(pid)}`)
     const checked = unwrap(linuxOnly('checkRules', RULES)(file))
     if (pid === undefined) {
       if (json) printJson({ file, ...checked })
@@ -30,14 +35,14 @@ const command = {
     if (json) printJson({ file, pid: Number(pid), ...explained })
     else printExplanation(pid, explained)
     return explained.winner === null && explained.svids.length === 0 ? EXIT.DENIED : EXIT.OK
-  },
+  }
 }
 
 /**
  * What a rule gives, in a few words.
  * @param {{ identity: string | null, spiffeId: string | null, hint?: string | null }} rule
  */
-function gives ({ identity, spiffeId, hint }) {
+function gives({ identity, spiffeId, hint }) {
   return printable([identity, spiffeId && (hint ? `${spiffeId} (${hint})` : spiffeId)].filter(Boolean).join(' and '))
 }
 
@@ -45,12 +50,15 @@ function gives ({ identity, spiffeId, hint }) {
  * @param {string} file
  * @param {{ rules: any[], warnings: string[], findings: string[], trustDomain: string | null }} checked
  */
-function printRules (file, { rules, warnings, findings, trustDomain }) {
+function printRules(file, { rules, warnings, findings, trustDomain }) {
   process.stdout.write(`${printable(file)}: ${rules.length} rule${rules.length === 1 ? '' : 's'}, in this order:\n`)
   for (const rule of rules) {
     process.stdout.write(`  ${rule.rule}. line ${rule.line}: ${gives(rule)} for ${printable(rule.match)}\n`)
   }
-  if (trustDomain) process.stdout.write(`SVIDs are those of ${printable(trustDomain)}; a process gets one for each rule that matches\n`)
+  if (trustDomain)
+    process.stdout.write(
+      `SVIDs are those of ${printable(trustDomain)}; a process gets one for each rule that matches\n`
+    )
   for (const text of [...warnings, ...findings]) process.stdout.write(`warning: ${printable(text)}\n`)
 }
 
@@ -58,14 +66,21 @@ function printRules (file, { rules, warnings, findings, trustDomain }) {
  * @param {string} pid
  * @param {{ verdicts: any[], winner: number | null, svids: number[] }} explained
  */
-function printExplanation (pid, { verdicts, winner, svids }) {
+function printExplanation(pid, { verdicts, winner, svids }) {
   for (const verdict of verdicts) {
     const { rule, line, denied } = verdict
-    const yes = rule === winner ? 'yes: this is the one' : svids.includes(rule) ? 'yes: its SVID' : 'would match, but an earlier rule did'
+    const yes =
+      rule === winner
+        ? 'yes: this is the one'
+        : svids.includes(rule)
+          ? 'yes: its SVID'
+          : 'would match, but an earlier rule did'
     const why = denied ? `no: ${denied.field}: expected ${denied.expected}, the process has ${denied.actual}` : yes
     process.stdout.write(`  ${rule}. line ${line}: ${gives(verdict)}: ${printable(why)}\n`)
   }
-  process.stdout.write(winner === null ? `process ${pid} gets no rule: E_NO_MATCH\n` : `process ${pid} gets rule ${winner}\n`)
+  process.stdout.write(
+    winner === null ? `process ${pid} gets no rule: E_NO_MATCH\n` : `process ${pid} gets rule ${winner}\n`
+  )
   const given = svids.map((rule) => verdicts[rule - 1].spiffeId)
   if (given.length > 0) process.stdout.write(`over the Workload API: ${given.map(printable).join(', ')}\n`)
 }

@@ -20,19 +20,23 @@ const command = {
   notes: `Run it as the user, in the container and with the environment of the program that has trouble. It fetches everything
 that a workload can fetch, also a token for the audience "countersign-doctor"; keys and tokens are not shown.
 Exit codes: 0 all is well (there may be warnings), 1 something is wrong, 3 nobody is there, 4 there is no identity for us.`,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     none(positionals)
     const timeout = milliseconds(values.timeout) ?? STEP
     const report = new Report()
     const us = examineProcess(report)
     const endpoint = examineEndpoint(report, values.endpoint)
-    if (endpoint !== undefined && examineSocketPath(report, endpoint, us) && await examineConnection(report, endpoint, timeout)) {
+    if (
+      endpoint !== undefined &&
+      examineSocketPath(report, endpoint, us) &&
+      (await examineConnection(report, endpoint, timeout))
+    ) {
       await examineWorkloadApi(report, endpoint, timeout, us)
     }
     if (json) printJson({ ok: report.exitCode === 0, exitCode: report.exitCode, endpoint, findings: report.findings })
     else process.stdout.write(report.toString())
     return report.exitCode
-  },
+  }
 }
 
 module.exports = command

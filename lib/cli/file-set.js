@@ -22,16 +22,18 @@ class FileSet {
    * @param {string} directory made if need be, if its parent is there
    * @param {string} name tells it from other sets in the same directory
    */
-  constructor (directory, name) {
+  constructor(directory, name) {
     this.#directory = directory
     this.#current = `..${name}`
   }
 
   /** Where the newest files are, all of one moment. */
-  get path () { return path.join(this.#directory, this.#current) }
+  get path() {
+    return path.join(this.#directory, this.#current)
+  }
 
   /** @param {Files} files what there is from now on; others of this set are removed */
-  publish (files) {
+  publish(files) {
     if (!fs.existsSync(this.#directory)) fs.mkdirSync(this.#directory)
     const fresh = this.#newDirectory()
     try {
@@ -52,7 +54,7 @@ class FileSet {
   }
 
   /** Nothing is left of them. */
-  remove () {
+  remove() {
     if (linkTarget(this.path) === undefined) return
     fs.rmSync(this.path)
     this.#removeLinks(() => true)
@@ -61,7 +63,7 @@ class FileSet {
   }
 
   /** In the same directory, so that nobody has to be trusted with the way there. */
-  #newDirectory () {
+  #newDirectory() {
     for (let attempt = 0; ; attempt++) {
       const made = path.join(this.#directory, `${this.#current}.${Date.now()}.${process.pid}.${attempt}`)
       try {
@@ -78,7 +80,7 @@ class FileSet {
    * @param {string} target
    * @param {string} name
    */
-  #link (target, name) {
+  #link(target, name) {
     const temporary = path.join(this.#directory, `${this.#current}.link.${process.pid}`)
     fs.rmSync(temporary, { force: true })
     fs.symlinkSync(target, temporary)
@@ -91,7 +93,7 @@ class FileSet {
   }
 
   /** @param {(name: string) => boolean} which */
-  #removeLinks (which) {
+  #removeLinks(which) {
     for (const name of fs.readdirSync(this.#directory)) {
       const at = path.join(this.#directory, name)
       if (which(name) && linkTarget(at) === path.join(this.#current, name)) fs.rmSync(at, { force: true })
@@ -103,7 +105,7 @@ class FileSet {
    * @param {string} but
    * @param {number} age
    */
-  #removeOld (but, age) {
+  #removeOld(but, age) {
     for (const name of fs.readdirSync(this.#directory)) {
       const made = Number(name.slice(this.#current.length + 1).split('.')[0])
       if (name === but || !name.startsWith(`${this.#current}.`) || !(Date.now() - made >= age)) continue
@@ -117,7 +119,7 @@ class FileSet {
  * @param {string} text
  * @param {number} mode
  */
-function write (file, text, mode) {
+function write(file, text, mode) {
   const fd = fs.openSync(file, 'wx', mode)
   try {
     fs.writeFileSync(fd, text)
@@ -128,7 +130,7 @@ function write (file, text, mode) {
 }
 
 /** @param {string} directory */
-function sync (directory) {
+function sync(directory) {
   const fd = fs.openSync(directory, 'r')
   try {
     fs.fsyncSync(fd)
@@ -141,7 +143,7 @@ function sync (directory) {
  * @param {string} file
  * @returns {string | undefined} undefined for what is no link
  */
-function linkTarget (file) {
+function linkTarget(file) {
   try {
     return fs.readlinkSync(file)
   } catch {

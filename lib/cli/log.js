@@ -11,11 +11,17 @@ const verify = {
   summary: 'Find any edit, deletion, line out of order, and end that was cut off',
   usage: 'FILE [--key FILE]...',
   options: {
-    key: { type: 'string', multiple: true, value: 'FILE', help: 'the public key it must be signed with (PEM, or base64); again for each key it may be' },
-    'without-head': { type: 'boolean', help: 'do without FILE.head: an end that was cut off is not noticed' },
+    key: {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      help: 'the public key it must be signed with (PEM, or base64); again for each key it may be'
+    },
+    'without-head': { type: 'boolean', help: 'do without FILE.head: an end that was cut off is not noticed' }
   },
-  notes: 'Without --key it is judged by the key it names itself, which anybody could have made: keep FILE.pub in another place.\nExit code 1: it is not what was written.',
-  async run ({ values, positionals, json }) {
+  notes:
+    'Without --key it is judged by the key it names itself, which anybody could have made: keep FILE.pub in another place.\nExit code 1: it is not what was written.',
+  async run({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one log')
     const { verifyLog } = require('../control/verify-log')
     const [file] = positionals
@@ -26,24 +32,27 @@ const verify = {
     printPairs([
       ['log', `${file}, ${files} file${files === 1 ? '' : 's'}`],
       ['lines', `${first} to ${last}`],
-      ['from', firstTime], ['to', lastTime],
+      ['from', firstTime],
+      ['to', lastTime],
       ['signed', signed >= last - 1 ? 'to the end' : `to line ${signed}; anybody could have put there what follows`],
       ['on the disk', synced === undefined ? 'not told: without the head' : `to line ${synced}`],
       ['torn', torn > 0 ? `${torn} bytes of a line that was being written` : undefined],
       ['clock', clockWentBack === undefined ? undefined : `went back at line ${clockWentBack}`],
       ['key', keys.length > 0 ? key : `${key} (as the log says itself)`],
-      ['last hash', lastHash],
+      ['last hash', lastHash]
     ])
     process.stdout.write('it is what was written\n')
-  },
+  }
 }
 
 /** @param {string} file */
-function read (file) {
+function read(file) {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new CountersignError('ERR_INVALID_ARGUMENT', `--key ${file}: ${/** @type {Error} */ (cause).message}`, { cause })
+    throw new CountersignError('ERR_INVALID_ARGUMENT', `--key ${file}: ${/** @type {Error} */ (cause).message}`, {
+      cause
+    })
   }
 }
 

@@ -38,7 +38,7 @@ const COMMANDS = {
   audit: () => require('./audit'),
   metrics: () => require('./steer').metrics,
   log: () => require('./log'),
-  top: () => require('./top'),
+  top: () => require('./top')
 }
 
 const HELP = ['--help', '-h']
@@ -46,11 +46,11 @@ const HELP = ['--help', '-h']
 /** Options every command has. */
 const COMMON = /** @type {const} */ ({
   json: { type: 'boolean', help: 'one JSON document instead of text' },
-  help: { type: 'boolean', help: 'print this' },
+  help: { type: 'boolean', help: 'print this' }
 })
 
 /** @param {string[]} args */
-async function run (args) {
+async function run(args) {
   // A reader that leaves (`| head`) is no failure.
   process.stdout.on('error', (error) => {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error
@@ -62,7 +62,7 @@ async function run (args) {
   // As far as it is known which one is meant.
   const names = /** @type {string[]} */ ([])
   try {
-    process.exitCode = await dispatch(args, names, json) ?? EXIT.OK
+    process.exitCode = (await dispatch(args, names, json)) ?? EXIT.OK
   } catch (error) {
     process.exitCode = report(error, json, names)
   }
@@ -73,7 +73,7 @@ async function run (args) {
  * @param {string[]} names takes the names of the command that is found
  * @param {boolean} json
  */
-async function dispatch (args, names, json) {
+async function dispatch(args, names, json) {
   const [name, ...rest] = args
   if (name === undefined || HELP.includes(name) || name === 'help') {
     if (rest.length > 0 && name === 'help') return await dispatch([...rest, '--help'], names, json)
@@ -104,9 +104,11 @@ async function dispatch (args, names, json) {
  * @param {string} before what stands before it
  * @returns {T}
  */
-function named (commands, name, before) {
+function named(commands, name, before) {
   if (Object.hasOwn(commands, name)) return commands[name]
-  throw new UsageError(`unknown command ${JSON.stringify(before + name)} (commands: ${Object.keys(commands).join(', ')})`)
+  throw new UsageError(
+    `unknown command ${JSON.stringify(before + name)} (commands: ${Object.keys(commands).join(', ')})`
+  )
 }
 
 /**
@@ -115,12 +117,13 @@ function named (commands, name, before) {
  * @param {string[]} args what is behind them
  * @param {boolean} json
  */
-async function runCommand (command, names, args, json) {
+async function runCommand(command, names, args, json) {
   if (args.some((arg) => HELP.includes(arg))) {
     process.stdout.write(help(names.join(' '), command))
     return EXIT.OK
   }
-  if (command.raw) return command.run({ values: {}, positionals: [], args: args.filter((arg) => arg !== '--json'), json })
+  if (command.raw)
+    return command.run({ values: {}, positionals: [], args: args.filter((arg) => arg !== '--json'), json })
   const { values, positionals } = parseArgs({ args, options: optionsOf(command), allowPositionals: true, strict: true })
   return command.run({ values, positionals, args, json })
 }
@@ -130,17 +133,19 @@ async function runCommand (command, names, args, json) {
  * @param {Command} command
  * @returns {Options}
  */
-function optionsOf ({ options }) {
+function optionsOf({ options }) {
   return { ...options, ...COMMON, ...options }
 }
 
 /** @param {Record<string, { summary: string }>} commands */
-function listed (commands) {
+function listed(commands) {
   const width = Math.max(...Object.keys(commands).map((name) => name.length))
-  return Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`).join('')
+  return Object.entries(commands)
+    .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`)
+    .join('')
 }
 
-function overview () {
+function overview() {
   return `Workload identity: who am I, and who is at the other end.
 
 Usage: countersign COMMAND [OPTIONS]
@@ -156,7 +161,7 @@ Exit codes: ${EXIT.OK} ok, ${EXIT.FAILURE} failure, ${EXIT.USAGE} usage, ${EXIT.
  * @param {string} name
  * @param {Group} group
  */
-function groupHelp (name, { summary, commands }) {
+function groupHelp(name, { summary, commands }) {
   return `${summary}\n\nUsage: countersign ${name} COMMAND [OPTIONS]\n\nCommands:\n${listed(commands)}\ncountersign ${name} COMMAND --help tells the options of a command.\n`
 }
 
@@ -164,7 +169,7 @@ function groupHelp (name, { summary, commands }) {
  * @param {string} name
  * @param {Command} command
  */
-function help (name, command) {
+function help(name, command) {
   /** @type {[string, { type: string, help: string, value?: string }][]} */
   const options = Object.entries(optionsOf(command))
   /** @param {typeof options[number]} option */
@@ -181,13 +186,17 @@ function help (name, command) {
  * @param {boolean} json
  * @param {string[]} names
  */
-function report (error, json, names) {
+function report(error, json, names) {
   const exitCode = exitCodeOf(error)
   if (json) {
-    process.stdout.write(`${JSON.stringify({ error: errorValue(error, exitCode === EXIT.USAGE ? 'ERR_USAGE' : 'ERR_UNKNOWN') })}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ error: errorValue(error, exitCode === EXIT.USAGE ? 'ERR_USAGE' : 'ERR_UNKNOWN') })}\n`
+    )
   } else {
     const known = typeof error.code === 'string' || exitCode === EXIT.USAGE
-    process.stderr.write(`countersign: ${printableLines(known ? error.message : error.stack ?? String(error))}${error.code && exitCode !== EXIT.USAGE ? ` [${error.code}]` : ''}\n`)
+    process.stderr.write(
+      `countersign: ${printableLines(known ? error.message : (error.stack ?? String(error)))}${error.code && exitCode !== EXIT.USAGE ? ` [${error.code}]` : ''}\n`
+    )
     if (exitCode === EXIT.USAGE) process.stderr.write(`Try: countersign ${[...names, '--help'].join(' ')}\n`)
   }
   return exitCode

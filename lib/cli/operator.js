@@ -4,8 +4,12 @@
 const { milliseconds, none } = require('./arguments')
 
 const OPERATOR = /** @type {const} */ ({
-  socket: { type: 'string', value: 'PATH', help: 'the control socket of the agent (default $COUNTERSIGN_CONTROL_SOCKET or /run/countersign/control.sock)' },
-  timeout: { type: 'string', value: 'MS', help: 'milliseconds to wait for an answer (default 5000)' },
+  socket: {
+    type: 'string',
+    value: 'PATH',
+    help: 'the control socket of the agent (default $COUNTERSIGN_CONTROL_SOCKET or /run/countersign/control.sock)'
+  },
+  timeout: { type: 'string', value: 'MS', help: 'milliseconds to wait for an answer (default 5000)' }
 })
 
 /**
@@ -16,12 +20,12 @@ const OPERATOR = /** @type {const} */ ({
  * @param {(agent: InstanceType<typeof import('../control/client').ControlClient>) => Promise<T>} ask
  * @returns {Promise<T>}
  */
-async function withAgent ({ socket, timeout }, positionals, ask) {
+async function withAgent({ socket, timeout }, positionals, ask) {
   none(positionals)
   const { ControlClient } = require('../control/client')
   const agent = new ControlClient({
     ...(socket === undefined ? {} : { socketPath: socket }),
-    ...(timeout === undefined ? {} : { timeout: milliseconds(timeout) }),
+    ...(timeout === undefined ? {} : { timeout: milliseconds(timeout) })
   })
   try {
     return await ask(agent)

@@ -12,9 +12,9 @@ const command = {
   usage: 'SOCKET [--sha256]',
   options: {
     sha256: { type: 'boolean', help: 'hash the executable too' },
-    timeout: { type: 'string', value: 'MS', help: 'milliseconds to connect within (default 5000)' },
+    timeout: { type: 'string', value: 'MS', help: 'milliseconds to connect within (default 5000)' }
   },
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one socket path')
     const timeout = milliseconds(values.timeout) ?? 5000
     const [path] = positionals
@@ -24,15 +24,22 @@ const command = {
       const peer = getPeerProcess(socket, { sha256: values.sha256 ?? false })
       if (json) return printJson({ path, ...peer })
       printPairs([
-        ['pid', peer.pid], ['uid', peer.uid], ['gid', peer.gid], ['groups', peer.groups?.join(' ') || undefined],
-        ['label', peer.securityLabel], ['process', peer.process], ['exe', peer.exe],
+        ['pid', peer.pid],
+        ['uid', peer.uid],
+        ['gid', peer.gid],
+        ['groups', peer.groups?.join(' ') || undefined],
+        ['label', peer.securityLabel],
+        ['process', peer.process],
+        ['exe', peer.exe],
         ['exe in doubt', peer.exeDoubt && `${peer.exeDoubt.path ?? 'unknown'} (${peer.exeDoubt.reason})`],
-        ['sha256', peer.exeSha256], ['started', peer.startTime], ['cgroup', peer.cgroup],
+        ['sha256', peer.exeSha256],
+        ['started', peer.startTime],
+        ['cgroup', peer.cgroup]
       ])
     } finally {
       socket.destroy()
     }
-  },
+  }
 }
 
 module.exports = command

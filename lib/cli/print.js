@@ -2,15 +2,15 @@
 /** How commands print. */
 
 /** @param {unknown} value one document */
-function printJson (value) {
-  process.stdout.write(`${JSON.stringify(value, (_key, item) => typeof item === 'bigint' ? String(item) : item)}\n`)
+function printJson(value) {
+  process.stdout.write(`${JSON.stringify(value, (_key, item) => (typeof item === 'bigint' ? String(item) : item))}\n`)
 }
 
 /**
  * Names and values in two columns; what is not known is left out.
  * @param {[string, unknown][]} pairs
  */
-function printPairs (pairs) {
+function printPairs(pairs) {
   const known = pairs.filter(([, value]) => value !== undefined)
   const names = known.map(([name]) => printable(name))
   const width = Math.max(...names.map((name) => name.length))
@@ -21,17 +21,21 @@ function printPairs (pairs) {
  * What a daemon or a process chose for itself must not steer the terminal.
  * @param {unknown} value
  */
-function printable (value) {
-  const text = value instanceof Date ? value.toISOString() : typeof value === 'object' ? JSON.stringify(value) : String(value)
+function printable(value) {
+  const text =
+    value instanceof Date ? value.toISOString() : typeof value === 'object' ? JSON.stringify(value) : String(value)
   // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  )
 }
 
 /**
  * The same for a text of several lines.
  * @param {string} text
  */
-function printableLines (text) {
+function printableLines(text) {
   return text.split('\n').map(printable).join('\n')
 }
 
@@ -39,7 +43,7 @@ function printableLines (text) {
  * Names and values of several things, an empty line between them.
  * @param {[string, unknown][][]} things
  */
-function printEach (things) {
+function printEach(things) {
   things.forEach((pairs, index) => {
     if (index > 0) process.stdout.write('\n')
     printPairs(pairs)
@@ -47,7 +51,26 @@ function printEach (things) {
 }
 
 /** What an error tells beside its message, where it has it. Nothing of it is secret. */
-const DETAILS = ['field', 'expected', 'actual', 'daemonCode', 'path', 'line', 'column', 'rule', 'endpoint', 'grpcCode', 'grpcMessage', 'offered', 'ignored', 'trustDomain', 'spiffeId', 'expiresAt', 'state', 'timeout']
+const DETAILS = [
+  'field',
+  'expected',
+  'actual',
+  'daemonCode',
+  'path',
+  'line',
+  'column',
+  'rule',
+  'endpoint',
+  'grpcCode',
+  'grpcMessage',
+  'offered',
+  'ignored',
+  'trustDomain',
+  'spiffeId',
+  'expiresAt',
+  'state',
+  'timeout'
+]
 
 /**
  * An error as JSON.
@@ -55,20 +78,29 @@ const DETAILS = ['field', 'expected', 'actual', 'daemonCode', 'path', 'line', 'c
  * @param {string} [code] for one that has none
  * @returns {Record<string, unknown>}
  */
-function errorValue (error, code = 'ERR_UNKNOWN') {
+function errorValue(error, code = 'ERR_UNKNOWN') {
   const cause = error.cause?.code === undefined ? undefined : errorValue(error.cause)
-  return { code: error.code ?? code, message: error.message, ...Object.fromEntries(DETAILS.map((name) => [name, error[name]])), cause }
+  return {
+    code: error.code ?? code,
+    message: error.message,
+    ...Object.fromEntries(DETAILS.map((name) => [name, error[name]])),
+    cause
+  }
 }
 
 /**
  * A length of time, in two units at most: `3 h 12 min`.
  * @param {number} milliseconds
  */
-function duration (milliseconds) {
+function duration(milliseconds) {
   const seconds = Math.round(Math.abs(milliseconds) / 1000)
-  for (const [unit, size, smaller, part] of /** @type {const} */ ([['d', 86400, 'h', 3600], ['h', 3600, 'min', 60], ['min', 60, 's', 1]])) {
+  for (const [unit, size, smaller, part] of /** @type {const} */ ([
+    ['d', 86400, 'h', 3600],
+    ['h', 3600, 'min', 60],
+    ['min', 60, 's', 1]
+  ])) {
     if (seconds < size) continue
-    const rest = Math.floor(seconds % size / part)
+    const rest = Math.floor((seconds % size) / part)
     return `${Math.floor(seconds / size)} ${unit}${rest === 0 ? '' : ` ${rest} ${smaller}`}`
   }
   return `${seconds} s`
@@ -78,7 +110,7 @@ function duration (milliseconds) {
  * When something ends, as seen from now.
  * @param {Date} end
  */
-function expiry (end) {
+function expiry(end) {
   const left = end.getTime() - Date.now()
   return `${end.toISOString()} (${left >= 0 ? `in ${duration(left)}` : `${duration(left)} ago`})`
 }

@@ -11,25 +11,30 @@ const reload = {
   summary: 'Have the agent read its rules anew',
   usage: '[--socket PATH]',
   options: OPERATOR,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     const report = await withAgent(values, positionals, (agent) => agent.reloadPolicy())
     if (json) return printJson(report)
     process.stdout.write(`${report.rules} rules are in force\n`)
     for (const warning of report.warnings) process.stdout.write(`warning: ${printable(warning)}\n`)
-  },
+  }
 }
 
 /** @type {Command} */
 const kill = {
   summary: 'Have the agent vouch for nobody, until it is resumed',
   usage: '[--reason TEXT] [--socket PATH]',
-  options: { reason: { type: 'string', value: 'TEXT', help: 'why; it is shown by status and stands in the audit log' }, ...OPERATOR },
+  options: {
+    reason: { type: 'string', value: 'TEXT', help: 'why; it is shown by status and stands in the audit log' },
+    ...OPERATOR
+  },
   notes: 'It stays so when the agent is started anew. countersign resume ends it.',
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     const { persistent } = await withAgent(values, positionals, (agent) => agent.kill({ reason: values.reason }))
     if (json) return printJson({ killed: true, persistent })
-    process.stdout.write(`nobody is vouched for until: countersign resume${persistent ? '' : ' (or until the agent is started anew: it has no state directory)'}\n`)
-  },
+    process.stdout.write(
+      `nobody is vouched for until: countersign resume${persistent ? '' : ' (or until the agent is started anew: it has no state directory)'}\n`
+    )
+  }
 }
 
 /** @type {Command} */
@@ -37,11 +42,11 @@ const resume = {
   summary: 'Have the agent vouch again',
   usage: '[--socket PATH]',
   options: OPERATOR,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     const { wasKilled } = await withAgent(values, positionals, (agent) => agent.resume())
     if (json) return printJson({ killed: false, wasKilled })
     process.stdout.write(wasKilled ? 'the agent vouches again\n' : 'the kill switch was not on\n')
-  },
+  }
 }
 
 /** @type {Command} */
@@ -49,11 +54,11 @@ const metrics = {
   summary: 'Print the counters of the agent as Prometheus reads them',
   usage: '[--socket PATH]',
   options: OPERATOR,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     const text = await withAgent(values, positionals, (agent) => agent.metrics())
     if (json) return printJson({ text })
     process.stdout.write(text)
-  },
+  }
 }
 
 module.exports = { reload, kill, resume, metrics }

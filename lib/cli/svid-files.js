@@ -15,14 +15,16 @@ class SvidFiles {
   #set
 
   /** @param {string} directory */
-  constructor (directory) { this.#set = new FileSet(directory, 'svids') }
+  constructor(directory) {
+    this.#set = new FileSet(directory, 'svids')
+  }
 
   /**
    * @param {X509Context} context
    * @param {readonly X509Svid[]} svids those of the context that are wanted
    * @returns {string[]} the names
    */
-  write (context, svids) {
+  write(context, svids) {
     /** @type {import('./file-set').Files} */
     const files = {}
     svids.forEach((svid, index) => {
@@ -31,21 +33,25 @@ class SvidFiles {
       files[`svid.${index}.key`] = { text: svid.keyPem(), mode: 0o600 }
       files[`bundle.${index}.pem`] = { text: pem(context, own), mode: 0o644 }
       const others = context.bundles.trustDomains.filter(({ name }) => name !== own && context.bundles.x509Bundle(name))
-      others.forEach(({ name }, place) => { files[`federated_bundle.${index}.${place}.pem`] = { text: pem(context, name), mode: 0o644 } })
+      others.forEach(({ name }, place) => {
+        files[`federated_bundle.${index}.${place}.pem`] = { text: pem(context, name), mode: 0o644 }
+      })
     })
     this.#set.publish(files)
     return Object.keys(files)
   }
 
   /** Nothing is left of what was written. */
-  remove () { this.#set.remove() }
+  remove() {
+    this.#set.remove()
+  }
 }
 
 /**
  * @param {X509Context} context
  * @param {string} trustDomain
  */
-function pem (context, trustDomain) {
+function pem(context, trustDomain) {
   return context.bundles.x509Bundle(trustDomain)?.toPem() ?? ''
 }
 

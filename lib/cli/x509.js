@@ -14,7 +14,11 @@ const { NOTES, SvidFiles } = require('./svid-files')
 /** Milliseconds. */
 const WAIT = 10_000
 
-const WRITE = /** @type {const} */ ({ type: 'string', value: 'DIR', help: 'write chains, keys and bundles to files there' })
+const WRITE = /** @type {const} */ ({
+  type: 'string',
+  value: 'DIR',
+  help: 'write chains, keys and bundles to files there'
+})
 
 /** @type {import('./main').Command} */
 const fetch = {
@@ -24,24 +28,44 @@ const fetch = {
     ...WORKLOAD,
     ...CHOICE,
     write: WRITE,
-    wait: { type: 'boolean', help: 'until --timeout for an agent that is not up yet, or an identity that is not there yet' },
+    wait: {
+      type: 'boolean',
+      help: 'until --timeout for an agent that is not up yet, or an identity that is not there yet'
+    }
   },
   notes: NOTES,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     none(positionals)
     const chosen = choice(values)
-    const context = await (values.wait ? waitFor(values, chosen) : new WorkloadApiClient(workload(values)).fetchX509Context())
+    const context = await (values.wait
+      ? waitFor(values, chosen)
+      : new WorkloadApiClient(workload(values)).fetchX509Context())
     const svids = wanted(context, chosen)
     const files = values.write === undefined ? undefined : new SvidFiles(values.write).write(context, svids)
     const trustDomains = context.bundles.trustDomains.map(({ name }) => name)
-    if (json) return printJson({ svids: svids.map((svid) => ({ ...svid.toJSON(), chain: svid.chainPem() })), trustDomains, crls: context.crls.length, ignored: context.ignored, files })
-    printEach(svids.map((svid, index) => [
-      ['spiffe id', svid.spiffeId.uri], ['hint', svid.hint], ['serial', svid.serialNumber], ['key', svid.keyAlgorithm],
-      ['valid from', svid.notBefore], ['expires', expiry(svid.expiresAt)], ['trusts', trustDomains.join(' ')],
-      ['files', files && `${values.write}: ${files.filter((name) => name.split('.')[1] === String(index)).join(' ')}`],
-    ]))
-    for (const { message, what } of context.ignored) process.stderr.write(`countersign: ignored: ${printable(what)}: ${printable(message)}\n`)
-  },
+    if (json)
+      return printJson({
+        svids: svids.map((svid) => ({ ...svid.toJSON(), chain: svid.chainPem() })),
+        trustDomains,
+        crls: context.crls.length,
+        ignored: context.ignored,
+        files
+      })
+    printEach(
+      svids.map((svid, index) => [
+        ['spiffe id', svid.spiffeId.uri],
+        ['hint', svid.hint],
+        ['serial', svid.serialNumber],
+        ['key', svid.keyAlgorithm],
+        ['valid from', svid.notBefore],
+        ['expires', expiry(svid.expiresAt)],
+        ['trusts', trustDomains.join(' ')],
+        ['files', files && `${values.write}: ${files.filter((name) => name.split('.')[1] === String(index)).join(' ')}`]
+      ])
+    )
+    for (const { message, what } of context.ignored)
+      process.stderr.write(`countersign: ignored: ${printable(what)}: ${printable(message)}\n`)
+  }
 }
 
 /** @type {import('./main').Command} */
@@ -53,7 +77,10 @@ const watch = {
     timeout: { ...WORKLOAD.timeout, help: 'milliseconds to wait for the first identity (default: for ever)' },
     ...CHOICE,
     write: WRITE,
-    json: { type: 'boolean', help: 'a JSON document a line: all events; text has updates on stdout, the rest on stderr' },
+    json: {
+      type: 'boolean',
+      help: 'a JSON document a line: all events; text has updates on stdout, the rest on stderr'
+    }
   },
   notes: `${NOTES}
 
@@ -61,24 +88,30 @@ A line comes after the files are in place:
   countersign x509 watch --write DIR | while read -r line; do nginx -s reload; done
 When the Workload API has no identity for us (any more), the files are removed. Broken connections are made anew; it ends when the
 Workload API refuses for good, by SIGTERM (exit code 0) and by SIGINT (130).`,
-  async run ({ values, positionals, json }) {
+  async run({ values, positionals, json }) {
     none(positionals)
     const { timeout, ...where } = workload(values)
     const chosen = choice(values)
     const source = new X509Source({ ...where, ...chosen })
     try {
-      return await follow(source, chosen, values.write === undefined ? undefined : new SvidFiles(values.write), timeout, json ? jsonLine : textLine)
+      return await follow(
+        source,
+        chosen,
+        values.write === undefined ? undefined : new SvidFiles(values.write),
+        timeout,
+        json ? jsonLine : textLine
+      )
     } finally {
       source.close()
     }
-  },
+  }
 }
 
 /**
  * @param {Record<string, any>} values
  * @param {{ spiffeId?: string, hint?: string }} chosen
  */
-async function waitFor (values, chosen) {
+async function waitFor(values, chosen) {
   const source = await X509Source.open({ timeout: WAIT, ...workload(values), ...chosen })
   try {
     return source.context()
@@ -92,7 +125,7 @@ async function waitFor (values, chosen) {
  * @param {{ spiffeId?: string, hint?: string }} chosen
  * @returns {readonly X509Svid[]} all of them, when no one is chosen
  */
-function wanted (context, chosen) {
+function wanted(context, chosen) {
   const { svids } = context
   if (Object.keys(chosen).length === 0) return svids
   const labels = svids.map(({ spiffeId, hint }) => /** @type {const} */ ([spiffeId.uri, hint ?? null]))
@@ -107,7 +140,7 @@ function wanted (context, chosen) {
  * @param {(line: Record<string, any>) => void} print
  * @returns {Promise<number>} the exit code
  */
-function follow (source, chosen, files, timeout, print) {
+function follow(source, chosen, files, timeout, print) {
   return new Promise((resolve, reject) => {
     // Nothing of the source keeps the process alive; waiting for it must.
     const alive = setInterval(() => {}, 0x7fffffff)
@@ -137,20 +170,29 @@ function follow (source, chosen, files, timeout, print) {
       const svids = wanted(context, chosen)
       const names = files?.write(context, svids)
       print({
-        event: 'update', revision, svids: svids.map((svid) => svid.toJSON()), trustDomains: context.bundles.trustDomains.map(({ name }) => name),
-        ignored: context.ignored, files: names,
+        event: 'update',
+        revision,
+        svids: svids.map((svid) => svid.toJSON()),
+        trustDomains: context.bundles.trustDomains.map(({ name }) => name),
+        ignored: context.ignored,
+        files: names
       })
     }
     /** @param {import('../../index').SourceEvent} event */
     const happened = (event) => {
       switch (event.type) {
-        case 'update': return update()
+        case 'update':
+          return update()
         case 'withdraw':
           files?.remove()
           return complain('withdraw', event.error, { withdrawn: event.withdrawn })
-        case 'error': return complain('error', event.error, { retryIn: event.retryIn })
-        case 'overdue': case 'expire': return print({ event: event.type, expiresAt: event.expiresAt })
-        case 'close': if (event.error) finish(() => reject(event.error))
+        case 'error':
+          return complain('error', event.error, { retryIn: event.retryIn })
+        case 'overdue':
+        case 'expire':
+          return print({ event: event.type, expiresAt: event.expiresAt })
+        case 'close':
+          if (event.error) finish(() => reject(event.error))
       }
     }
     const unsubscribe = source.subscribe((event) => {
@@ -182,25 +224,29 @@ function follow (source, chosen, files, timeout, print) {
  * What ended a source says more than that it is over. Which of the two is heard first is a matter of luck.
  * @param {any} error
  */
-function refusal (error) {
+function refusal(error) {
   return error.code === 'ERR_CLOSED' && error.cause ? error.cause : error
 }
 
 /** @param {Record<string, any>} line */
-function jsonLine (line) {
+function jsonLine(line) {
   printJson({ time: new Date(), ...line })
 }
 
 /** @param {Record<string, any>} line */
-function textLine ({ event, svids, trustDomains, error, expiresAt }) {
+function textLine({ event, svids, trustDomains, error, expiresAt }) {
   const now = new Date().toISOString()
   if (event !== 'update') {
-    const what = error ? `${printableLines(error.message)} [${error.code}]` : `the X509-SVID ${event === 'expire' ? 'has expired' : 'should have been renewed'}: ${expiry(expiresAt)}`
+    const what = error
+      ? `${printableLines(error.message)} [${error.code}]`
+      : `the X509-SVID ${event === 'expire' ? 'has expired' : 'should have been renewed'}: ${expiry(expiresAt)}`
     process.stderr.write(`${now} ${event} ${what}\n`)
     return
   }
-  const each = svids.map((/** @type {any} */ { spiffeId, hint, serialNumber, expiresAt }) =>
-    `${spiffeId}${hint === undefined ? '' : ` (${hint})`} serial ${serialNumber} expires ${expiry(expiresAt)}`)
+  const each = svids.map(
+    (/** @type {any} */ { spiffeId, hint, serialNumber, expiresAt }) =>
+      `${spiffeId}${hint === undefined ? '' : ` (${hint})`} serial ${serialNumber} expires ${expiry(expiresAt)}`
+  )
   process.stdout.write(`${now} update ${printable(each.join(', '))}, trusts ${trustDomains.join(' ')}\n`)
 }
 

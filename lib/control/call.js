@@ -22,7 +22,7 @@ class Call {
    *   timeout: number | null, signal: AbortSignal | undefined, left (call: Call): void,
    * }} how `read` makes the value of an answer, and may throw; `left` is told when it is settled
    */
-  constructor ({ resolve, reject, read, timeout, signal, left }) {
+  constructor({ resolve, reject, read, timeout, signal, left }) {
     this.#resolve = resolve
     this.#reject = reject
     this.#read = read
@@ -42,7 +42,7 @@ class Call {
    * @param {string} name the verb
    * @param {string} members the rest of the request
    */
-  sendOn (connection, name, members) {
+  sendOn(connection, name, members) {
     if (this.#over) return
     this.#connection = connection
     this.#id = connection.ask(name, members, this)
@@ -52,7 +52,7 @@ class Call {
    * @param {unknown} error
    * @param {Record<string, any>} [ok]
    */
-  settle (error, ok) {
+  settle(error, ok) {
     if (this.#over) return
     this.#over = true
     if (this.#onAbort) this.#signal?.removeEventListener('abort', this.#onAbort)
@@ -66,7 +66,7 @@ class Call {
   }
 
   /** Its answer is not waited for any more. @param {unknown} reason */
-  giveUp (reason) {
+  giveUp(reason) {
     this.settle(reason)
     this.#connection?.giveUp(this.#id)
   }

@@ -28,42 +28,61 @@ class ControlClient {
   #closed = false
   /** Those that nobody settled yet. @type {Set<InstanceType<typeof Call>>} */
   #calls = new Set()
-  #left = (/** @type {InstanceType<typeof Call>} */ call) => { this.#calls.delete(call) }
+  #left = (/** @type {InstanceType<typeof Call>} */ call) => {
+    this.#calls.delete(call)
+  }
   /** @type {NodeJS.Timeout | undefined} */
   #timer
   /** When the timer stands, on the clock of `performance.now()`. */
   #wakesAt = Infinity
 
   /** @param {{ socketPath?: string, timeout?: number | null, expectServer?: any }} [options] */
-  constructor (options) {
-    const { socketPath, timeout = DEFAULT_TIMEOUT, expectServer } = checkOptions(options, ['socketPath', 'timeout', 'expectServer'], 'options')
-    this.#path = checkPath(socketPath ?? process.env.COUNTERSIGN_CONTROL_SOCKET ?? DEFAULT_SOCKET_PATH, socketPath === undefined ? 'COUNTERSIGN_CONTROL_SOCKET' : 'options.socketPath')
+  constructor(options) {
+    const {
+      socketPath,
+      timeout = DEFAULT_TIMEOUT,
+      expectServer
+    } = checkOptions(options, ['socketPath', 'timeout', 'expectServer'], 'options')
+    this.#path = checkPath(
+      socketPath ?? process.env.COUNTERSIGN_CONTROL_SOCKET ?? DEFAULT_SOCKET_PATH,
+      socketPath === undefined ? 'COUNTERSIGN_CONTROL_SOCKET' : 'options.socketPath'
+    )
     this.#timeout = checkTimeout(timeout, 'options.timeout')
     // A policy that cannot mean anything is told of now.
     if (expectServer !== undefined) compilePolicy(expectServer)
     this.#expectServer = expectServer
   }
 
-  get socketPath () { return this.#path }
-  get timeout () { return this.#timeout }
+  get socketPath() {
+    return this.#path
+  }
+  get timeout() {
+    return this.#timeout
+  }
 
   /** @param {CallOptions} [options] */
-  async ping (options) { return this.#ask('ping', '', options, nothing) }
+  async ping(options) {
+    return this.#ask('ping', '', options, nothing)
+  }
 
   /** @param {CallOptions} [options] */
-  async status (options) { return this.#ask('status', '', options, toStatus) }
+  async status(options) {
+    return this.#ask('status', '', options, toStatus)
+  }
 
   /** @param {CallOptions & { limit?: number }} [options] */
-  async alerts ({ limit, ...options } = {}) {
-    if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0 && limit <= 0xffffffff)) throw invalidArgument(`options.limit: expected an integer from 0 to 4294967295, got ${shown(limit)}`)
+  async alerts({ limit, ...options } = {}) {
+    if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0 && limit <= 0xffffffff))
+      throw invalidArgument(`options.limit: expected an integer from 0 to 4294967295, got ${shown(limit)}`)
     return this.#ask('alerts', `,"limit":${limit ?? null}`, options, toAlerts)
   }
 
   /** @param {{ signal?: AbortSignal, after?: number, reconnect?: boolean }} [options] */
-  subscribe (options) {
+  subscribe(options) {
     const { signal, after, reconnect = true } = checkOptions(options, ['signal', 'after', 'reconnect'], 'options')
     checkSignal(signal, 'options.signal')
-    if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) throw invalidArgument(`options.after: expected the number of an alert, got ${shown(after)}`)
+    if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0))
+      throw invalidArgument(`options.after: expected the number of an alert, got ${shown(after)}`)
     if (typeof reconnect !== 'boolean') throw invalidArgument('options.reconnect: expected a boolean')
     if (this.#closed) throw closed()
     const subscription = new Subscription({
@@ -73,41 +92,45 @@ class ControlClient {
       signal,
       after,
       reconnect,
-      left: () => this.#subscriptions.delete(subscription),
+      left: () => this.#subscriptions.delete(subscription)
     })
     this.#subscriptions.add(subscription)
     return subscription
   }
 
   /** @param {CallOptions} [options] */
-  async reloadPolicy (options) {
+  async reloadPolicy(options) {
     return this.#ask('reloadPolicy', '', options, ({ rules, warnings = [] }) => ({ rules, warnings }))
   }
 
   /** @param {CallOptions & { reason?: string }} [options] */
-  async kill ({ reason, ...options } = {}) {
-    if (reason !== undefined && typeof reason !== 'string') throw invalidArgument(`options.reason: expected a string, got ${shown(reason)}`)
-    return this.#ask('kill', `,"reason":${JSON.stringify(reason ?? null)}`, options, ({ persistent }) => ({ persistent: persistent === true }))
+  async kill({ reason, ...options } = {}) {
+    if (reason !== undefined && typeof reason !== 'string')
+      throw invalidArgument(`options.reason: expected a string, got ${shown(reason)}`)
+    return this.#ask('kill', `,"reason":${JSON.stringify(reason ?? null)}`, options, ({ persistent }) => ({
+      persistent: persistent === true
+    }))
   }
 
   /** @param {CallOptions} [options] */
-  async resume (options) {
+  async resume(options) {
     return this.#ask('resume', '', options, ({ wasKilled }) => ({ wasKilled: wasKilled === true }))
   }
 
   /** @param {CallOptions & { deep?: boolean, fix?: boolean }} [options] */
-  async audit ({ deep = false, fix = false, ...options } = {}) {
-    for (const [name, value] of Object.entries({ deep, fix })) if (typeof value !== 'boolean') throw invalidArgument(`options.${name}: expected a boolean, got ${shown(value)}`)
+  async audit({ deep = false, fix = false, ...options } = {}) {
+    for (const [name, value] of Object.entries({ deep, fix }))
+      if (typeof value !== 'boolean') throw invalidArgument(`options.${name}: expected a boolean, got ${shown(value)}`)
     return this.#ask('audit', `,"deep":${deep},"fix":${fix},"json":true`, options, toReport)
   }
 
   /** @param {CallOptions} [options] */
-  async metrics (options) {
+  async metrics(options) {
     return this.#ask('metrics', '', options, toText)
   }
 
   /** Closing twice is closing once. */
-  close () {
+  close() {
     this.#closed = true
     for (const subscription of this.#subscriptions) subscription.close()
     this.#connection?.close()
@@ -116,8 +139,12 @@ class ControlClient {
     clearTimeout(this.#timer)
   }
 
-  [Symbol.dispose] () { this.close() }
-  async [Symbol.asyncDispose] () { this.close() }
+  [Symbol.dispose]() {
+    this.close()
+  }
+  async [Symbol.asyncDispose]() {
+    this.close()
+  }
 
   /**
    * @template T
@@ -127,7 +154,7 @@ class ControlClient {
    * @param {(ok: Record<string, any>) => T} read makes the value of an answer
    * @returns {Promise<T>}
    */
-  #ask (name, members, options, read) {
+  #ask(name, members, options, read) {
     const { signal, timeout = this.#timeout } = checkOptions(options, ['signal', 'timeout'], 'options')
     checkTimeout(timeout, 'options.timeout')
     checkSignal(signal, 'options.signal')
@@ -139,7 +166,11 @@ class ControlClient {
       this.#wakeAt(call.deadline)
       const connection = this.#connection
       if (connection && !connection.ended) call.sendOn(connection, name, members)
-      else this.#connect().then((connected) => call.sendOn(connected, name, members), (error) => call.settle(error))
+      else
+        this.#connect().then(
+          (connected) => call.sendOn(connected, name, members),
+          (error) => call.settle(error)
+        )
     })
   }
 
@@ -148,7 +179,7 @@ class ControlClient {
    * nothing alive: the connection does, as long as somebody waits.
    * @param {number} deadline
    */
-  #wakeAt (deadline) {
+  #wakeAt(deadline) {
     if (deadline >= this.#wakesAt) return
     this.#wakesAt = deadline
     clearTimeout(this.#timer)
@@ -160,25 +191,35 @@ class ControlClient {
     const now = performance.now()
     for (const call of this.#calls) {
       if (call.deadline > now) this.#wakeAt(call.deadline)
-      else call.giveUp(new CountersignError('ERR_TIMEOUT', `no answer from ${this.#path} within ${call.timeout} ms`, { path: this.#path, timeout: call.timeout }))
+      else
+        call.giveUp(
+          new CountersignError('ERR_TIMEOUT', `no answer from ${this.#path} within ${call.timeout} ms`, {
+            path: this.#path,
+            timeout: call.timeout
+          })
+        )
     }
   }
 
   /** One at a time, for everybody who asks meanwhile. */
-  #connect () {
-    this.#connecting ??= connect(this.#path, this.#expectServer, this.#timeout).then((socket) => {
-      this.#connection = new Connection(socket, this.#path)
-      if (this.#closed) this.#connection.close()
-      if (this.#connection.ended) throw this.#connection.ended
-      return this.#connection
-    }).finally(() => { this.#connecting = undefined })
+  #connect() {
+    this.#connecting ??= connect(this.#path, this.#expectServer, this.#timeout)
+      .then((socket) => {
+        this.#connection = new Connection(socket, this.#path)
+        if (this.#closed) this.#connection.close()
+        if (this.#connection.ended) throw this.#connection.ended
+        return this.#connection
+      })
+      .finally(() => {
+        this.#connecting = undefined
+      })
     return this.#connecting
   }
 }
 
-function nothing () {}
+function nothing() {}
 
-function closed () {
+function closed() {
   return new CountersignError('ERR_CLOSED', 'the client is closed', { state: 'closed' })
 }
 

@@ -18,11 +18,20 @@ const { parseReply } = require('./reply')
  * @param {number | null} timeout
  * @returns {Promise<net.Socket>}
  */
-function connect (path, expectServer, timeout) {
+function connect(path, expectServer, timeout) {
   if (expectServer !== undefined) return connectVerified(path, expectServer, { timeout })
   return new Promise((resolve, reject) => {
     const socket = net.connect({ path })
-    const late = timeout === null ? undefined : setTimeout(() => socket.destroy(new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })), timeout)
+    const late =
+      timeout === null
+        ? undefined
+        : setTimeout(
+            () =>
+              socket.destroy(
+                new CountersignError('ERR_TIMEOUT', `not connected to ${path} within ${timeout} ms`, { path, timeout })
+              ),
+            timeout
+          )
     socket.once('connect', () => {
       clearTimeout(late)
       socket.removeAllListeners('error')
@@ -53,7 +62,7 @@ class Connection {
    * @param {string} path
    * @param {{ alert?: (alert: Record<string, any>) => void, end?: (error: Error) => void }} [tell]
    */
-  constructor (socket, path, { alert = () => {}, end = () => {} } = {}) {
+  constructor(socket, path, { alert = () => {}, end = () => {} } = {}) {
     this.#socket = socket
     this.#path = path
     this.#onAlert = alert
@@ -76,7 +85,9 @@ class Connection {
   }
 
   /** Why it cannot be asked any more; undefined while it can. */
-  get ended () { return this.#ended }
+  get ended() {
+    return this.#ended
+  }
 
   /**
    * @param {string} name the verb
@@ -84,7 +95,7 @@ class Connection {
    * @param {Waiting} waiting
    * @returns {number} for {@link giveUp}
    */
-  ask (name, members, waiting) {
+  ask(name, members, waiting) {
     const id = ++this.#lastId
     // Also when others are on their way: nobody may wait for those any more.
     this.#socket.ref()
@@ -94,23 +105,31 @@ class Connection {
   }
 
   /** Nobody waits for this answer any more; it is passed over when it comes. @param {number} id */
-  giveUp (id) {
+  giveUp(id) {
     if (this.#waiting.has(id)) this.#waiting.set(id, undefined)
     // What nobody waits for keeps no process alive.
     if (![...this.#waiting.values()].some(Boolean)) this.#socket.unref()
   }
 
-  pause () { this.#socket.pause() }
-  resume () { this.#socket.resume() }
-  ref () { this.#socket.ref() }
-  unref () { this.#socket.unref() }
+  pause() {
+    this.#socket.pause()
+  }
+  resume() {
+    this.#socket.resume()
+  }
+  ref() {
+    this.#socket.ref()
+  }
+  unref() {
+    this.#socket.unref()
+  }
 
-  close () {
+  close() {
     this.#end(new CountersignError('ERR_CLOSED', 'the client is closed', { state: 'closed' }))
   }
 
   /** @param {string} line */
-  #take (line) {
+  #take(line) {
     const reply = parseReply(line, this.#path)
     if ('alert' in reply) return this.#onAlert(reply.alert)
     const id = typeof reply.id === 'number' ? reply.id : this.#waiting.keys().next().value
@@ -123,11 +142,18 @@ class Connection {
   }
 
   /** @param {Error} [cause] */
-  #end (cause) {
+  #end(cause) {
     if (this.#ended) return
-    this.#ended = cause && CountersignError.is(cause)
-      ? cause
-      : new CountersignError('ERR_CONNECTION_FAILED', cause ? `the connection to ${this.#path} broke: ${cause.message}` : `the agent at ${this.#path} ended the connection`, { path: this.#path, cause })
+    this.#ended =
+      cause && CountersignError.is(cause)
+        ? cause
+        : new CountersignError(
+            'ERR_CONNECTION_FAILED',
+            cause
+              ? `the connection to ${this.#path} broke: ${cause.message}`
+              : `the agent at ${this.#path} ended the connection`,
+            { path: this.#path, cause }
+          )
     this.#socket.destroy()
     for (const waiting of this.#waiting.values()) waiting?.settle(this.#ended)
     this.#waiting.clear()

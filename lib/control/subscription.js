@@ -40,17 +40,19 @@ class Subscription {
    *   signal: AbortSignal | undefined, after: number | undefined, reconnect: boolean, left: () => void,
    * }} how
    */
-  constructor (how) {
+  constructor(how) {
     this.#how = how
     this.#last = how.after
     if (how.signal?.aborted) this.#fail(how.signal.reason)
     else how.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  [Symbol.asyncIterator] () { return this }
+  [Symbol.asyncIterator]() {
+    return this
+  }
 
   /** @returns {Promise<IteratorResult<any>>} */
-  next () {
+  next() {
     if (this.#queue.length > 0) {
       const alert = this.#queue.shift()
       if (this.#paused && this.#queue.length === 0) {
@@ -75,18 +77,18 @@ class Subscription {
   }
 
   /** @returns {Promise<IteratorResult<any>>} */
-  async return () {
+  async return() {
     this.close()
     return { done: true, value: undefined }
   }
 
   /** @param {unknown} error @returns {Promise<IteratorResult<any>>} */
-  async throw (error) {
+  async throw(error) {
     this.close()
     throw error
   }
 
-  close () {
+  close() {
     if (this.#done) return
     this.#done = true
     this.#queue = []
@@ -97,11 +99,15 @@ class Subscription {
     for (const { resolve } of this.#readers.splice(0)) resolve({ done: true, value: undefined })
   }
 
-  [Symbol.dispose] () { this.close() }
-  async [Symbol.asyncDispose] () { this.close() }
+  [Symbol.dispose]() {
+    this.close()
+  }
+  async [Symbol.asyncDispose]() {
+    this.close()
+  }
 
   /** @param {unknown} error */
-  #fail (error) {
+  #fail(error) {
     if (this.#done) return
     const readers = this.#readers.splice(0)
     this.close()
@@ -113,7 +119,7 @@ class Subscription {
   }
 
   /** @param {boolean} first */
-  async #open (first) {
+  async #open(first) {
     /** @type {import('node:net').Socket} */
     let socket
     try {
@@ -127,41 +133,56 @@ class Subscription {
     if (this.#done) return void socket.destroy()
     let listening = false
     const connection = new Connection(socket, this.#how.path, {
-      alert: (alert) => { if (listening) this.#take(alert) },
-      end: (error) => this.#lost(connection, error),
+      alert: (alert) => {
+        if (listening) this.#take(alert)
+      },
+      end: (error) => this.#lost(connection, error)
     })
     this.#connection = connection
     if (this.#readers.length > 0) connection.ref()
     /** @param {number | undefined} after */
     const ask = (after) => {
-      const late = this.#how.timeout === null
-        ? undefined
-        : setTimeout(() => socket.destroy(new CountersignError('ERR_TIMEOUT', `no answer from ${this.#how.path} within ${this.#how.timeout} ms`, { path: this.#how.path, timeout: this.#how.timeout })), this.#how.timeout)
-      connection.ask('subscribe', after === undefined ? '' : `,"after":${after}`, { settle: (error, ok) => {
-        clearTimeout(late)
-        if (error) {
-          // Refused, and not only gone: that will not change by itself.
-          if (/** @type {any} */ (error).code === 'ERR_DAEMON') this.#fail(error)
-          return
-        }
-        const run = ok?.run
-        if (this.#run !== undefined && run !== this.#run) {
-          // Another agent than before, which counts from the start.
+      const late =
+        this.#how.timeout === null
+          ? undefined
+          : setTimeout(
+              () =>
+                socket.destroy(
+                  new CountersignError(
+                    'ERR_TIMEOUT',
+                    `no answer from ${this.#how.path} within ${this.#how.timeout} ms`,
+                    { path: this.#how.path, timeout: this.#how.timeout }
+                  )
+                ),
+              this.#how.timeout
+            )
+      connection.ask('subscribe', after === undefined ? '' : `,"after":${after}`, {
+        settle: (error, ok) => {
+          clearTimeout(late)
+          if (error) {
+            // Refused, and not only gone: that will not change by itself.
+            if (/** @type {any} */ (error).code === 'ERR_DAEMON') this.#fail(error)
+            return
+          }
+          const run = ok?.run
+          if (this.#run !== undefined && run !== this.#run) {
+            // Another agent than before, which counts from the start.
+            this.#run = run
+            this.#last = 0
+            return ask(0)
+          }
           this.#run = run
-          this.#last = 0
-          return ask(0)
+          listening = true
+          this.#pause = FIRST_PAUSE
+          if (this.#readers.length > 0) connection.ref()
         }
-        this.#run = run
-        listening = true
-        this.#pause = FIRST_PAUSE
-        if (this.#readers.length > 0) connection.ref()
-      } })
+      })
     }
     ask(this.#last)
   }
 
   /** @param {Record<string, any>} value */
-  #take (value) {
+  #take(value) {
     if (typeof value.seq === 'number') this.#last = value.seq
     const alert = toAlert(value)
     const reader = this.#readers.shift()
@@ -180,7 +201,7 @@ class Subscription {
    * @param {Link} connection
    * @param {Error} error
    */
-  #lost (connection, error) {
+  #lost(connection, error) {
     if (this.#done || this.#connection !== connection) return
     this.#connection = undefined
     this.#paused = false
@@ -188,7 +209,7 @@ class Subscription {
     else this.#later()
   }
 
-  #later () {
+  #later() {
     this.#again = setTimeout(() => this.#open(false), this.#pause)
     if (this.#readers.length === 0) this.#again.unref()
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)

@@ -4,7 +4,7 @@
 const { CountersignError } = require('../errors')
 
 /** @param {unknown} value */
-function time (value) {
+function time(value) {
   if (typeof value === 'number') return new Date(value * 1000)
   // An agent counts nanoseconds; a Date has milliseconds, rounded down.
   if (typeof value === 'string') return new Date(value.replace(/(\.\d{3})\d+/, '$1'))
@@ -12,26 +12,52 @@ function time (value) {
 }
 
 /** @param {any} alert */
-function toAlert ({ timestamp, severity, monitor, message, details, seq, missed }) {
-  return Object.freeze({ timestamp: time(timestamp), severity, monitor, message, details: details ?? undefined, seq, missed })
+function toAlert({ timestamp, severity, monitor, message, details, seq, missed }) {
+  return Object.freeze({
+    timestamp: time(timestamp),
+    severity,
+    monitor,
+    message,
+    details: details ?? undefined,
+    seq,
+    missed
+  })
 }
 
 /** @param {any} answer */
-function toAlerts ({ alerts }) {
-  if (!Array.isArray(alerts)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no alerts in it', { field: 'alerts' })
+function toAlerts({ alerts }) {
+  if (!Array.isArray(alerts))
+    throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no alerts in it', { field: 'alerts' })
   return alerts.map(toAlert)
 }
 
 /** @param {any} answer */
-function toText ({ text }) {
-  if (typeof text !== 'string') throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no text in it', { field: 'text' })
+function toText({ text }) {
+  if (typeof text !== 'string')
+    throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no text in it', { field: 'text' })
   return text
 }
 
 /** @param {any} status */
-function toStatus (status) {
-  if (typeof status.running !== 'boolean' || !Array.isArray(status.alerts)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no status', { field: 'running' })
-  const { type, id, killSwitch, auditLog, workloadApi, callers, svids, alerts, lastCheck, started, uptimeMs, rulesFile, sockets, ...rest } = status
+function toStatus(status) {
+  if (typeof status.running !== 'boolean' || !Array.isArray(status.alerts))
+    throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no status', { field: 'running' })
+  const {
+    type,
+    id,
+    killSwitch,
+    auditLog,
+    workloadApi,
+    callers,
+    svids,
+    alerts,
+    lastCheck,
+    started,
+    uptimeMs,
+    rulesFile,
+    sockets,
+    ...rest
+  } = status
   return Object.freeze({
     ...rest,
     alerts: Object.freeze(alerts.map(toAlert)),
@@ -40,30 +66,44 @@ function toStatus (status) {
     uptime: uptimeMs,
     rulesFile: rulesFile ?? undefined,
     sockets: sockets && { whoami: sockets.whoami, workload: sockets.workload ?? undefined, control: sockets.control },
-    killSwitch: killSwitch ? { ...killSwitch, activated: killSwitch.activated ? time(killSwitch.activated) : undefined } : undefined,
+    killSwitch: killSwitch
+      ? { ...killSwitch, activated: killSwitch.activated ? time(killSwitch.activated) : undefined }
+      : undefined,
     auditLog: auditLog ? { ...auditLog, failing: auditLog.failing ?? undefined } : undefined,
     workloadApi: workloadApi ?? undefined,
-    callers: (callers ?? []).map((/** @type {any} */ row) => ({ ...row, uid: row.uid ?? undefined, pid: row.pid ?? undefined, last: time(row.last) })),
-    svids: (svids ?? []).map((/** @type {any} */ row) => ({ ...row, uid: row.uid ?? undefined, pid: row.pid ?? undefined, issued: time(row.issued), expires: time(row.expires) })),
+    callers: (callers ?? []).map((/** @type {any} */ row) => ({
+      ...row,
+      uid: row.uid ?? undefined,
+      pid: row.pid ?? undefined,
+      last: time(row.last)
+    })),
+    svids: (svids ?? []).map((/** @type {any} */ row) => ({
+      ...row,
+      uid: row.uid ?? undefined,
+      pid: row.pid ?? undefined,
+      issued: time(row.issued),
+      expires: time(row.expires)
+    }))
   })
 }
 
 /** @param {any} report */
-function toReport (report) {
-  if (!Array.isArray(report.findings)) throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no report', { field: 'findings' })
+function toReport(report) {
+  if (!Array.isArray(report.findings))
+    throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no report', { field: 'findings' })
   const { type, id, ...rest } = report
   return Object.freeze({ ...rest, timestamp: time(report.timestamp) })
 }
 
 /** @param {any} verified */
-function toVerified (verified) {
+function toVerified(verified) {
   return Object.freeze({
     ...verified,
     firstTime: time(verified.firstTime),
     lastTime: time(verified.lastTime),
     synced: verified.synced ?? undefined,
     syncedTime: time(verified.syncedTime),
-    clockWentBack: verified.clockWentBack ?? undefined,
+    clockWentBack: verified.clockWentBack ?? undefined
   })
 }
 

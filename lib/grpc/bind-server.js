@@ -22,19 +22,21 @@ class BoundServer {
    * @param {import('node:tls').Server} front
    * @param {any} injector
    */
-  constructor (front, injector) {
+  constructor(front, injector) {
     this.#front = front
     this.#injector = injector
   }
 
-  get address () { return this.#front.address() }
+  get address() {
+    return this.#front.address()
+  }
 
-  get port () {
+  get port() {
     const address = this.#front.address()
     return typeof address === 'object' && address !== null ? address.port : undefined
   }
 
-  async close () {
+  async close() {
     if (!this.#front.listening) return
     const closed = once(this.#front, 'close')
     this.#front.close()
@@ -43,7 +45,9 @@ class BoundServer {
     this.#injector.destroy()
   }
 
-  async [Symbol.asyncDispose] () { await this.close() }
+  async [Symbol.asyncDispose]() {
+    await this.close()
+  }
 }
 
 /**
@@ -54,9 +58,10 @@ class BoundServer {
  * @param {unknown} authorize
  * @param {import('../../grpc').BindOptions} [options]
  */
-async function bindServer (grpc, server, address, source, authorize, options) {
+async function bindServer(grpc, server, address, source, authorize, options) {
   const { ServerCredentials } = checkModule(grpc)
-  if (typeof server?.createConnectionInjector !== 'function') throw invalidArgument(`server: expected a Server of @grpc/grpc-js, 1.12 or newer, got ${shown(server)}`)
+  if (typeof server?.createConnectionInjector !== 'function')
+    throw invalidArgument(`server: expected a Server of @grpc/grpc-js, 1.12 or newer, got ${shown(server)}`)
   const place = placeOf(address)
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure())
   const pass = (/** @type {import('node:tls').TLSSocket} */ socket) => {
@@ -81,11 +86,12 @@ async function bindServer (grpc, server, address, source, authorize, options) {
  * @param {unknown} address as grpc-js writes it: `host:port`, `[::]:port`, `unix:path`
  * @returns {import('node:net').ListenOptions}
  */
-function placeOf (address) {
+function placeOf(address) {
   if (typeof address === 'string') {
     const path = /^unix:(?:\/\/)?(.+)$/.exec(address)?.[1]
     if (path) return { path }
-    const [, six, four, port] = /^(?:dns:(?:\/\/\/)?)?(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(address) ?? []
+    const [, six, four, port] =
+      /^(?:dns:(?:\/\/\/)?)?(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):(\d{1,5})$/.exec(address) ?? []
     if (port !== undefined && Number(port) <= 65535) return { host: six ?? four, port: Number(port) }
   }
   throw invalidArgument(`address: expected 'host:port' or 'unix:path', got ${shown(address)}`)

@@ -9,16 +9,20 @@ const { checkModule } = require('./module')
  * @param {unknown} source
  * @param {unknown} audience
  */
-function callCredentials (grpc, source, audience) {
+function callCredentials(grpc, source, audience) {
   const { credentials, Metadata } = checkModule(grpc)
   const authorization = bearer(source, audience)
-  return credentials.createFromMetadataGenerator((/** @type {unknown} */ params, /** @type {(error: Error | null, metadata?: unknown) => void} */ callback) => {
-    authorization().then((headers) => {
-      const metadata = new Metadata()
-      metadata.set('authorization', headers.authorization)
-      return metadata
-    }).then((metadata) => callback(null, metadata), callback)
-  })
+  return credentials.createFromMetadataGenerator(
+    (/** @type {unknown} */ params, /** @type {(error: Error | null, metadata?: unknown) => void} */ callback) => {
+      authorization()
+        .then((headers) => {
+          const metadata = new Metadata()
+          metadata.set('authorization', headers.authorization)
+          return metadata
+        })
+        .then((metadata) => callback(null, metadata), callback)
+    }
+  )
 }
 
 module.exports = { callCredentials }

@@ -15,12 +15,15 @@ const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
  * @param {unknown} authorize
  * @param {import('../../grpc').ChannelOptions} [options]
  */
-function channelCredentials (grpc, source, authorize, options) {
+function channelCredentials(grpc, source, authorize, options) {
   const { credentials } = checkModule(grpc)
   const client = new Client(source, authorize, options, OPTIONS)
   const tls = client.options()
   const { secureContext, checkServerIdentity, rejectUnauthorized } = tls
-  const made = credentials.createFromSecureContext(secureContext, { ...checkServerIdentity && { checkServerIdentity }, rejectUnauthorized })
+  const made = credentials.createFromSecureContext(secureContext, {
+    ...(checkServerIdentity && { checkServerIdentity }),
+    rejectUnauthorized
+  })
   // Without this, channels work as well; only who the server is cannot be told of a call, and Node.js 26 takes no IP
   // address for a server name.
   if (typeof made._createSecureConnector === 'function') {
@@ -35,16 +38,21 @@ function channelCredentials (grpc, source, authorize, options) {
  * @param {InstanceType<typeof Client>} client
  * @param {import('../../tls').ClientTlsOptions} tls
  */
-function connectorOf (connector, client, tls) {
+function connectorOf(connector, client, tls) {
   const wanted = connector.connectionOptions
   if (typeof wanted !== 'object' || wanted === null) return connector
   const { servername, ...rest } = wanted
-  connector.connect = (/** @type {import('node:net').Socket} */ socket) => new Promise((resolve, reject) => {
-    const connection = client.connect({ ...rest, ...servername && !isIP(servername) && { servername }, socket }, /** @type {any} */ (tls), {
-      proven: (peer) => setPeerOfCertificate(connection, peer),
+  connector.connect = (/** @type {import('node:net').Socket} */ socket) =>
+    new Promise((resolve, reject) => {
+      const connection = client.connect(
+        { ...rest, ...(servername && !isIP(servername) && { servername }), socket },
+        /** @type {any} */ (tls),
+        {
+          proven: (peer) => setPeerOfCertificate(connection, peer)
+        }
+      )
+      settle(connection, null, (error, secure) => (error ? reject(error) : resolve({ socket: secure, secure: true })))
     })
-    settle(connection, null, (error, secure) => error ? reject(error) : resolve({ socket: secure, secure: true }))
-  })
   return connector
 }
 

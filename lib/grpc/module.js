@@ -7,9 +7,16 @@ const { invalidArgument, shown } = require('../errors')
  * @param {unknown} grpc
  * @returns {any}
  */
-function checkModule (grpc) {
-  const { credentials, Metadata, ServerCredentials } = /** @type {any} */ (typeof grpc === 'object' && grpc !== null ? grpc : {})
-  if (typeof credentials?.createFromSecureContext === 'function' && typeof Metadata === 'function' && typeof ServerCredentials === 'function') return grpc
+function checkModule(grpc) {
+  const { credentials, Metadata, ServerCredentials } = /** @type {any} */ (
+    typeof grpc === 'object' && grpc !== null ? grpc : {}
+  )
+  if (
+    typeof credentials?.createFromSecureContext === 'function' &&
+    typeof Metadata === 'function' &&
+    typeof ServerCredentials === 'function'
+  )
+    return grpc
   throw invalidArgument(`grpc: expected the module @grpc/grpc-js, got ${shown(grpc)}`)
 }
 

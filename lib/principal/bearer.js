@@ -11,27 +11,33 @@ const TOKEN = Symbol('token')
 
 class BearerResolver extends CredentialResolver {
   /** @param {unknown} token */
-  constructor (token) {
+  constructor(token) {
     super(checkCredential(token, 'token', (value) => typeof value === 'string', 'a string'))
   }
 
   /** How a refusal is answered (RFC 6750 3). */
-  get challenge () { return 'Bearer' }
+  get challenge() {
+    return 'Bearer'
+  }
 
   /** @param {unknown} token */
-  async [JUDGE] (token) {
+  async [JUDGE](token) {
     if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${shown(token)}`)
     return await this[TOKEN](token)
   }
 
   /** @param {any} req */
-  [FIND] (req) { return bearerOf(req) }
+  [FIND](req) {
+    return bearerOf(req)
+  }
 
   /**
    * @param {string} token
    * @returns {Promise<import('./resolver').Principal>}
    */
-  [TOKEN] (token) { throw new Error(`unreachable: ${token.length}`) }
+  [TOKEN](token) {
+    throw new Error(`unreachable: ${token.length}`)
+  }
 }
 
 module.exports = { BearerResolver, TOKEN }

@@ -13,12 +13,12 @@ class CredentialResolver extends PrincipalResolver {
   #given
 
   /** @param {unknown} given a credential, or a function that gives one */
-  constructor (given) {
+  constructor(given) {
     super()
     this.#given = given
   }
 
-  async [RESOLVE] () {
+  async [RESOLVE]() {
     const given = this.#given
     return await this.#judged(typeof given === 'function' ? await given() : given)
   }
@@ -27,17 +27,22 @@ class CredentialResolver extends PrincipalResolver {
    * The same rules for another credential.
    * @param {any} credential
    */
-  for (credential) { return new Once(() => this.#judged(credential)) }
+  for(credential) {
+    return new Once(() => this.#judged(credential))
+  }
 
   /**
    * The same rules for what a request carries.
    * @param {any} req
    */
-  forRequest (req) { return new Once(async () => await this.#judged(await this[FIND](req))) }
+  forRequest(req) {
+    return new Once(async () => await this.#judged(await this[FIND](req)))
+  }
 
   /** @param {any} credential */
-  async #judged (credential) {
-    if (credential === undefined || credential === null) throw notAuthenticated('no_credential', 'there is no credential')
+  async #judged(credential) {
+    if (credential === undefined || credential === null)
+      throw notAuthenticated('no_credential', 'there is no credential')
     return await this[JUDGE](credential)
   }
 
@@ -45,13 +50,17 @@ class CredentialResolver extends PrincipalResolver {
    * @param {any} credential
    * @returns {Promise<import('./resolver').Principal>}
    */
-  [JUDGE] (credential) { throw new Error(`unreachable: ${typeof credential}`) }
+  [JUDGE](credential) {
+    throw new Error(`unreachable: ${typeof credential}`)
+  }
 
   /**
    * @param {any} req
    * @returns {unknown} undefined when it carries none
    */
-  [FIND] (req) { throw new Error(`unreachable: ${typeof req}`) }
+  [FIND](req) {
+    throw new Error(`unreachable: ${typeof req}`)
+  }
 }
 
 /** One credential, judged when it is asked for. */
@@ -59,12 +68,14 @@ class Once extends PrincipalResolver {
   #judge
 
   /** @param {() => Promise<import('./resolver').Principal>} judge */
-  constructor (judge) {
+  constructor(judge) {
     super()
     this.#judge = judge
   }
 
-  async [RESOLVE] () { return await this.#judge() }
+  async [RESOLVE]() {
+    return await this.#judge()
+  }
 }
 
 module.exports = { CredentialResolver, FIND, JUDGE, Once }

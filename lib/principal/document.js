@@ -16,7 +16,7 @@ class Read {
    * @param {string} text
    * @param {Record<string, any>} members
    */
-  constructor (text, members) {
+  constructor(text, members) {
     this.text = text
     this.members = members
   }
@@ -27,7 +27,7 @@ class Read {
  * @param {boolean} strict
  * @param {Function} caller
  */
-function read (text, strict, caller) {
+function read(text, strict, caller) {
   const answered = answer(native.principal(text, strict), caller)
   const end = answered.indexOf('\n')
   const canonical = answered.slice(0, end)
@@ -43,7 +43,7 @@ function read (text, strict, caller) {
  * @param {Record<string, unknown>} members
  * @param {Function} caller
  */
-function compose (members, caller) {
+function compose(members, caller) {
   const { attributes = {} } = members
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
     throw invalidArgument(`attributes: expected an object, got ${shown(attributes)}`)
@@ -57,9 +57,10 @@ function compose (members, caller) {
  * @param {readonly string[]} known
  * @param {string} kind
  */
-function checkFields (fields, known, kind) {
+function checkFields(fields, known, kind) {
   const given = ownOptions(fields ?? null, [...known, 'kind'], 'fields')
-  if (given.kind !== undefined && given.kind !== kind) throw invalidArgument(`fields.kind: expected '${kind}', got ${shown(given.kind)}`)
+  if (given.kind !== undefined && given.kind !== kind)
+    throw invalidArgument(`fields.kind: expected '${kind}', got ${shown(given.kind)}`)
   return given
 }
 
@@ -68,22 +69,26 @@ class PrincipalDocument {
   #text
 
   /** @param {string} text */
-  constructor (text) {
+  constructor(text) {
     this.#text = text
   }
 
   /** The JSON as text, exact on every runtime. */
-  toWire () { return this.#text }
+  toWire() {
+    return this.#text
+  }
 
   /** @param {unknown} other */
-  equals (other) { return other instanceof PrincipalDocument && this.#text === other.#text }
+  equals(other) {
+    return other instanceof PrincipalDocument && this.#text === other.#text
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     const shownFields = /** @type {Record<string, unknown>} */ ({ .../** @type {object} */ (this) })
     // Whoever knows a session that is alive may be able to use it.
     if (shownFields.sessionId !== undefined) shownFields.sessionId = '[redacted]'

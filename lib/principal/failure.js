@@ -10,14 +10,24 @@ const { CountersignError } = require('../errors')
  * @param {string} message
  * @param {unknown} [cause]
  */
-function notAuthenticated (reason, message, cause) {
+function notAuthenticated(reason, message, cause) {
   return new CountersignError('ERR_NOT_AUTHENTICATED', `not authenticated: ${message}`, { reason, cause })
 }
 
 /** What a source says when it has nothing to judge by. */
 const UNAVAILABLE = [
-  'ERR_SOURCE_NOT_READY', 'ERR_NO_IDENTITY', 'ERR_IDENTITY_WITHDRAWN', 'ERR_SVID_EXPIRED', 'ERR_SVID_NOT_FOUND', 'ERR_BUNDLE_NOT_FOUND', 'ERR_CLOSED',
-  'ERR_WORKLOAD_API', 'ERR_CONNECTION_FAILED', 'ERR_SOCKET_NOT_FOUND', 'ERR_TIMEOUT', 'ERR_KEYS_UNAVAILABLE',
+  'ERR_SOURCE_NOT_READY',
+  'ERR_NO_IDENTITY',
+  'ERR_IDENTITY_WITHDRAWN',
+  'ERR_SVID_EXPIRED',
+  'ERR_SVID_NOT_FOUND',
+  'ERR_BUNDLE_NOT_FOUND',
+  'ERR_CLOSED',
+  'ERR_WORKLOAD_API',
+  'ERR_CONNECTION_FAILED',
+  'ERR_SOCKET_NOT_FOUND',
+  'ERR_TIMEOUT',
+  'ERR_KEYS_UNAVAILABLE'
 ]
 
 /**
@@ -26,7 +36,7 @@ const UNAVAILABLE = [
  * @param {unknown} thrown
  * @param {readonly string[]} refusals the codes that mean a refusal
  */
-function refused (thrown, refusals) {
+function refused(thrown, refusals) {
   if (!CountersignError.is(thrown)) return thrown
   const { code, message } = /** @type {InstanceType<typeof CountersignError>} */ (thrown)
   if (!refusals.includes(code)) return thrown
@@ -38,8 +48,11 @@ function refused (thrown, refusals) {
  * @param {string} reason
  * @param {string} message
  */
-function invalidComponent (component, reason, message) {
-  return new CountersignError('ERR_INVALID_COMPONENT', `invalid workload identifier component: ${message}`, { component, reason })
+function invalidComponent(component, reason, message) {
+  return new CountersignError('ERR_INVALID_COMPONENT', `invalid workload identifier component: ${message}`, {
+    component,
+    reason
+  })
 }
 
 module.exports = { UNAVAILABLE, invalidComponent, notAuthenticated, refused }

@@ -10,7 +10,7 @@ const FIELDS = ['userId', 'tenantId', 'sessionId', 'attributes']
 /** A user behind an authenticated session. */
 class HumanPrincipal extends PrincipalDocument {
   /** @param {unknown} fields */
-  constructor (fields) {
+  constructor(fields) {
     const { text, members } = fields instanceof Read ? fields : composed(fields)
     super(text)
     this.kind = /** @type {const} */ ('human')
@@ -21,25 +21,36 @@ class HumanPrincipal extends PrincipalDocument {
     Object.freeze(this)
   }
 
-  toJSON () {
+  toJSON() {
     const { kind, userId, tenantId, sessionId, attributes } = this
-    return { kind, user_id: userId, tenant_id: tenantId, session_id: sessionId ?? null, attributes: exact.forJSON(attributes, 'principal.toWire()') }
+    return {
+      kind,
+      user_id: userId,
+      tenant_id: tenantId,
+      session_id: sessionId ?? null,
+      attributes: exact.forJSON(attributes, 'principal.toWire()')
+    }
   }
 
   /** The user. @override */
-  toString () { return this.userId }
+  toString() {
+    return this.userId
+  }
 }
 
 /** @param {unknown} fields */
-function composed (fields) {
+function composed(fields) {
   const { userId, tenantId, sessionId, attributes } = checkFields(fields, FIELDS, 'human')
-  return compose({
-    kind: 'human',
-    user_id: UserId.parse(userId),
-    tenant_id: TenantId.parse(tenantId),
-    session_id: sessionId === undefined ? null : SessionId.parse(sessionId),
-    attributes,
-  }, HumanPrincipal)
+  return compose(
+    {
+      kind: 'human',
+      user_id: UserId.parse(userId),
+      tenant_id: TenantId.parse(tenantId),
+      session_id: sessionId === undefined ? null : SessionId.parse(sessionId),
+      attributes
+    },
+    HumanPrincipal
+  )
 }
 
 module.exports = { HumanPrincipal }

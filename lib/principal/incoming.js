@@ -8,7 +8,7 @@ const { notAuthenticated } = require('./failure')
  * @param {any} req
  * @returns {import('node:http').IncomingMessage}
  */
-function incoming (req) {
+function incoming(req) {
   return typeof req?.raw?.headers === 'object' ? req.raw : req
 }
 
@@ -21,13 +21,14 @@ const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
  * @param {any} req
  * @returns {string | undefined} undefined when it brings none, or a credential of another scheme
  */
-function bearerOf (req) {
+function bearerOf(req) {
   const { headers, rawHeaders } = incoming(req)
   const value = headers?.authorization
   if (value === undefined) return undefined
   // Of several, Node shows the first; something in front of us may have looked at another.
   const times = rawHeaders?.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'authorization').length
-  if (times !== undefined && times > 1) throw notAuthenticated('ambiguous_credential', 'the request has more than one Authorization header')
+  if (times !== undefined && times > 1)
+    throw notAuthenticated('ambiguous_credential', 'the request has more than one Authorization header')
   const [scheme] = BEARER.exec(value) ?? []
   if (scheme === undefined) return undefined
   const token = value.slice(scheme.length).trimEnd()
@@ -36,9 +37,10 @@ function bearerOf (req) {
 }
 
 /** @param {any} req */
-function socketOf (req) {
+function socketOf(req) {
   const { socket } = incoming(req)
-  if (socket === undefined || socket === null) throw notAuthenticated('no_credential', 'the request has no socket any more')
+  if (socket === undefined || socket === null)
+    throw notAuthenticated('no_credential', 'the request has no socket any more')
   return socket
 }
 

@@ -14,19 +14,26 @@ class IssuerValue {
    * @param {string | undefined} label
    * @param {symbol} proof
    */
-  constructor (kind, label, proof) {
-    if (proof !== checked) throw invalidArgument('an Issuer is one of Issuer.cli, .jwtSvid, .mtls, .oauth, or made by Issuer.custom')
+  constructor(kind, label, proof) {
+    if (proof !== checked)
+      throw invalidArgument('an Issuer is one of Issuer.cli, .jwtSvid, .mtls, .oauth, or made by Issuer.custom')
     this.kind = kind
     if (label !== undefined) this.label = label
     Object.freeze(this)
   }
 
-  toString () { return this.label ?? this.kind }
+  toString() {
+    return this.label ?? this.kind
+  }
 
   /** @param {unknown} other */
-  equals (other) { return other instanceof IssuerValue && this.kind === other.kind && this.label === other.label }
+  equals(other) {
+    return other instanceof IssuerValue && this.kind === other.kind && this.label === other.label
+  }
 
-  [inspect] () { return `Issuer(${this})` }
+  [inspect]() {
+    return `Issuer(${this})`
+  }
 }
 
 const BUILT_IN = ['cli', 'jwt_svid', 'mtls', 'oauth'].map((kind) => new IssuerValue(kind, undefined, checked))
@@ -39,20 +46,22 @@ const Issuer = Object.freeze({
   oauth,
 
   /** @param {string} label */
-  custom (label) {
+  custom(label) {
     if (typeof label !== 'string') throw invalidArgument(`label: expected a string, got ${shown(label)}`)
     return new IssuerValue('custom', answer(native.issuerLabel(label), Issuer.custom), checked)
   },
 
   /** @param {unknown} value */
-  is (value) { return value instanceof IssuerValue },
+  is(value) {
+    return value instanceof IssuerValue
+  }
 })
 
 /**
  * An issuer as the core wrote it.
  * @param {{ kind: string, label?: string }} issuer
  */
-function knownIssuer ({ kind, label }) {
+function knownIssuer({ kind, label }) {
   return BUILT_IN.find((one) => one.kind === kind) ?? new IssuerValue(kind, label, checked)
 }
 

@@ -26,14 +26,18 @@ class GivenKeys {
   #keys
 
   /** @param {unknown} jwks */
-  constructor (jwks) {
+  constructor(jwks) {
     const json = typeof jwks === 'object' && jwks !== null && !ArrayBuffer.isView(jwks) ? JSON.stringify(jwks) : jwks
     this.#keys = /** @type {Keys} */ (answer(native.OidcKeys.parse(encoded.text(json, 'options.jwks'))))
   }
 
-  async current () { return this.#keys }
+  async current() {
+    return this.#keys
+  }
 
-  async newer () { return this.#keys }
+  async newer() {
+    return this.#keys
+  }
 }
 
 /** Keys that are fetched, and fetched again. */
@@ -55,16 +59,17 @@ class FetchedKeys {
    * @param {string} issuer
    * @param {{ jwksUri?: unknown, ca?: unknown, headers?: unknown, timeout?: unknown }} options
    */
-  constructor (issuer, { jwksUri, ca, headers, timeout = 5000 }) {
+  constructor(issuer, { jwksUri, ca, headers, timeout = 5000 }) {
     this.#issuer = issuer
     this.#jwksUri = jwksUri === undefined ? undefined : checkUrl(jwksUri, 'options.jwksUri')
     if (jwksUri === undefined) checkUrl(issuer, 'options.issuer')
-    if (headers !== undefined && typeof headers !== 'function' && (typeof headers !== 'object' || headers === null)) throw invalidArgument(`options.headers: expected an object or a function, got ${shown(headers)}`)
+    if (headers !== undefined && typeof headers !== 'function' && (typeof headers !== 'object' || headers === null))
+      throw invalidArgument(`options.headers: expected an object or a function, got ${shown(headers)}`)
     this.#how = { ca, headers, timeout: checkTimeout(timeout, 'options.fetchTimeout') ?? 5000 }
   }
 
   /** The keys to judge with now. @returns {Promise<Keys>} */
-  async current () {
+  async current() {
     if (performance.now() - this.#fetchedAt < FRESH) return /** @type {Keys} */ (this.#keys)
     await this.#fetch()
     if (this.#keys === undefined || performance.now() - this.#fetchedAt >= STALE) throw this.#failure
@@ -75,24 +80,26 @@ class FetchedKeys {
    * Keys that are newer than those a token's key was not among, if it is time to ask for some.
    * @param {Keys} known
    */
-  async newer (known) {
+  async newer(known) {
     if (this.#keys === known) await this.#fetch()
     return /** @type {Keys} */ (this.#keys)
   }
 
   /** Everybody who needs keys waits for the one request. It fails quietly: the keys there are may still do. */
-  async #fetch () {
+  async #fetch() {
     if (this.#fetching === undefined) {
       if (performance.now() < this.#notBefore) return
-      this.#fetching = this.#load().finally(() => { this.#fetching = undefined })
+      this.#fetching = this.#load().finally(() => {
+        this.#fetching = undefined
+      })
     }
     await this.#fetching
   }
 
-  async #load () {
+  async #load() {
     try {
-      const url = this.#jwksUri ?? await this.#discover()
-      const json = await getDocument(url, { ...await this.#request(url), limit: JWKS_LIMIT })
+      const url = this.#jwksUri ?? (await this.#discover())
+      const json = await getDocument(url, { ...(await this.#request(url)), limit: JWKS_LIMIT })
       try {
         this.#keys = /** @type {Keys} */ (answer(native.OidcKeys.parse(json)))
       } catch (error) {
@@ -109,9 +116,9 @@ class FetchedKeys {
   }
 
   /** OpenID Connect Discovery 1.0, 4: where the provider says its keys are. */
-  async #discover () {
+  async #discover() {
     const url = new URL(`${this.#issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
-    const json = await getDocument(url, { ...await this.#request(url), limit: DISCOVERY_LIMIT })
+    const json = await getDocument(url, { ...(await this.#request(url)), limit: DISCOVERY_LIMIT })
     let document
     try {
       document = JSON.parse(json.toString('utf8'))
@@ -128,7 +135,7 @@ class FetchedKeys {
   }
 
   /** @param {URL} url */
-  async #request (url) {
+  async #request(url) {
     const { ca, headers, timeout } = this.#how
     // What is meant for the provider goes to nobody it points to.
     const own = url.origin === (this.#jwksUri ?? new URL(this.#issuer)).origin

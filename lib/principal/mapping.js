@@ -13,11 +13,15 @@ const HUMAN = ['userId', 'sessionId', 'tenantSlug', 'attributes']
  * @param {readonly string[]} known
  * @returns {Record<string, any>}
  */
-function check (mapped, known) {
-  if (typeof mapped !== 'object' || mapped === null || Array.isArray(mapped)) throw invalidArgument(`options.map: expected it to return an object, got ${shown(mapped)}`)
+function check(mapped, known) {
+  if (typeof mapped !== 'object' || mapped === null || Array.isArray(mapped))
+    throw invalidArgument(`options.map: expected it to return an object, got ${shown(mapped)}`)
   const fields = { __proto__: null, ...mapped }
   for (const name of Object.keys(fields)) {
-    if (!known.includes(name)) throw invalidArgument(`options.map: it returned ${JSON.stringify(name)}, which is not known (known: ${known.join(', ')})`)
+    if (!known.includes(name))
+      throw invalidArgument(
+        `options.map: it returned ${JSON.stringify(name)}, which is not known (known: ${known.join(', ')})`
+      )
   }
   return fields
 }
@@ -35,12 +39,21 @@ function check (mapped, known) {
  * @param {unknown} mapped
  * @param {How} how
  */
-async function workloadOf (mapped, { trustDomain, tenant, issuer, attributes: standard = {} }) {
+async function workloadOf(mapped, { trustDomain, tenant, issuer, attributes: standard = {} }) {
   const { workloadId, serviceName, tenantSlug, attributes = standard } = check(mapped, WORKLOAD)
   for (const [name, value] of Object.entries({ serviceName, tenantSlug })) {
-    if (typeof value !== 'string') throw invalidArgument(`options.map: expected ${name} to be a string, got ${shown(value)}`)
+    if (typeof value !== 'string')
+      throw invalidArgument(`options.map: expected ${name} to be a string, got ${shown(value)}`)
   }
-  return new WorkloadPrincipal({ workloadId, trustDomain, issuer, tenantSlug, serviceName, attributes, tenantId: await tenant(tenantSlug) })
+  return new WorkloadPrincipal({
+    workloadId,
+    trustDomain,
+    issuer,
+    tenantSlug,
+    serviceName,
+    attributes,
+    tenantId: await tenant(tenantSlug)
+  })
 }
 
 /**
@@ -48,8 +61,9 @@ async function workloadOf (mapped, { trustDomain, tenant, issuer, attributes: st
  * @param {unknown} mapped
  * @param {How} how
  */
-async function principalOfMapping (mapped, how) {
-  if (typeof mapped !== 'object' || mapped === null || !Object.hasOwn(mapped, 'userId')) return await workloadOf(mapped, how)
+async function principalOfMapping(mapped, how) {
+  if (typeof mapped !== 'object' || mapped === null || !Object.hasOwn(mapped, 'userId'))
+    return await workloadOf(mapped, how)
   const { userId, sessionId, tenantSlug, attributes } = check(mapped, HUMAN)
   return new HumanPrincipal({ userId, sessionId, attributes, tenantId: await how.tenant(tenantSlug) })
 }

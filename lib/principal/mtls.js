@@ -31,12 +31,26 @@ class MtlsResolver extends CredentialResolver {
   #split
 
   /** @param {import('../../principal').MtlsResolverOptions} options */
-  constructor (options) {
-    const { trustDomain, bundles, source, verified = false, tenantId, tenantOf, split, peer } = ownOptions(options ?? null, OPTIONS, 'options')
+  constructor(options) {
+    const {
+      trustDomain,
+      bundles,
+      source,
+      verified = false,
+      tenantId,
+      tenantOf,
+      split,
+      peer
+    } = ownOptions(options ?? null, OPTIONS, 'options')
     super(checkCredential(peer, 'peer', isPeer, 'a TLS socket or certificates'))
-    if (typeof verified !== 'boolean') throw invalidArgument(`options.verified: expected a boolean, got ${shown(verified)}`)
-    if (bundles !== undefined && source !== undefined) throw invalidArgument('options: give bundles or a source, not both')
-    if (source !== undefined && typeof source?.context !== 'function') throw invalidArgument(`options.source: expected something with context(), such as an X509Source, got ${shown(source)}`)
+    if (typeof verified !== 'boolean')
+      throw invalidArgument(`options.verified: expected a boolean, got ${shown(verified)}`)
+    if (bundles !== undefined && source !== undefined)
+      throw invalidArgument('options: give bundles or a source, not both')
+    if (source !== undefined && typeof source?.context !== 'function')
+      throw invalidArgument(
+        `options.source: expected something with context(), such as an X509Source, got ${shown(source)}`
+      )
     this.#trustDomain = TrustDomain.parse(trustDomain)
     this.#bundles = source === undefined ? () => bundles : () => source.context().bundles
     this.#verified = verified
@@ -46,17 +60,19 @@ class MtlsResolver extends CredentialResolver {
   }
 
   /** @param {any} req */
-  [FIND] (req) { return tlsSocket(req) }
+  [FIND](req) {
+    return tlsSocket(req)
+  }
 
   /** @param {any} peer */
-  async [JUDGE] (peer) {
+  async [JUDGE](peer) {
     const parts = partsOf(this.#spiffeId(peer), this.#trustDomain, this.#split)
     const tenantId = await this.#tenant(parts.tenantSlug)
     return new WorkloadPrincipal({ ...parts, issuer: Issuer.mtls, tenantId })
   }
 
   /** @param {any} peer */
-  #spiffeId (peer) {
+  #spiffeId(peer) {
     try {
       const bundles = this.#bundles()
       const onSocket = typeof peer.getPeerCertificate === 'function'
@@ -67,7 +83,11 @@ class MtlsResolver extends CredentialResolver {
         checkAccepted(peer)
         return readLeaf(leaf)
       }
-      if (!this.#verified) throw notAuthenticated('refused', 'nobody judged the certificate: give bundles, or say that TLS did (options.verified)')
+      if (!this.#verified)
+        throw notAuthenticated(
+          'refused',
+          'nobody judged the certificate: give bundles, or say that TLS did (options.verified)'
+        )
       return readLeaf(Array.isArray(peer) ? peer[0] : peer)
     } catch (error) {
       throw refused(error, REFUSALS)
@@ -79,7 +99,7 @@ class MtlsResolver extends CredentialResolver {
  * @param {any} chain
  * @param {any} bundles
  */
-function verified (chain, bundles) {
+function verified(chain, bundles) {
   return require('../spiffe/verify').verifyX509Svid(chain, bundles).spiffeId
 }
 
@@ -89,7 +109,7 @@ function verified (chain, bundles) {
  * @param {import('node:tls').TLSSocket} socket
  * @param {any} bundles
  */
-function judgedOnSocket (socket, bundles) {
+function judgedOnSocket(socket, bundles) {
   try {
     return verified(leafOf(socket), bundles)
   } catch (error) {
@@ -98,12 +118,17 @@ function judgedOnSocket (socket, bundles) {
   /** @type {Buffer[]} */
   const chain = []
   // The last one is its own issuer. Not getPeerX509Certificate: on many releases of Node.js it forgets when asked twice.
-  for (let one = socket.getPeerCertificate(true); one?.raw && !chain.at(-1)?.equals(one.raw) && chain.length < 16; one = one.issuerCertificate) chain.push(one.raw)
+  for (
+    let one = socket.getPeerCertificate(true);
+    one?.raw && !chain.at(-1)?.equals(one.raw) && chain.length < 16;
+    one = one.issuerCertificate
+  )
+    chain.push(one.raw)
   return verified(chain, bundles)
 }
 
 /** @param {import('node:tls').TLSSocket} socket */
-function leafOf (socket) {
+function leafOf(socket) {
   const { raw } = socket.getPeerCertificate(false) ?? {}
   if (raw === undefined) throw notAuthenticated('no_credential', 'the peer showed no certificate')
   return raw
@@ -113,16 +138,20 @@ function leafOf (socket) {
  * Whether TLS itself was the judge.
  * @param {import('node:tls').TLSSocket} socket
  */
-function checkAccepted (socket) {
+function checkAccepted(socket) {
   if (socket.authorized !== true) {
-    throw notAuthenticated('refused', `TLS did not accept the peer's certificate (${socket.authorizationError ?? 'it was not asked to'}), and there are no bundles to judge it by`)
+    throw notAuthenticated(
+      'refused',
+      `TLS did not accept the peer's certificate (${socket.authorizationError ?? 'it was not asked to'}), and there are no bundles to judge it by`
+    )
   }
   // Whoever resumes a session shows no certificate, and nobody judges the old one again.
-  if (socket.isSessionReused?.() === true) throw notAuthenticated('refused', 'the TLS session was resumed: give bundles to judge by, or switch resumption off')
+  if (socket.isSessionReused?.() === true)
+    throw notAuthenticated('refused', 'the TLS session was resumed: give bundles to judge by, or switch resumption off')
 }
 
 /** @param {unknown} certificate */
-function readLeaf (certificate) {
+function readLeaf(certificate) {
   const [id, notBefore, notAfter] = JSON.parse(answer(native.x509Leaf(encoded.certificate(certificate, 'certificate'))))
   const now = Date.now()
   // The connection may be older than the certificate is young.
@@ -131,7 +160,7 @@ function readLeaf (certificate) {
 }
 
 /** @param {any} req */
-function tlsSocket (req) {
+function tlsSocket(req) {
   // Over HTTP/2 the request's own socket is a stand-in that refuses some questions.
   const socket = /** @type {any} */ (incoming(req)).stream?.session?.socket ?? socketOf(req)
   return typeof socket.getPeerCertificate === 'function' ? socket : undefined

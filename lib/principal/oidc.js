@@ -14,8 +14,22 @@ const { tenantRule } = require('./tenant')
 const { TrustDomain } = require('./trust-domain')
 
 const OPTIONS = [
-  'issuer', 'audience', 'map', 'trustDomain', 'tenantId', 'tenantOf', 'principalIssuer', 'algorithms', 'leeway', 'once',
-  'jwks', 'jwksUri', 'ca', 'headers', 'fetchTimeout', 'token',
+  'issuer',
+  'audience',
+  'map',
+  'trustDomain',
+  'tenantId',
+  'tenantOf',
+  'principalIssuer',
+  'algorithms',
+  'leeway',
+  'once',
+  'jwks',
+  'jwksUri',
+  'ca',
+  'headers',
+  'fetchTimeout',
+  'token'
 ]
 const REFUSALS = ['ERR_INVALID_TOKEN', ...UNAVAILABLE]
 const DEFAULT_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384']
@@ -34,30 +48,53 @@ class OidcResolver extends BearerResolver {
   #once
 
   /** @param {import('../../principal').OidcResolverOptions} options */
-  constructor (options) {
+  constructor(options) {
     const given = ownOptions(options ?? null, OPTIONS, 'options')
-    const { issuer, audience, map, trustDomain, tenantId, tenantOf, principalIssuer = Issuer.oauth, algorithms = DEFAULT_ALGORITHMS, leeway = DEFAULT_LEEWAY, once, token } = given
+    const {
+      issuer,
+      audience,
+      map,
+      trustDomain,
+      tenantId,
+      tenantOf,
+      principalIssuer = Issuer.oauth,
+      algorithms = DEFAULT_ALGORITHMS,
+      leeway = DEFAULT_LEEWAY,
+      once,
+      token
+    } = given
     super(token)
-    if (typeof issuer !== 'string' || issuer === '') throw invalidArgument(`options.issuer: expected the issuer's name (iss), got ${shown(issuer)}`)
+    if (typeof issuer !== 'string' || issuer === '')
+      throw invalidArgument(`options.issuer: expected the issuer's name (iss), got ${shown(issuer)}`)
     this.#issuer = issuer
     this.#audience = names(audience, 'options.audience')
     this.#algorithms = names(algorithms, 'options.algorithms')
     const odd = this.#algorithms.find((name) => !ALGORITHM.test(name))
-    if (odd !== undefined) throw invalidArgument(`options.algorithms: ${odd} is none of RS256 to RS512, ES256 to ES512, PS256 to PS512`)
-    if (typeof leeway !== 'number' || !(leeway >= 0 && leeway <= MAX_LEEWAY)) throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`)
+    if (odd !== undefined)
+      throw invalidArgument(`options.algorithms: ${odd} is none of RS256 to RS512, ES256 to ES512, PS256 to PS512`)
+    if (typeof leeway !== 'number' || !(leeway >= 0 && leeway <= MAX_LEEWAY))
+      throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`)
     this.#leeway = leeway
     if (typeof map !== 'function') throw invalidArgument(`options.map: expected a function, got ${shown(map)}`)
     this.#map = map
-    if (!Issuer.is(principalIssuer)) throw invalidArgument(`options.principalIssuer: expected an Issuer, got ${shown(principalIssuer)}`)
-    this.#how = { trustDomain: TrustDomain.parse(trustDomain), tenant: tenantRule(tenantId, tenantOf, { claims: false }), issuer: principalIssuer }
-    if (once !== undefined && typeof once?.use !== 'function') throw invalidArgument(`options.once: expected something with use(key, expiresAt), such as a ReplayGuard, got ${shown(once)}`)
+    if (!Issuer.is(principalIssuer))
+      throw invalidArgument(`options.principalIssuer: expected an Issuer, got ${shown(principalIssuer)}`)
+    this.#how = {
+      trustDomain: TrustDomain.parse(trustDomain),
+      tenant: tenantRule(tenantId, tenantOf, { claims: false }),
+      issuer: principalIssuer
+    }
+    if (once !== undefined && typeof once?.use !== 'function')
+      throw invalidArgument(
+        `options.once: expected something with use(key, expiresAt), such as a ReplayGuard, got ${shown(once)}`
+      )
     this.#once = once
     this.#keys = keysOf(issuer, given)
     Object.freeze(this)
   }
 
   /** @param {string} token */
-  async [TOKEN] (token) {
+  async [TOKEN](token) {
     let claims
     try {
       claims = await this.#claims(token)
@@ -71,7 +108,7 @@ class OidcResolver extends BearerResolver {
   }
 
   /** @param {string} token */
-  async #claims (token) {
+  async #claims(token) {
     const keys = await this.#keys.current()
     try {
       return this.#verify(token, keys)
@@ -88,13 +125,16 @@ class OidcResolver extends BearerResolver {
    * @param {import('../../native').OidcKeys} keys
    * @returns {Readonly<Record<string, any>>}
    */
-  #verify (token, keys) {
-    return frozen(JSON.parse(answer(keys.verify(token, this.#issuer, this.#audience, this.#algorithms, this.#leeway, undefined))))
+  #verify(token, keys) {
+    return frozen(
+      JSON.parse(answer(keys.verify(token, this.#issuer, this.#audience, this.#algorithms, this.#leeway, undefined)))
+    )
   }
 
   /** @param {Readonly<Record<string, any>>} claims */
-  async #spend ({ jti, exp }) {
-    if (typeof jti !== 'string' || jti === '') throw notAuthenticated('refused', 'the token has no ID (jti) to tell it from others by')
+  async #spend({ jti, exp }) {
+    if (typeof jti !== 'string' || jti === '')
+      throw notAuthenticated('refused', 'the token has no ID (jti) to tell it from others by')
     const first = await this.#once.use(`${this.#issuer} ${jti}`, new Date((exp + 1) * 1000 + this.#leeway))
     if (first !== true) throw notAuthenticated('replayed', 'the token was used before')
   }
@@ -104,7 +144,7 @@ class OidcResolver extends BearerResolver {
  * @param {string} issuer
  * @param {Record<string, any>} given
  */
-function keysOf (issuer, { jwks, jwksUri, ca, headers, fetchTimeout }) {
+function keysOf(issuer, { jwks, jwksUri, ca, headers, fetchTimeout }) {
   if (jwks === undefined) return new FetchedKeys(issuer, { jwksUri, ca, headers, timeout: fetchTimeout })
   for (const [name, value] of Object.entries({ jwksUri, ca, headers, fetchTimeout })) {
     if (value !== undefined) throw invalidArgument(`options.${name}: means nothing beside jwks`)
@@ -117,9 +157,14 @@ function keysOf (issuer, { jwks, jwksUri, ca, headers, fetchTimeout }) {
  * @param {string} name
  * @returns {string[]}
  */
-function names (value, name) {
+function names(value, name) {
   const list = typeof value === 'string' ? [value] : value
-  if (!Array.isArray(list) || list.length === 0 || list.length > 32 || !list.every((one) => typeof one === 'string' && one !== '')) {
+  if (
+    !Array.isArray(list) ||
+    list.length === 0 ||
+    list.length > 32 ||
+    !list.every((one) => typeof one === 'string' && one !== '')
+  ) {
     throw invalidArgument(`${name}: expected a string, or a list of 1 to 32 of them, got ${shown(value)}`)
   }
   return [...list]

@@ -27,34 +27,58 @@ class PeerResolver extends CredentialResolver {
   #map
 
   /** @param {import('../../principal').PeerResolverOptions} options */
-  constructor (options) {
-    const { policy, trustDomain, tenantId, tenantOf, tenantSlug, serviceName, map, peer } = ownOptions(options ?? null, OPTIONS, 'options')
-    super(checkCredential(peer, 'peer', (value) => typeof value === 'number' || (typeof value === 'object' && value !== null), 'a socket or a descriptor'))
+  constructor(options) {
+    const { policy, trustDomain, tenantId, tenantOf, tenantSlug, serviceName, map, peer } = ownOptions(
+      options ?? null,
+      OPTIONS,
+      'options'
+    )
+    super(
+      checkCredential(
+        peer,
+        'peer',
+        (value) => typeof value === 'number' || (typeof value === 'object' && value !== null),
+        'a socket or a descriptor'
+      )
+    )
     this.#authorize = compilePolicy(policy, 'options.policy')
     this.#trustDomain = TrustDomain.parse(trustDomain)
     this.#tenant = tenantRule(tenantId, tenantOf, { claims: false })
-    if (map === undefined ? tenantSlug === undefined || serviceName === undefined : tenantSlug !== undefined || serviceName !== undefined) {
+    if (
+      map === undefined
+        ? tenantSlug === undefined || serviceName === undefined
+        : tenantSlug !== undefined || serviceName !== undefined
+    ) {
       throw invalidArgument('options: give serviceName and tenantSlug, or map to take them from the peer, and not both')
     }
-    if (map !== undefined && typeof map !== 'function') throw invalidArgument(`options.map: expected a function, got ${shown(map)}`)
+    if (map !== undefined && typeof map !== 'function')
+      throw invalidArgument(`options.map: expected a function, got ${shown(map)}`)
     this.#map = map ?? (() => ({ serviceName, tenantSlug }))
     Object.freeze(this)
   }
 
   /** @param {any} req */
-  [FIND] (req) { return socketOf(req) }
+  [FIND](req) {
+    return socketOf(req)
+  }
 
   /** @param {any} peer */
-  async [JUDGE] (peer) {
+  async [JUDGE](peer) {
     let process
     try {
       process = this.#authorize(descriptorOf(peer))
     } catch (error) {
       // Over TCP nobody's kernel vouches for anybody: another way of proving it may.
-      if (/** @type {any} */ (error)?.code === 'ERR_NOT_A_UNIX_SOCKET') throw notAuthenticated('no_credential', 'the connection is not a local one', error)
+      if (/** @type {any} */ (error)?.code === 'ERR_NOT_A_UNIX_SOCKET')
+        throw notAuthenticated('no_credential', 'the connection is not a local one', error)
       throw refused(error, REFUSALS)
     }
-    return await workloadOf(await this.#map(process), { trustDomain: this.#trustDomain, tenant: this.#tenant, issuer: PEER_CRED, attributes: attributesOf(process) })
+    return await workloadOf(await this.#map(process), {
+      trustDomain: this.#trustDomain,
+      tenant: this.#tenant,
+      issuer: PEER_CRED,
+      attributes: attributesOf(process)
+    })
   }
 }
 
@@ -62,7 +86,7 @@ class PeerResolver extends CredentialResolver {
  * What the kernel vouches for.
  * @param {PeerProcess} process
  */
-function attributesOf ({ exe, gid, pid, uid }) {
+function attributesOf({ exe, gid, pid, uid }) {
   return Object.fromEntries(Object.entries({ exe, gid, pid, uid }).filter(([, value]) => value !== undefined))
 }
 

@@ -8,8 +8,9 @@ const { Principal } = require('./principal')
 const I64 = 2n ** 63n
 
 /** @param {any} principal */
-function check (principal) {
-  if (!Principal.is(principal)) throw invalidArgument(`principal: expected a HumanPrincipal or a WorkloadPrincipal, got ${shown(principal)}`)
+function check(principal) {
+  if (!Principal.is(principal))
+    throw invalidArgument(`principal: expected a HumanPrincipal or a WorkloadPrincipal, got ${shown(principal)}`)
   return /** @type {import('./resolver').Principal} */ (principal)
 }
 
@@ -18,28 +19,36 @@ function check (principal) {
  * @param {import('./resolver').Principal} principal
  * @returns {Record<string, string>}
  */
-function fieldsOf (principal) {
+function fieldsOf(principal) {
   if (principal.kind === 'human') {
     const { userId, tenantId, sessionId } = principal
     return { user_id: userId, tenant_id: tenantId, ...(sessionId === undefined ? {} : { session_id: sessionId }) }
   }
   const { workloadId, trustDomain, issuer, tenantId, tenantSlug, serviceName } = principal
-  return { workload_id: workloadId, trust_domain: trustDomain, issuer: String(issuer), tenant_id: tenantId, tenant_slug: tenantSlug, service_name: serviceName }
+  return {
+    workload_id: workloadId,
+    trust_domain: trustDomain,
+    issuer: String(issuer),
+    tenant_id: tenantId,
+    tenant_slug: tenantSlug,
+    service_name: serviceName
+  }
 }
 
 /**
  * @param {unknown} value
  * @returns {any}
  */
-function cedarValue (value) {
+function cedarValue(value) {
   if (typeof value === 'string' || typeof value === 'boolean') return value
-  if (typeof value === 'bigint' && value >= -I64 && value < I64) return exact.forJSON(value, 'strings for such attributes')
+  if (typeof value === 'bigint' && value >= -I64 && value < I64)
+    return exact.forJSON(value, 'strings for such attributes')
   if (Number.isSafeInteger(value)) return /** @type {number} */ (value)
   return exact.write(value, 'attributes')
 }
 
 /** @param {unknown} given */
-function toCedarEntity (given) {
+function toCedarEntity(given) {
   const principal = check(given)
   /** @type {Record<string, any>} */
   const attrs = Object.create(null)
@@ -49,14 +58,18 @@ function toCedarEntity (given) {
   return {
     uid: { type: principal.kind === 'human' ? 'axess::Human' : 'axess::Workload', id: principal.toString() },
     attrs,
-    parents: [],
+    parents: []
   }
 }
 
 /** @param {unknown} given */
-function toAttributeMap (given) {
+function toAttributeMap(given) {
   const principal = check(given)
-  return { kind: principal.kind, ...fieldsOf(principal), attributes: exact.forJSON(principal.attributes, 'principal.toWire()') }
+  return {
+    kind: principal.kind,
+    ...fieldsOf(principal),
+    attributes: exact.forJSON(principal.attributes, 'principal.toWire()')
+  }
 }
 
 module.exports = { toAttributeMap, toCedarEntity }

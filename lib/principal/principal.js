@@ -13,7 +13,7 @@ const Principal = Object.freeze({
    * @param {unknown} text
    * @param {{ strict?: boolean }} [options]
    */
-  parse (text, options) {
+  parse(text, options) {
     const { strict = false } = ownOptions(options, ['strict'], 'options')
     if (typeof strict !== 'boolean') throw invalidArgument(`options.strict: expected a boolean, got ${shown(strict)}`)
     if (typeof text !== 'string') throw invalidArgument(`text: expected a string, got ${shown(text)}`)
@@ -25,15 +25,19 @@ const Principal = Object.freeze({
    * @param {unknown} value
    * @param {{ strict?: boolean }} [options]
    */
-  from (value, options) {
-    if (value instanceof PrincipalDocument) return options?.strict === undefined ? value : Principal.parse(value.toWire(), options)
+  from(value, options) {
+    if (value instanceof PrincipalDocument)
+      return options?.strict === undefined ? value : Principal.parse(value.toWire(), options)
     if (typeof value === 'string') return Principal.parse(value, options)
-    if (typeof value !== 'object' || value === null) throw invalidArgument(`value: expected a principal or its JSON, got ${shown(value)}`)
+    if (typeof value !== 'object' || value === null)
+      throw invalidArgument(`value: expected a principal or its JSON, got ${shown(value)}`)
     return Principal.parse(exact.write(value, 'value'), options)
   },
 
   /** @param {unknown} value */
-  is (value) { return value instanceof PrincipalDocument },
+  is(value) {
+    return value instanceof PrincipalDocument
+  }
 })
 
 module.exports = { Principal }

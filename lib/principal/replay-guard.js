@@ -13,13 +13,16 @@ class ReplayGuard {
   #limit
 
   /** @param {{ limit?: number }} [options] */
-  constructor (options) {
+  constructor(options) {
     const { limit = DEFAULT_LIMIT } = ownOptions(options, ['limit'], 'options')
-    if (!Number.isInteger(limit) || limit < 1) throw invalidArgument(`options.limit: expected a number of tokens, got ${shown(limit)}`)
+    if (!Number.isInteger(limit) || limit < 1)
+      throw invalidArgument(`options.limit: expected a number of tokens, got ${shown(limit)}`)
     this.#limit = limit
   }
 
-  get size () { return this.#used.size }
+  get size() {
+    return this.#used.size
+  }
 
   /**
    * Whether this is the first use. When there is no room to remember another one, it is not: forgetting one that could
@@ -27,7 +30,7 @@ class ReplayGuard {
    * @param {string} key
    * @param {Date} expiresAt
    */
-  use (key, expiresAt) {
+  use(key, expiresAt) {
     if (this.#used.has(key)) return false
     if (this.#used.size >= this.#limit) this.#forgetExpired()
     if (this.#used.size >= this.#limit) return false
@@ -35,7 +38,7 @@ class ReplayGuard {
     return true
   }
 
-  #forgetExpired () {
+  #forgetExpired() {
     const now = Date.now()
     for (const [key, expiry] of this.#used) if (expiry < now) this.#used.delete(key)
   }

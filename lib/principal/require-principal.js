@@ -17,7 +17,14 @@ const KINDS = ['human', 'workload']
 const principals = new WeakMap()
 
 /** Identity errors: whoever comes with one is not who they should be. */
-const UNAUTHENTICATED = ['ERR_NOT_AUTHENTICATED', 'ERR_INVALID_SPIFFE_ID', 'ERR_INVALID_TRUST_DOMAIN', 'ERR_INVALID_COMPONENT', 'ERR_INVALID_ID', 'ERR_INVALID_PRINCIPAL']
+const UNAUTHENTICATED = [
+  'ERR_NOT_AUTHENTICATED',
+  'ERR_INVALID_SPIFFE_ID',
+  'ERR_INVALID_TRUST_DOMAIN',
+  'ERR_INVALID_COMPONENT',
+  'ERR_INVALID_ID',
+  'ERR_INVALID_PRINCIPAL'
+]
 const BODIES = { 401: '{"error":"not_authenticated"}', 403: '{"error":"forbidden"}', 500: '{"error":"internal"}' }
 
 /**
@@ -25,7 +32,7 @@ const BODIES = { 401: '{"error":"not_authenticated"}', 403: '{"error":"forbidden
  * @param {unknown} error
  * @returns {401 | 403 | 500}
  */
-function statusOf (error) {
+function statusOf(error) {
   if (!CountersignError.is(error)) return 500
   const { code } = /** @type {InstanceType<typeof CountersignError>} */ (error)
   if (code === 'ERR_PRINCIPAL_DENIED') return 403
@@ -37,9 +44,11 @@ function statusOf (error) {
  * @param {string} name
  * @returns {Source}
  */
-function compileSource (source, name) {
-  if (typeof source?.forRequest === 'function') return { ask: (req) => source.forRequest(req), challenge: source.challenge }
-  if (typeof source?.resolve === 'function') throw invalidArgument(`${name}: says who this process is, not who sends a request`)
+function compileSource(source, name) {
+  if (typeof source?.forRequest === 'function')
+    return { ask: (req) => source.forRequest(req), challenge: source.challenge }
+  if (typeof source?.resolve === 'function')
+    throw invalidArgument(`${name}: says who this process is, not who sends a request`)
   if (typeof source === 'function') return { ask: source, challenge: undefined }
   throw invalidArgument(`${name}: expected a resolver of requests, or a function, got ${shown(source)}`)
 }
@@ -50,22 +59,27 @@ function compileSource (source, name) {
  * @param {any} req
  * @returns {Promise<AnyPrincipal>}
  */
-async function identify (sources, req) {
+async function identify(sources, req) {
   /** @type {unknown} */
   let nothing
   for (const { ask } of sources) {
     try {
       const found = await ask(req)
       if (Principal.is(found)) return /** @type {AnyPrincipal} */ (found)
-      if (typeof /** @type {any} */ (found)?.resolve === 'function') {
+      if (typeof (/** @type {any} */ (found)?.resolve) === 'function') {
         const principal = await /** @type {any} */ (found).resolve()
         if (Principal.is(principal)) return /** @type {AnyPrincipal} */ (principal)
         throw invalidArgument('the resolver gave something that is no principal')
       }
-      if (found !== undefined && found !== null) throw invalidArgument('the function returned neither a principal nor a resolver')
+      if (found !== undefined && found !== null)
+        throw invalidArgument('the function returned neither a principal nor a resolver')
       nothing ??= notAuthenticated('no_credential', 'the request brings no credential')
     } catch (error) {
-      if (/** @type {any} */ (error)?.code !== 'ERR_NOT_AUTHENTICATED' || /** @type {any} */ (error).reason !== 'no_credential') throw error
+      if (
+        /** @type {any} */ (error)?.code !== 'ERR_NOT_AUTHENTICATED' ||
+        /** @type {any} */ (error).reason !== 'no_credential'
+      )
+        throw error
       nothing ??= error
     }
   }
@@ -78,14 +92,18 @@ async function identify (sources, req) {
  * @param {((principal: any, req: any) => unknown) | undefined} authorize
  * @param {any} req
  */
-async function admit (principal, kind, authorize, req) {
+async function admit(principal, kind, authorize, req) {
   if (kind !== undefined && principal.kind !== kind) {
-    throw new CountersignError('ERR_PRINCIPAL_DENIED', `the principal is a ${principal.kind}, a ${kind} is needed`, { expected: kind, actual: principal.kind })
+    throw new CountersignError('ERR_PRINCIPAL_DENIED', `the principal is a ${principal.kind}, a ${kind} is needed`, {
+      expected: kind,
+      actual: principal.kind
+    })
   }
   if (authorize === undefined) return
   const verdict = await authorize(principal, req)
   if (verdict === true) return
-  if (verdict !== false) throw invalidArgument(`options.authorize: it must return true or false, it returned ${shown(verdict)}`)
+  if (verdict !== false)
+    throw invalidArgument(`options.authorize: it must return true or false, it returned ${shown(verdict)}`)
   throw new CountersignError('ERR_PRINCIPAL_DENIED', 'the principal is not authorized', { actual: principal.kind })
 }
 
@@ -93,15 +111,18 @@ async function admit (principal, kind, authorize, req) {
  * @param {any} source
  * @param {import('../../principal').RequirePrincipalOptions} [options]
  */
-function requirePrincipal (source, options) {
+function requirePrincipal(source, options) {
   const { kind, authorize, onRefuse } = ownOptions(options, OPTIONS, 'options')
   // An option that was meant and is missing must not mean "anybody".
   for (const name of ['kind', 'authorize']) {
-    if (options && name in options && /** @type {any} */ (options)[name] === undefined) throw invalidArgument(`options.${name}: is undefined; leave it out to let every principal in`)
+    if (options && name in options && /** @type {any} */ (options)[name] === undefined)
+      throw invalidArgument(`options.${name}: is undefined; leave it out to let every principal in`)
   }
-  if (kind !== undefined && !KINDS.includes(kind)) throw invalidArgument(`options.kind: expected ${KINDS.join(' or ')}, got ${shown(kind)}`)
+  if (kind !== undefined && !KINDS.includes(kind))
+    throw invalidArgument(`options.kind: expected ${KINDS.join(' or ')}, got ${shown(kind)}`)
   for (const [name, value] of Object.entries({ authorize, onRefuse })) {
-    if (value !== undefined && typeof value !== 'function') throw invalidArgument(`options.${name}: expected a function, got ${shown(value)}`)
+    if (value !== undefined && typeof value !== 'function')
+      throw invalidArgument(`options.${name}: expected a function, got ${shown(value)}`)
   }
   const list = Array.isArray(source) ? source : [source]
   if (list.length === 0) throw invalidArgument('source: the list is empty')
@@ -127,11 +148,17 @@ function requirePrincipal (source, options) {
       return undefined
     }
   }
-  return (/** @type {any} */ req, /** @type {any} */ res, /** @type {((error?: unknown) => void) | undefined} */ next) => {
+  return (
+    /** @type {any} */ req,
+    /** @type {any} */ res,
+    /** @type {((error?: unknown) => void) | undefined} */ next
+  ) => {
     const passed = guard(req, res)
     if (next === undefined) return passed
     // Never both: a framework that is given a promise and called back goes on twice.
-    passed.then((principal) => { if (principal !== undefined) next() }, next)
+    passed.then((principal) => {
+      if (principal !== undefined) next()
+    }, next)
     return undefined
   }
 }
@@ -141,11 +168,12 @@ function requirePrincipal (source, options) {
  * @param {any} error
  * @param {string | undefined} challenge
  */
-function headersOf (status, error, challenge) {
+function headersOf(status, error, challenge) {
   /** @type {Record<string, string>} */
   const headers = { 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' }
   // RFC 6750 3.1: what is wrong is told to whoever brought a token, and to nobody else.
-  if (status === 401 && challenge !== undefined) headers['www-authenticate'] = error?.reason === 'no_credential' ? challenge : `${challenge} error="invalid_token"`
+  if (status === 401 && challenge !== undefined)
+    headers['www-authenticate'] = error?.reason === 'no_credential' ? challenge : `${challenge} error="invalid_token"`
   return headers
 }
 
@@ -154,7 +182,7 @@ function headersOf (status, error, challenge) {
  * @param {401 | 403 | 500} status
  * @param {Record<string, string>} headers
  */
-function refuse (res, status, headers) {
+function refuse(res, status, headers) {
   if (typeof res.code === 'function' && typeof res.send === 'function') {
     res.code(status).headers(headers).send(BODIES[status])
     return
@@ -167,9 +195,13 @@ function refuse (res, status, headers) {
 }
 
 /** @param {any} req */
-function getPrincipal (req) {
+function getPrincipal(req) {
   const principal = typeof req === 'object' && req !== null ? principals.get(incoming(req)) : undefined
-  if (principal === undefined) throw new CountersignError('ERR_NO_PRINCIPAL', 'nobody asked who sent this request: put requirePrincipal in front of this handler')
+  if (principal === undefined)
+    throw new CountersignError(
+      'ERR_NO_PRINCIPAL',
+      'nobody asked who sent this request: put requirePrincipal in front of this handler'
+    )
   return principal
 }
 

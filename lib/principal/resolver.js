@@ -14,7 +14,7 @@ class PrincipalResolver {
    * @param {{ signal?: AbortSignal, timeout?: number | null }} [options]
    * @returns {Promise<Principal>}
    */
-  async resolve (options) {
+  async resolve(options) {
     const { signal, timeout = null } = ownOptions(options, ['signal', 'timeout'], 'options')
     checkSignal(signal, 'options.signal')
     checkTimeout(timeout, 'options.timeout')
@@ -26,7 +26,9 @@ class PrincipalResolver {
    * @param {AbortSignal | undefined} signal
    * @returns {Promise<Principal>}
    */
-  [RESOLVE] (signal) { throw new Error(`unreachable: ${signal}`) }
+  [RESOLVE](signal) {
+    throw new Error(`unreachable: ${signal}`)
+  }
 }
 
 /**
@@ -37,11 +39,17 @@ class PrincipalResolver {
  * @param {number | null} timeout
  * @returns {Promise<T>}
  */
-function within (work, signal, timeout) {
+function within(work, signal, timeout) {
   if (signal === undefined && timeout === null) return work
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal?.reason)
-    const timer = timeout === null ? undefined : setTimeout(() => reject(new CountersignError('ERR_TIMEOUT', `no principal within ${timeout} ms`, { timeout })), timeout)
+    const timer =
+      timeout === null
+        ? undefined
+        : setTimeout(
+            () => reject(new CountersignError('ERR_TIMEOUT', `no principal within ${timeout} ms`, { timeout })),
+            timeout
+          )
     signal?.addEventListener('abort', onAbort, { once: true })
     work.then(resolve, reject).finally(() => {
       clearTimeout(timer)
@@ -57,7 +65,7 @@ function within (work, signal, timeout) {
  * @param {(value: unknown) => boolean} suits
  * @param {string} expected
  */
-function checkCredential (given, name, suits, expected) {
+function checkCredential(given, name, suits, expected) {
   if (given === undefined || typeof given === 'function' || suits(given)) return given
   throw invalidArgument(`options.${name}: expected ${expected}, or a function that returns it, got ${shown(given)}`)
 }

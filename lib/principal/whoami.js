@@ -14,7 +14,17 @@ const { TrustDomain } = require('./trust-domain')
 /** @typedef {import('../../index').Identity} Identity */
 
 const OPTIONS = ['client', 'trustDomain', 'tenantId', 'tenantOf', 'tenantSlug', 'map']
-const REFUSALS = ['ERR_DAEMON', 'ERR_UNTRUSTED_SERVER', 'ERR_IDENTITY_MISMATCH', 'ERR_MISSING_FIELD', 'ERR_INVALID_JSON', 'ERR_RESPONSE_TOO_LARGE', 'ERR_READ', 'ERR_WRITE', ...UNAVAILABLE]
+const REFUSALS = [
+  'ERR_DAEMON',
+  'ERR_UNTRUSTED_SERVER',
+  'ERR_IDENTITY_MISMATCH',
+  'ERR_MISSING_FIELD',
+  'ERR_INVALID_JSON',
+  'ERR_RESPONSE_TOO_LARGE',
+  'ERR_READ',
+  'ERR_WRITE',
+  ...UNAVAILABLE
+]
 const WHOAMI = Issuer.custom('whoami')
 
 class WhoamiResolver extends PrincipalResolver {
@@ -24,21 +34,31 @@ class WhoamiResolver extends PrincipalResolver {
   #map
 
   /** @param {import('../../principal').WhoamiResolverOptions} options */
-  constructor (options) {
+  constructor(options) {
     super()
-    const { client = new IdentityClient(), trustDomain, tenantId, tenantOf, tenantSlug, map } = ownOptions(options ?? null, OPTIONS, 'options')
-    if (typeof client?.getIdentity !== 'function') throw invalidArgument(`options.client: expected an IdentityClient, got ${shown(client)}`)
+    const {
+      client = new IdentityClient(),
+      trustDomain,
+      tenantId,
+      tenantOf,
+      tenantSlug,
+      map
+    } = ownOptions(options ?? null, OPTIONS, 'options')
+    if (typeof client?.getIdentity !== 'function')
+      throw invalidArgument(`options.client: expected an IdentityClient, got ${shown(client)}`)
     this.#client = client
     this.#trustDomain = TrustDomain.parse(trustDomain)
     this.#tenant = tenantRule(tenantId, tenantOf, { claims: false })
-    if ((map === undefined) === (tenantSlug === undefined)) throw invalidArgument('options: give tenantSlug, or map to take it from the identity, and not both')
-    if (map !== undefined && typeof map !== 'function') throw invalidArgument(`options.map: expected a function, got ${shown(map)}`)
+    if ((map === undefined) === (tenantSlug === undefined))
+      throw invalidArgument('options: give tenantSlug, or map to take it from the identity, and not both')
+    if (map !== undefined && typeof map !== 'function')
+      throw invalidArgument(`options.map: expected a function, got ${shown(map)}`)
     this.#map = map ?? ((/** @type {Identity} */ { identity }) => ({ serviceName: identity, tenantSlug }))
     Object.freeze(this)
   }
 
   /** @param {AbortSignal | undefined} signal */
-  async [RESOLVE] (signal) {
+  async [RESOLVE](signal) {
     let identity
     try {
       identity = await this.#client.getIdentity(signal === undefined ? {} : { signal })
@@ -46,7 +66,12 @@ class WhoamiResolver extends PrincipalResolver {
       throw refused(error, REFUSALS)
     }
     if (identity.identity === '') throw notAuthenticated('refused', 'the daemon gave an identity without a name')
-    return await workloadOf(await this.#map(identity), { trustDomain: this.#trustDomain, tenant: this.#tenant, issuer: WHOAMI, attributes: attributesOf(identity) })
+    return await workloadOf(await this.#map(identity), {
+      trustDomain: this.#trustDomain,
+      tenant: this.#tenant,
+      issuer: WHOAMI,
+      attributes: attributesOf(identity)
+    })
   }
 }
 
@@ -54,9 +79,16 @@ class WhoamiResolver extends PrincipalResolver {
  * What the daemon vouches for. Neither the token, nor what the process says about itself.
  * @param {Identity} identity
  */
-function attributesOf ({ idmUrl, configUrl, runner }) {
+function attributesOf({ idmUrl, configUrl, runner }) {
   const { hostname, pid, uid, gid } = runner
-  const all = { config_url: configUrl || undefined, gid, hostname: hostname || undefined, idm_url: idmUrl || undefined, pid, uid }
+  const all = {
+    config_url: configUrl || undefined,
+    gid,
+    hostname: hostname || undefined,
+    idm_url: idmUrl || undefined,
+    pid,
+    uid
+  }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 

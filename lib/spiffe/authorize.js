@@ -30,13 +30,13 @@ const judges = new WeakMap()
  * @param {Iterable<string>} [domains] nobody outside of these is ever welcome
  * @returns {Judge}
  */
-function judge (description, decide, domains) {
+function judge(description, decide, domains) {
   const made = (/** @type {SpiffeId | string} */ id) => decide(SpiffeId.from(id))
   Object.defineProperties(made, {
     description: { value: description, enumerable: true },
     name: { value: 'authorize' },
     toString: { value: () => description },
-    [inspect]: { value: () => `authorize(${description})` },
+    [inspect]: { value: () => `authorize(${description})` }
   })
   judges.set(made, domains && new Set(domains))
   return /** @type {any} */ (Object.freeze(made))
@@ -49,7 +49,7 @@ const LISTED = 8
  * @param {string} what
  * @param {readonly string[]} items
  */
-function list (what, items) {
+function list(what, items) {
   if (items.length === 0) return 'nobody (the list is empty)'
   if (items.length === 1) return items[0]
   const more = items.length > LISTED ? `, and ${items.length - LISTED} more` : ''
@@ -61,7 +61,7 @@ function list (what, items) {
  * @param {string} name
  * @returns {unknown[]}
  */
-function spread (values, name) {
+function spread(values, name) {
   if (values === null || typeof values !== 'object' || !(Symbol.iterator in values)) {
     throw invalidArgument(`${name}: expected a list, got ${shown(values)}`)
   }
@@ -72,8 +72,9 @@ function spread (values, name) {
  * @param {string} description
  * @param {(id: SpiffeId) => unknown} accepts
  */
-function custom (description, accepts) {
-  if (typeof description !== 'string') throw invalidArgument(`description: expected a string, got ${shown(description)}`)
+function custom(description, accepts) {
+  if (typeof description !== 'string')
+    throw invalidArgument(`description: expected a string, got ${shown(description)}`)
   if (typeof accepts !== 'function') throw invalidArgument(`accepts: expected a function, got ${shown(accepts)}`)
   return judge(description, (id) => {
     let verdict
@@ -86,7 +87,11 @@ function custom (description, accepts) {
     // A promise is truthy: taking it for "yes" would let everybody in.
     const promise = isPromise(verdict)
     if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
-    throw failed(id, description, `it must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`)
+    throw failed(
+      id,
+      description,
+      `it must return true or false at once, it returned ${promise ? 'a promise' : typeof verdict}`
+    )
   })
 }
 
@@ -96,10 +101,17 @@ function custom (description, accepts) {
  * @param {string} why
  * @param {unknown} [cause]
  */
-function failed (id, expected, why, cause) {
-  return new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized, because the function (${expected}) that decides failed: ${why}`, {
-    rule: 'authorizer_failed', spiffeId: id.uri, expected, cause,
-  })
+function failed(id, expected, why, cause) {
+  return new CountersignError(
+    'ERR_UNTRUSTED_SVID',
+    `${id.uri} is not authorized, because the function (${expected}) that decides failed: ${why}`,
+    {
+      rule: 'authorizer_failed',
+      spiffeId: id.uri,
+      expected,
+      cause
+    }
+  )
 }
 
 /**
@@ -108,8 +120,9 @@ function failed (id, expected, why, cause) {
  * @param {string} name
  * @returns {Judge}
  */
-function compile (value, name) {
-  if (typeof value !== 'function') throw invalidArgument(`${name}: expected a function such as authorize.memberOf('example.org'), got ${shown(value)}`)
+function compile(value, name) {
+  if (typeof value !== 'function')
+    throw invalidArgument(`${name}: expected a function such as authorize.memberOf('example.org'), got ${shown(value)}`)
   if (judges.has(value)) return /** @type {Judge} */ (value)
   return custom(value.name ? `the function ${value.name}` : 'a function', /** @type {any} */ (value))
 }
@@ -119,10 +132,12 @@ function compile (value, name) {
  * @param {Judge} welcome
  * @param {SpiffeId} id
  */
-function admit (welcome, id) {
+function admit(welcome, id) {
   if (welcome(id) === true) return
   throw new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized: expected ${welcome.description}`, {
-    rule: 'not_authorized', spiffeId: id.uri, expected: welcome.description,
+    rule: 'not_authorized',
+    spiffeId: id.uri,
+    expected: welcome.description
   })
 }
 
@@ -130,7 +145,7 @@ function admit (welcome, id) {
  * The trust domains outside of which an authorizer welcomes nobody; `undefined` when nothing is known.
  * @param {Function} authorizer
  */
-function domainsOf (authorizer) {
+function domainsOf(authorizer) {
   return judges.get(authorizer)
 }
 
@@ -138,7 +153,7 @@ function domainsOf (authorizer) {
  * @param {readonly Function[]} authorizers
  * @returns {Iterable<string> | undefined}
  */
-function union (authorizers) {
+function union(authorizers) {
   const all = authorizers.map(domainsOf)
   return all.includes(undefined) ? undefined : all.flatMap((domains) => [...(domains ?? [])])
 }
@@ -147,7 +162,7 @@ function union (authorizers) {
  * @param {readonly Function[]} authorizers
  * @returns {Iterable<string> | undefined}
  */
-function intersection (authorizers) {
+function intersection(authorizers) {
   const all = authorizers.map(domainsOf).filter((domains) => domains !== undefined)
   return all.length === 0 ? undefined : [...all[0]].filter((domain) => all.every((domains) => domains.has(domain)))
 }
@@ -164,7 +179,11 @@ const authorize = Object.freeze({
   oneOf: (ids) => {
     const all = spread(ids, 'ids').map((id, index) => SpiffeId.from(id, `ids[${index}]`))
     const names = new Set(all.map((id) => id.uri))
-    return judge(list('one of', [...names].sort()), (id) => names.has(id.uri), all.map((id) => id.trustDomain.name))
+    return judge(
+      list('one of', [...names].sort()),
+      (id) => names.has(id.uri),
+      all.map((id) => id.trustDomain.name)
+    )
   },
 
   /** @param {TrustDomain | SpiffeId | string} trustDomain */
@@ -183,14 +202,28 @@ const authorize = Object.freeze({
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   anyOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
-    return judge(list('any of', all.map((one) => one.description)), (id) => all.some((one) => one(id)), union(all))
+    return judge(
+      list(
+        'any of',
+        all.map((one) => one.description)
+      ),
+      (id) => all.some((one) => one(id)),
+      union(all)
+    )
   },
 
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   allOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
     // "All of nothing" is a configuration that got lost, not a decision to let everybody in.
-    return judge(list('all of', all.map((one) => one.description)), (id) => all.length > 0 && all.every((one) => one(id)), intersection(all))
+    return judge(
+      list(
+        'all of',
+        all.map((one) => one.description)
+      ),
+      (id) => all.length > 0 && all.every((one) => one(id)),
+      intersection(all)
+    )
   },
 
   /** @param {(id: SpiffeId) => boolean} authorizer */
@@ -199,7 +232,7 @@ const authorize = Object.freeze({
     return judge(`not (${other.description})`, (id) => !other(id))
   },
 
-  custom,
+  custom
 })
 
 module.exports = { authorize, compile, admit, domainsOf, everybody }

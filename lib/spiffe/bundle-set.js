@@ -22,7 +22,7 @@ class BundleSet extends Kept {
   #native
 
   /** @param {Iterable<X509Bundle | JwtBundle | SpiffeBundle> | import('../../native').BundleSet} [bundles] */
-  constructor (bundles = []) {
+  constructor(bundles = []) {
     const handle = bundles instanceof native.BundleSet ? bundles : new native.BundleSet()
     super(handle)
     this.#native = handle
@@ -31,16 +31,20 @@ class BundleSet extends Kept {
   }
 
   /** @param {string | Uint8Array} json */
-  static fromMap (json) {
+  static fromMap(json) {
     return BundleMap.parse(json).toBundleSet()
   }
 
-  get trustDomains () { return this.#native.trustDomains().map(TrustDomain.known) }
+  get trustDomains() {
+    return this.#native.trustDomains().map(TrustDomain.known)
+  }
 
-  get size () { return this.#native.size() }
+  get size() {
+    return this.#native.size()
+  }
 
   /** @param {X509Bundle | JwtBundle | SpiffeBundle} bundle */
-  add (bundle) {
+  add(bundle) {
     const x509 = X509Bundle.handle(bundle)
     if (x509) return this.#native.addX509(x509)
     const jwt = JwtBundle.handle(bundle)
@@ -51,45 +55,59 @@ class BundleSet extends Kept {
   }
 
   /** @param {TrustDomain | string} trustDomain */
-  remove (trustDomain) { return this.#native.remove(TrustDomain.from(trustDomain).name) }
+  remove(trustDomain) {
+    return this.#native.remove(TrustDomain.from(trustDomain).name)
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  removeX509 (trustDomain) { return this.#native.removeX509(TrustDomain.from(trustDomain).name) }
+  removeX509(trustDomain) {
+    return this.#native.removeX509(TrustDomain.from(trustDomain).name)
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  removeJwt (trustDomain) { return this.#native.removeJwt(TrustDomain.from(trustDomain).name) }
+  removeJwt(trustDomain) {
+    return this.#native.removeJwt(TrustDomain.from(trustDomain).name)
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  has (trustDomain) { return this.#native.has(TrustDomain.from(trustDomain).name) }
+  has(trustDomain) {
+    return this.#native.has(TrustDomain.from(trustDomain).name)
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  x509Bundle (trustDomain) {
+  x509Bundle(trustDomain) {
     const found = this.#native.x509Bundle(TrustDomain.from(trustDomain).name)
     return found ? new X509Bundle(found) : undefined
   }
 
   /** @param {TrustDomain | string} trustDomain */
-  jwtBundle (trustDomain) {
+  jwtBundle(trustDomain) {
     const found = this.#native.jwtBundle(TrustDomain.from(trustDomain).name)
     return found ? new JwtBundle(found) : undefined
   }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = BundleSet.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
-  clone () { return new BundleSet(this.#native.copy()) }
+  clone() {
+    return new BundleSet(this.#native.copy())
+  }
 
-  toJSON () { return { trustDomains: this.trustDomains } }
+  toJSON() {
+    return { trustDomains: this.trustDomains }
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `BundleSet ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `BundleSet ${show(this.toJSON(), options)}`
+  }
 }
 
 /** The bundle documents of several trust domains in one. */
@@ -97,7 +115,7 @@ class BundleMap extends Kept {
   #native
 
   /** @param {Iterable<SpiffeBundle> | import('../../native').BundleMap} [bundles] */
-  constructor (bundles = []) {
+  constructor(bundles = []) {
     const handle = bundles instanceof native.BundleMap ? bundles : new native.BundleMap()
     super(handle)
     this.#native = handle
@@ -106,41 +124,62 @@ class BundleMap extends Kept {
   }
 
   /** @param {string | Uint8Array} json */
-  static parse (json) {
+  static parse(json) {
     return new BundleMap(answer(native.BundleMap.parse(encoded.text(json, 'json')), BundleMap.parse))
   }
 
-  get trustDomains () { return this.#native.trustDomains().map(TrustDomain.known) }
+  get trustDomains() {
+    return this.#native.trustDomains().map(TrustDomain.known)
+  }
 
-  get size () { return this.#native.trustDomains().length }
+  get size() {
+    return this.#native.trustDomains().length
+  }
 
   /** @param {SpiffeBundle} bundle */
-  add (bundle) { this.#native.add(SpiffeBundle.argument(bundle, 'bundle')) }
+  add(bundle) {
+    this.#native.add(SpiffeBundle.argument(bundle, 'bundle'))
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  remove (trustDomain) { return this.#native.remove(TrustDomain.from(trustDomain).name) }
+  remove(trustDomain) {
+    return this.#native.remove(TrustDomain.from(trustDomain).name)
+  }
 
   /** @param {TrustDomain | string} trustDomain */
-  get (trustDomain) {
+  get(trustDomain) {
     const found = this.#native.get(TrustDomain.from(trustDomain).name)
     return found ? new SpiffeBundle(found) : undefined
   }
 
-  toBundleSet () { return new BundleSet(this.#native.toBundleSet()) }
+  toBundleSet() {
+    return new BundleSet(this.#native.toBundleSet())
+  }
 
   /** The document, exact on every runtime. */
-  toText () { return answer(this.#native.toJsonText(), this.toText) }
+  toText() {
+    return answer(this.#native.toJsonText(), this.toText)
+  }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = BundleMap.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
-  clone () { return new BundleMap(this.#native.copy()) }
+  clone() {
+    return new BundleMap(this.#native.copy())
+  }
 
-  toJSON () {
-    return { trust_domains: Object.fromEntries(this.trustDomains.map((name) => [name.name, /** @type {SpiffeBundle} */ (this.get(name))?.with({ refreshHint: undefined })])) }
+  toJSON() {
+    return {
+      trust_domains: Object.fromEntries(
+        this.trustDomains.map((name) => [
+          name.name,
+          /** @type {SpiffeBundle} */ (this.get(name))?.with({ refreshHint: undefined })
+        ])
+      )
+    }
   }
 
   /**
@@ -148,7 +187,9 @@ class BundleMap extends Kept {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `BundleMap ${show({ trustDomains: this.trustDomains }, options)}` }
+  [inspect](depth, options, show) {
+    return `BundleMap ${show({ trustDomains: this.trustDomains }, options)}`
+  }
 }
 
 module.exports = { BundleSet, BundleMap }

@@ -10,7 +10,7 @@ const { isDate, isSharedArrayBuffer, isUint8Array } = require('node:util').types
  * @param {string} name
  * @returns {Uint8Array}
  */
-function bytes (value, name) {
+function bytes(value, name) {
   if (!isUint8Array(value)) throw invalidArgument(`${name}: expected a Uint8Array, got ${shown(value)}`)
   return isSharedArrayBuffer(value.buffer) ? Buffer.from(value) : value
 }
@@ -21,7 +21,7 @@ function bytes (value, name) {
  * @param {string} name
  * @returns {Uint8Array}
  */
-function text (value, name) {
+function text(value, name) {
   if (typeof value === 'string') return Buffer.from(value)
   if (!isUint8Array(value)) throw invalidArgument(`${name}: expected a string or a Uint8Array, got ${shown(value)}`)
   return bytes(value, name)
@@ -36,7 +36,7 @@ const certificateClass = () => require('node:crypto').X509Certificate
  * @param {string} name
  * @returns {Uint8Array}
  */
-function certificate (value, name) {
+function certificate(value, name) {
   if (value instanceof certificateClass()) return value.raw
   if (isUint8Array(value)) return bytes(value, name)
   throw invalidArgument(`${name}: expected an X509Certificate or its DER as a Uint8Array, got ${shown(value)}`)
@@ -48,7 +48,7 @@ function certificate (value, name) {
  * @param {string} name
  * @returns {Uint8Array}
  */
-function certificates (value, name) {
+function certificates(value, name) {
   if (Array.isArray(value)) return Buffer.concat(value.map((item, index) => certificate(item, `${name}[${index}]`)))
   return certificate(value, name)
 }
@@ -58,7 +58,7 @@ function certificates (value, name) {
  * @param {unknown} value
  * @param {string} name
  */
-function time (value, name) {
+function time(value, name) {
   if (!isDate(value)) throw invalidArgument(`${name}: expected a Date, got ${shown(value)}`)
   const milliseconds = value.getTime()
   if (Number.isNaN(milliseconds)) throw invalidArgument(`${name}: the Date is invalid`)
@@ -70,8 +70,10 @@ function time (value, name) {
  * @param {string} json
  * @returns {readonly { readonly index: number, readonly reason: string }[]}
  */
-function remarks (json) {
-  const list = JSON.parse(json).map((/** @type {[number, string]} */ [index, reason]) => Object.freeze({ index, reason }))
+function remarks(json) {
+  const list = JSON.parse(json).map((/** @type {[number, string]} */ [index, reason]) =>
+    Object.freeze({ index, reason })
+  )
   return /** @type {any} */ (Object.freeze(list))
 }
 

@@ -18,7 +18,7 @@ const MAX_ID = 2048
 const MAX_TRUST_DOMAIN = 255
 
 /** @param {string} text */
-function canonical (text) {
+function canonical(text) {
   // A segment that starts with a dot may be a relative one.
   if (text.length <= MAX_ID && PLAIN.test(text) && !text.includes('/.', SCHEME)) {
     const slash = text.indexOf('/', SCHEME)
@@ -33,14 +33,14 @@ class SpiffeId {
    * @param {string} uri
    * @param {symbol} proof
    */
-  constructor (uri, proof) {
+  constructor(uri, proof) {
     if (proof !== checked) throw invalidArgument('a SpiffeId is made by SpiffeId.parse and SpiffeId.fromSegments')
     this.uri = uri
     Object.freeze(this)
   }
 
   /** @param {string} text */
-  static parse (text) {
+  static parse(text) {
     if (typeof text !== 'string') throw invalidArgument(`text: expected a string, got ${shown(text)}`)
     return new SpiffeId(canonical(text), checked)
   }
@@ -49,7 +49,7 @@ class SpiffeId {
    * @param {InstanceType<typeof import('./trust-domain').TrustDomain> | string} trustDomain
    * @param {Iterable<string>} segments
    */
-  static fromSegments (trustDomain, segments) {
+  static fromSegments(trustDomain, segments) {
     return TrustDomain.from(trustDomain, 'trustDomain').id.appendSegments(segments)
   }
 
@@ -58,47 +58,49 @@ class SpiffeId {
    * @param {unknown} value
    * @param {string} [name] what the argument is called, for messages
    */
-  static from (value, name = 'id') {
+  static from(value, name = 'id') {
     if (value instanceof SpiffeId) return value
     if (typeof value === 'string') return SpiffeId.parse(value)
     throw invalidArgument(`${name}: expected a SpiffeId or its text, got ${shown(value)}`)
   }
 
-  get trustDomain () {
+  get trustDomain() {
     const slash = this.uri.indexOf('/', SCHEME)
     return TrustDomain.known(slash < 0 ? this.uri.slice(SCHEME) : this.uri.slice(SCHEME, slash))
   }
 
-  get path () {
+  get path() {
     const slash = this.uri.indexOf('/', SCHEME)
     return slash < 0 ? '' : this.uri.slice(slash)
   }
 
-  get segments () {
+  get segments() {
     return this.path.split('/').slice(1)
   }
 
   /** @param {string} path */
-  appendPath (path) {
+  appendPath(path) {
     return known(answer(native.spiffeIdAppendPath(this.uri, text(path, 'path')), this.appendPath))
   }
 
   /** @param {Iterable<string>} segments */
-  appendSegments (segments) {
+  appendSegments(segments) {
     if (typeof segments !== 'object' || segments === null || !(Symbol.iterator in segments)) {
-      throw invalidArgument(`segments: expected a list of strings, got ${typeof segments === 'string' ? 'a string' : shown(segments)}`)
+      throw invalidArgument(
+        `segments: expected a list of strings, got ${typeof segments === 'string' ? 'a string' : shown(segments)}`
+      )
     }
     const list = Array.from(segments, (segment, index) => text(segment, `segments[${index}]`))
     return known(answer(native.spiffeIdAppendSegments(this.uri, list), this.appendSegments))
   }
 
   /** @param {string} path */
-  replacePath (path) {
+  replacePath(path) {
     return known(answer(native.spiffeIdReplacePath(this.uri, text(path, 'path')), this.replacePath))
   }
 
   /** @param {InstanceType<typeof import('./trust-domain').TrustDomain> | SpiffeId | string} trustDomain */
-  memberOf (trustDomain) {
+  memberOf(trustDomain) {
     return TrustDomain.from(trustDomain, 'trustDomain').equals(this.trustDomain)
   }
 
@@ -106,23 +108,29 @@ class SpiffeId {
    * Whether the other value is this name. A text that is no name is not.
    * @param {unknown} other
    */
-  equals (other) {
+  equals(other) {
     if (other instanceof SpiffeId) return this.uri === other.uri
     return typeof other === 'string' && native.spiffeId(other) === this.uri
   }
 
-  toString () { return this.uri }
+  toString() {
+    return this.uri
+  }
 
-  toJSON () { return this.uri }
+  toJSON() {
+    return this.uri
+  }
 
-  [inspect] () { return `SpiffeId(${this.uri})` }
+  [inspect]() {
+    return `SpiffeId(${this.uri})`
+  }
 }
 
 /**
  * @param {unknown} value
  * @param {string} name
  */
-function text (value, name) {
+function text(value, name) {
   if (typeof value !== 'string') throw invalidArgument(`${name}: expected a string, got ${shown(value)}`)
   return value
 }
@@ -131,7 +139,7 @@ function text (value, name) {
  * An ID in the form the core wrote it.
  * @param {string} uri
  */
-function known (uri) {
+function known(uri) {
   return new SpiffeId(uri, checked)
 }
 

@@ -18,10 +18,11 @@ class JwtBundle extends Kept {
   #native
 
   /** @param {TrustDomain | string | import('../../native').JwtBundle} trustDomain */
-  constructor (trustDomain) {
-    const handle = trustDomain instanceof native.JwtBundle
-      ? trustDomain
-      : answer(native.JwtBundle.fromJwks(TrustDomain.from(trustDomain).name, EMPTY, false), JwtBundle)
+  constructor(trustDomain) {
+    const handle =
+      trustDomain instanceof native.JwtBundle
+        ? trustDomain
+        : answer(native.JwtBundle.fromJwks(TrustDomain.from(trustDomain).name, EMPTY, false), JwtBundle)
     super(handle)
     this.#native = handle
     Object.freeze(this)
@@ -32,28 +33,40 @@ class JwtBundle extends Kept {
    * @param {string | Uint8Array} json
    * @param {{ lazy?: boolean }} [options]
    */
-  static fromJwks (trustDomain, json, options) {
+  static fromJwks(trustDomain, json, options) {
     const { lazy = false } = checkOptions(options, ['lazy'], 'options')
     const bytes = encoded.text(json, 'json')
-    return new JwtBundle(answer(native.JwtBundle.fromJwks(TrustDomain.from(trustDomain).name, bytes, lazy === true), JwtBundle.fromJwks))
+    return new JwtBundle(
+      answer(native.JwtBundle.fromJwks(TrustDomain.from(trustDomain).name, bytes, lazy === true), JwtBundle.fromJwks)
+    )
   }
 
-  get trustDomain () { return TrustDomain.known(this.#native.trustDomain()) }
+  get trustDomain() {
+    return TrustDomain.known(this.#native.trustDomain())
+  }
 
-  get size () { return this.#native.size() }
+  get size() {
+    return this.#native.size()
+  }
 
-  get keyIds () { return this.#native.keyIds() }
+  get keyIds() {
+    return this.#native.keyIds()
+  }
 
-  get skipped () { return encoded.remarks(this.#native.skipped()) }
+  get skipped() {
+    return encoded.remarks(this.#native.skipped())
+  }
 
   /** @param {string} keyId */
-  has (keyId) { return this.#native.has(keyIdOf(keyId)) }
+  has(keyId) {
+    return this.#native.has(keyIdOf(keyId))
+  }
 
   /**
    * @param {string} keyId
    * @returns {import('node:crypto').KeyObject | undefined}
    */
-  get (keyId) {
+  get(keyId) {
     if (!this.has(keyId)) return undefined
     const { keys } = JSON.parse(this.toJwks())
     const key = keys.find((/** @type {{ kid: string }} */ { kid }) => kid === keyId)
@@ -64,44 +77,54 @@ class JwtBundle extends Kept {
    * @param {string} keyId
    * @param {unknown} key
    */
-  add (keyId, key) {
+  add(keyId, key) {
     const jwk = { ...publicJwk(key), kid: keyIdOf(keyId) }
     const one = JwtBundle.fromJwks(this.trustDomain, JSON.stringify({ keys: [jwk] }))
     if (one.skipped.length > 0) {
       const { reason } = one.skipped[0]
-      throw new CountersignError('ERR_INVALID_BUNDLE', `the key can be no authority for tokens: ${reason}`, { rule: reason })
+      throw new CountersignError('ERR_INVALID_BUNDLE', `the key can be no authority for tokens: ${reason}`, {
+        rule: reason
+      })
     }
     return answer(this.#native.add(one.#native), this.add)
   }
 
   /** @param {string} keyId */
-  remove (keyId) { return answer(this.#native.remove(keyIdOf(keyId)), this.remove) }
+  remove(keyId) {
+    return answer(this.#native.remove(keyIdOf(keyId)), this.remove)
+  }
 
-  toJwks () { return answer(this.#native.toJwks(), this.toJwks) }
+  toJwks() {
+    return answer(this.#native.toJwks(), this.toJwks)
+  }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = JwtBundle.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
-  clone () { return new JwtBundle(this.#native.copy()) }
+  clone() {
+    return new JwtBundle(this.#native.copy())
+  }
 
-  toJSON () { return JSON.parse(this.toJwks()) }
+  toJSON() {
+    return JSON.parse(this.toJwks())
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     const { trustDomain, keyIds } = this
     return `JwtBundle ${show({ trustDomain, keyIds }, options)}`
   }
 }
 
 /** @param {unknown} keyId */
-function keyIdOf (keyId) {
+function keyIdOf(keyId) {
   if (typeof keyId !== 'string') throw invalidArgument(`keyId: expected a string, got ${shown(keyId)}`)
   return keyId
 }
@@ -110,7 +133,7 @@ function keyIdOf (keyId) {
  * The public half of a key, as a JWK. Only the parameters of public keys are taken over.
  * @param {unknown} key
  */
-function publicJwk (key) {
+function publicJwk(key) {
   const { KeyObject, createPublicKey } = require('node:crypto')
   /** @type {object} */
   let jwk
@@ -119,7 +142,11 @@ function publicJwk (key) {
     try {
       jwk = (key.type === 'private' ? createPublicKey(/** @type {any} */ (key)) : key).export({ format: 'jwk' })
     } catch (cause) {
-      throw new CountersignError('ERR_INVALID_BUNDLE', 'the key can be no authority for tokens: it has no form as a JWK', { rule: 'unknown_key_type', cause })
+      throw new CountersignError(
+        'ERR_INVALID_BUNDLE',
+        'the key can be no authority for tokens: it has no form as a JWK',
+        { rule: 'unknown_key_type', cause }
+      )
     }
   } else if (typeof key === 'object' && key !== null && !Array.isArray(key)) {
     jwk = /** @type {any} */ (key)

@@ -26,7 +26,7 @@ class JwtSvid {
    * @param {string | undefined} hint
    * @param {symbol} proof
    */
-  constructor (token, facts, hint, proof) {
+  constructor(token, facts, hint, proof) {
     if (proof !== read) throw invalidArgument('a JwtSvid is made by verifyJwtSvid and JwtSvid.parseInsecure')
     const end = facts.indexOf('\n')
     const [id, audience, expiry, issuedAt, rotationDue, algorithm, keyId] = JSON.parse(facts.slice(0, end))
@@ -47,29 +47,36 @@ class JwtSvid {
    * @param {string} token
    * @param {{ hint?: string }} [options]
    */
-  static parseInsecure (token, options) {
+  static parseInsecure(token, options) {
     const { hint } = checkOptions(options, ['hint'], 'options')
-    if (hint !== undefined && typeof hint !== 'string') throw invalidArgument(`options.hint: expected a string, got ${shown(hint)}`)
-    if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
+    if (hint !== undefined && typeof hint !== 'string')
+      throw invalidArgument(`options.hint: expected a string, got ${shown(hint)}`)
+    if (typeof token !== 'string')
+      throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
     return new JwtSvid(token, answer(native.jwtSvidParse(token, false), JwtSvid.parseInsecure), hint, read)
   }
 
-  get token () { return this.#token }
+  get token() {
+    return this.#token
+  }
 
   /** Read on first use. @returns {Readonly<Record<string, unknown>>} */
-  get claims () {
-    if (typeof this.#claims === 'string') this.#claims = frozen(/** @type {Record<string, unknown>} */ (JSON.parse(this.#claims)))
+  get claims() {
+    if (typeof this.#claims === 'string')
+      this.#claims = frozen(/** @type {Record<string, unknown>} */ (JSON.parse(this.#claims)))
     return this.#claims
   }
 
   /** @param {Date} [now] */
-  needsRotation (now) {
+  needsRotation(now) {
     return (now === undefined ? Date.now() : encoded.time(now, 'now')) >= this.#rotationDue
   }
 
-  toString () { return this.spiffeId.uri }
+  toString() {
+    return this.spiffeId.uri
+  }
 
-  toJSON () {
+  toJSON() {
     const { spiffeId, audience, expiresAt, issuedAt, algorithm, keyId, hint } = this
     return { spiffeId, audience, expiresAt, issuedAt, algorithm, keyId, hint, token: REDACTED }
   }
@@ -79,7 +86,7 @@ class JwtSvid {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     return `JwtSvid ${show(this.toJSON(), options)}`
   }
 }
@@ -90,7 +97,7 @@ class JwtSvid {
  * @param {string} facts
  * @param {string} [hint]
  */
-function jwtSvid (token, facts, hint) {
+function jwtSvid(token, facts, hint) {
   return new JwtSvid(token, facts, hint, read)
 }
 

@@ -13,7 +13,7 @@ const BANG = 33
  * @param {Function} [caller] whose frames, and those below, say nothing to the user
  * @returns {T}
  */
-function answer (value, caller = answer) {
+function answer(value, caller = answer) {
   if (typeof value === 'string' && value.charCodeAt(0) === BANG) throw failure(value, caller)
   return /** @type {T} */ (value)
 }
@@ -22,7 +22,7 @@ function answer (value, caller = answer) {
  * @param {string} text
  * @param {Function} caller
  */
-function failure (text, caller) {
+function failure(text, caller) {
   const error = fromNative(text.slice(1))
   Error.captureStackTrace?.(error, caller)
   return error
@@ -33,7 +33,7 @@ class Kept {
   #handle
 
   /** @param {any} handle */
-  constructor (handle) {
+  constructor(handle) {
     this.#handle = handle
   }
 
@@ -42,8 +42,10 @@ class Kept {
    * @param {unknown} value
    * @returns {any}
    */
-  static handle (value) {
-    return typeof value === 'object' && value !== null && #handle in value && value instanceof this ? value.#handle : undefined
+  static handle(value) {
+    return typeof value === 'object' && value !== null && #handle in value && value instanceof this
+      ? value.#handle
+      : undefined
   }
 
   /**
@@ -52,9 +54,10 @@ class Kept {
    * @param {string} name
    * @returns {any}
    */
-  static argument (value, name) {
+  static argument(value, name) {
     const handle = this.handle(value)
-    if (handle === undefined) throw invalidArgument(`${name}: expected a value of type ${this.name}, got ${shown(value)}`)
+    if (handle === undefined)
+      throw invalidArgument(`${name}: expected a value of type ${this.name}, got ${shown(value)}`)
     return handle
   }
 }

@@ -25,10 +25,11 @@ class SpiffeBundle extends Kept {
    * @param {TrustDomain | string | import('../../native').SpiffeBundle} trustDomain
    * @param {import('../../index').SpiffeBundleParts} [parts]
    */
-  constructor (trustDomain, parts) {
-    const handle = trustDomain instanceof native.SpiffeBundle
-      ? trustDomain
-      : changed(answer(native.SpiffeBundle.parse(TrustDomain.from(trustDomain).name, EMPTY), SpiffeBundle), parts)
+  constructor(trustDomain, parts) {
+    const handle =
+      trustDomain instanceof native.SpiffeBundle
+        ? trustDomain
+        : changed(answer(native.SpiffeBundle.parse(TrustDomain.from(trustDomain).name, EMPTY), SpiffeBundle), parts)
     super(handle)
     this.#native = handle
     Object.freeze(this)
@@ -38,52 +39,77 @@ class SpiffeBundle extends Kept {
    * @param {TrustDomain | string} trustDomain
    * @param {string | Uint8Array} json
    */
-  static parse (trustDomain, json) {
-    return new SpiffeBundle(answer(native.SpiffeBundle.parse(TrustDomain.from(trustDomain).name, encoded.text(json, 'json')), SpiffeBundle.parse))
+  static parse(trustDomain, json) {
+    return new SpiffeBundle(
+      answer(
+        native.SpiffeBundle.parse(TrustDomain.from(trustDomain).name, encoded.text(json, 'json')),
+        SpiffeBundle.parse
+      )
+    )
   }
 
-  get trustDomain () { return TrustDomain.known(this.#native.trustDomain()) }
+  get trustDomain() {
+    return TrustDomain.known(this.#native.trustDomain())
+  }
 
-  get x509Bundle () { return new X509Bundle(this.#native.x509Bundle()) }
+  get x509Bundle() {
+    return new X509Bundle(this.#native.x509Bundle())
+  }
 
-  get jwtBundle () { return new JwtBundle(this.#native.jwtBundle()) }
+  get jwtBundle() {
+    return new JwtBundle(this.#native.jwtBundle())
+  }
 
   /** @returns {number | bigint | undefined} */
-  get sequence () {
+  get sequence() {
     const digits = this.#native.sequence() ?? undefined
     if (digits === undefined) return undefined
     const number = Number(digits)
     return Number.isSafeInteger(number) ? number : BigInt(digits)
   }
 
-  get refreshHint () { return this.#native.refreshHint() ?? undefined }
+  get refreshHint() {
+    return this.#native.refreshHint() ?? undefined
+  }
 
-  get skipped () { return encoded.remarks(this.#native.skipped()) }
+  get skipped() {
+    return encoded.remarks(this.#native.skipped())
+  }
 
-  get warnings () { return encoded.remarks(this.#native.warnings()) }
+  get warnings() {
+    return encoded.remarks(this.#native.warnings())
+  }
 
   /** @param {import('../../index').SpiffeBundleParts} parts */
-  with (parts) { return new SpiffeBundle(changed(this.#native, parts)) }
+  with(parts) {
+    return new SpiffeBundle(changed(this.#native, parts))
+  }
 
   /** The document, exact on every runtime. */
-  toJwks () { return answer(this.#native.toJsonText(), this.toJwks) }
+  toJwks() {
+    return answer(this.#native.toJsonText(), this.toJwks)
+  }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = SpiffeBundle.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
-  clone () { return new SpiffeBundle(this.#native.copy()) }
+  clone() {
+    return new SpiffeBundle(this.#native.copy())
+  }
 
-  toJSON () { return exactly(this.toJwks(), this.sequence) }
+  toJSON() {
+    return exactly(this.toJwks(), this.sequence)
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     const { trustDomain, x509Bundle, jwtBundle, sequence, refreshHint } = this
     return `SpiffeBundle ${show({ trustDomain, x509Bundle, jwtBundle, sequence, refreshHint }, options)}`
   }
@@ -95,11 +121,12 @@ class SpiffeBundle extends Kept {
  * @param {string} text
  * @param {number | bigint | undefined} sequence
  */
-function exactly (text, sequence) {
+function exactly(text, sequence) {
   const document = JSON.parse(text)
   if (typeof sequence === 'bigint') {
     const { rawJSON } = /** @type {any} */ (JSON)
-    if (!rawJSON) throw invalidArgument(`this runtime cannot write the integer ${sequence} with JSON.stringify; use toJwks()`)
+    if (!rawJSON)
+      throw invalidArgument(`this runtime cannot write the integer ${sequence} with JSON.stringify; use toJwks()`)
     document.spiffe_sequence = rawJSON(String(sequence))
   }
   return document
@@ -109,26 +136,30 @@ function exactly (text, sequence) {
  * @param {import('../../native').SpiffeBundle} bundle
  * @param {import('../../index').SpiffeBundleParts | undefined} parts
  */
-function changed (bundle, parts) {
+function changed(bundle, parts) {
   const given = checkOptions(parts, PARTS, 'parts')
   let made = bundle
-  if (given.x509Bundle !== undefined) made = answer(made.withX509Bundle(X509Bundle.argument(given.x509Bundle, 'parts.x509Bundle')), changed)
-  if (given.jwtBundle !== undefined) made = answer(made.withJwtBundle(JwtBundle.argument(given.jwtBundle, 'parts.jwtBundle')), changed)
+  if (given.x509Bundle !== undefined)
+    made = answer(made.withX509Bundle(X509Bundle.argument(given.x509Bundle, 'parts.x509Bundle')), changed)
+  if (given.jwtBundle !== undefined)
+    made = answer(made.withJwtBundle(JwtBundle.argument(given.jwtBundle, 'parts.jwtBundle')), changed)
   if ('sequence' in given) made = made.withSequence(sequenceOf(given.sequence))
   if ('refreshHint' in given) made = made.withRefreshHint(refreshHintOf(given.refreshHint))
   return made
 }
 
 /** @param {unknown} value */
-function sequenceOf (value) {
+function sequenceOf(value) {
   if (value === undefined) return undefined
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value)
   if (typeof value === 'bigint' && value >= 0n && value <= MAX_SEQUENCE) return String(value)
-  throw invalidArgument(`parts.sequence: expected an integer from 0 to 2^64-1 (a bigint beyond 2^53-1), got ${shown(value)}`)
+  throw invalidArgument(
+    `parts.sequence: expected an integer from 0 to 2^64-1 (a bigint beyond 2^53-1), got ${shown(value)}`
+  )
 }
 
 /** @param {unknown} value */
-function refreshHintOf (value) {
+function refreshHintOf(value) {
   if (value === undefined) return undefined
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value
   throw invalidArgument(`parts.refreshHint: expected milliseconds, got ${shown(value)}`)

@@ -14,14 +14,14 @@ class TrustDomain {
    * @param {string} name
    * @param {symbol} proof
    */
-  constructor (name, proof) {
+  constructor(name, proof) {
     if (proof !== checked) throw invalidArgument('a TrustDomain is made by TrustDomain.parse')
     this.name = name
     Object.freeze(this)
   }
 
   /** @param {string} text */
-  static parse (text) {
+  static parse(text) {
     if (typeof text !== 'string') throw invalidArgument(`text: expected a string, got ${shown(text)}`)
     return TrustDomain.known(answer(native.trustDomain(text), TrustDomain.parse))
   }
@@ -32,7 +32,7 @@ class TrustDomain {
    * @param {string} [name] what the argument is called, for messages
    * @returns {TrustDomain}
    */
-  static from (value, name = 'trustDomain') {
+  static from(value, name = 'trustDomain') {
     if (value instanceof TrustDomain) return value
     if (typeof value === 'string') return TrustDomain.parse(value)
     if (value instanceof SpiffeId) return value.trustDomain
@@ -43,26 +43,32 @@ class TrustDomain {
    * A name in the form the core wrote it.
    * @param {string} name
    */
-  static known (name) {
+  static known(name) {
     return new TrustDomain(name, checked)
   }
 
   /** The trust domain's own ID. */
-  get id () {
+  get id() {
     return known(`spiffe://${this.name}`)
   }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     if (other instanceof TrustDomain) return this.name === other.name
     return typeof other === 'string' && native.trustDomain(other) === this.name
   }
 
-  toString () { return this.name }
+  toString() {
+    return this.name
+  }
 
-  toJSON () { return this.name }
+  toJSON() {
+    return this.name
+  }
 
-  [inspect] () { return `TrustDomain(${this.name})` }
+  [inspect]() {
+    return `TrustDomain(${this.name})`
+  }
 }
 
 module.exports = { TrustDomain }

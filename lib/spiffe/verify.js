@@ -19,7 +19,10 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 const X509_OPTIONS = ['now', 'authorize', 'usage']
 const JWT_OPTIONS = ['audience', 'leeway', 'now', 'requireKid', 'allowExtraHeaders']
 /** What the peer is, as the core has it. */
-const USAGES = new Map([['serverAuth', 0], ['clientAuth', 1]])
+const USAGES = new Map([
+  ['serverAuth', 0],
+  ['clientAuth', 1]
+])
 const REQUIRE_KID = 1
 const ALLOW_EXTRA_HEADERS = 2
 const DEFAULT_LEEWAY = 5000
@@ -34,7 +37,7 @@ class VerifiedX509Svid {
    * @param {readonly (Uint8Array | import('node:crypto').X509Certificate)[]} shown
    * @param {import('./authorize').Judge} welcome
    */
-  constructor (facts, shown, welcome) {
+  constructor(facts, shown, welcome) {
     const [id, notBefore, notAfter, serialNumber, keyAlgorithm, dnsNames] = JSON.parse(facts)
     this.#shown = shown
     this.spiffeId = known(id)
@@ -47,25 +50,30 @@ class VerifiedX509Svid {
     admit(welcome, this.spiffeId)
   }
 
-  get certificates () {
+  get certificates() {
     const X509Certificate = encoded.certificateClass()
     // One piece of bytes is a concatenation; whatever the pieces are, they are ours alone.
     const [first] = this.#shown
-    if (this.#shown.length === 1 && isUint8Array(first)) this.#shown = /** @type {Uint8Array[]} */ (answer(native.splitChain(first, false)))
+    if (this.#shown.length === 1 && isUint8Array(first))
+      this.#shown = /** @type {Uint8Array[]} */ (answer(native.splitChain(first, false)))
     if (!this.#shown.every((one) => one instanceof X509Certificate)) {
-      this.#shown = this.#shown.map((one) => one instanceof X509Certificate ? one : new X509Certificate(one))
+      this.#shown = this.#shown.map((one) => (one instanceof X509Certificate ? one : new X509Certificate(one)))
     }
     return /** @type {readonly import('node:crypto').X509Certificate[]} */ (Object.freeze(this.#shown))
   }
 
-  toString () { return this.spiffeId.uri }
+  toString() {
+    return this.spiffeId.uri
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `VerifiedX509Svid ${show({ ...this }, options)}` }
+  [inspect](depth, options, show) {
+    return `VerifiedX509Svid ${show({ ...this }, options)}`
+  }
 }
 
 /**
@@ -73,12 +81,13 @@ class VerifiedX509Svid {
  * @param {unknown} bundles
  * @param {import('../../index').VerifyX509SvidOptions} [options]
  */
-function verifyX509Svid (chain, bundles, options) {
+function verifyX509Svid(chain, bundles, options) {
   const given = ownOptions(options, X509_OPTIONS, 'options')
   const { now, authorize, usage } = given
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
   const role = usage === undefined ? undefined : USAGES.get(usage)
-  if (usage !== undefined && role === undefined) throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
+  if (usage !== undefined && role === undefined)
+    throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
   const welcome = 'authorize' in given ? compile(authorize, 'options.authorize') : everybody
   const holder = holderOf(bundles, X509Bundle)
@@ -94,12 +103,14 @@ function verifyX509Svid (chain, bundles, options) {
  * @param {unknown} chain
  * @returns {(Uint8Array | import('node:crypto').X509Certificate)[]}
  */
-function presented (chain) {
+function presented(chain) {
   if (isUint8Array(chain)) return [Buffer.from(chain)]
-  if (typeof chain === 'string') return /** @type {Buffer[]} */ (answer(native.splitChain(Buffer.from(chain), true), verifyX509Svid))
+  if (typeof chain === 'string')
+    return /** @type {Buffer[]} */ (answer(native.splitChain(Buffer.from(chain), true), verifyX509Svid))
   const X509Certificate = encoded.certificateClass()
   if (chain instanceof X509Certificate) return [chain]
-  if (!Array.isArray(chain)) throw invalidArgument(`chain: expected certificates as X509Certificate[], DER or PEM, got ${shown(chain)}`)
+  if (!Array.isArray(chain))
+    throw invalidArgument(`chain: expected certificates as X509Certificate[], DER or PEM, got ${shown(chain)}`)
   return chain.map((one, index) => {
     if (one instanceof X509Certificate) return one
     if (isUint8Array(one)) return Buffer.from(one)
@@ -108,7 +119,7 @@ function presented (chain) {
 }
 
 /** @param {Uint8Array | import('node:crypto').X509Certificate} one */
-function der (one) {
+function der(one) {
   return isUint8Array(one) ? one : one.raw
 }
 
@@ -117,15 +128,28 @@ function der (one) {
  * @param {unknown} bundles
  * @param {import('../../index').VerifyJwtSvidOptions} options
  */
-function verifyJwtSvid (token, bundles, options) {
-  const { audience, leeway = DEFAULT_LEEWAY, now, requireKid = false, allowExtraHeaders = false } = ownOptions(options, JWT_OPTIONS, 'options')
-  if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
+function verifyJwtSvid(token, bundles, options) {
+  const {
+    audience,
+    leeway = DEFAULT_LEEWAY,
+    now,
+    requireKid = false,
+    allowExtraHeaders = false
+  } = ownOptions(options, JWT_OPTIONS, 'options')
+  if (typeof token !== 'string')
+    throw invalidArgument(`token: expected a string, got ${token === null ? 'null' : typeof token}`)
   if (typeof leeway !== 'number' || !(leeway >= 0 && leeway <= MAX_LEEWAY)) {
-    throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`, { rule: 'leeway_too_long' })
+    throw invalidArgument(`options.leeway: expected milliseconds from 0 to ${MAX_LEEWAY}, got ${shown(leeway)}`, {
+      rule: 'leeway_too_long'
+    })
   }
-  const flags = flag(requireKid, 'requireKid', REQUIRE_KID) | flag(allowExtraHeaders, 'allowExtraHeaders', ALLOW_EXTRA_HEADERS)
+  const flags =
+    flag(requireKid, 'requireKid', REQUIRE_KID) | flag(allowExtraHeaders, 'allowExtraHeaders', ALLOW_EXTRA_HEADERS)
   const time = now === undefined ? undefined : encoded.time(now, 'options.now')
-  const facts = answer(holderOf(bundles, JwtBundle).verifyJwt(token, audiences(audience), leeway, time, flags), verifyJwtSvid)
+  const facts = answer(
+    holderOf(bundles, JwtBundle).verifyJwt(token, audiences(audience), leeway, time, flags),
+    verifyJwtSvid
+  )
   return jwtSvid(token, facts)
 }
 
@@ -134,10 +158,12 @@ function verifyJwtSvid (token, bundles, options) {
  * @param {unknown} audience
  * @returns {string[]}
  */
-function audiences (audience) {
+function audiences(audience) {
   const list = typeof audience === 'string' ? [audience] : audience
   if (!Array.isArray(list) || !list.every((name) => typeof name === 'string')) {
-    throw invalidArgument(`options.audience: expected a string or a list of strings, got ${shown(audience)}`, { rule: 'no_expected_audience' })
+    throw invalidArgument(`options.audience: expected a string or a list of strings, got ${shown(audience)}`, {
+      rule: 'no_expected_audience'
+    })
   }
   return list
 }
@@ -147,7 +173,7 @@ function audiences (audience) {
  * @param {string} name
  * @param {number} bit
  */
-function flag (value, name, bit) {
+function flag(value, name, bit) {
   if (typeof value !== 'boolean') throw invalidArgument(`options.${name}: expected a boolean, got ${shown(value)}`)
   return value ? bit : 0
 }
@@ -157,9 +183,12 @@ function flag (value, name, bit) {
  * @param {unknown} bundles
  * @param {typeof Kept} kind
  */
-function holderOf (bundles, kind) {
+function holderOf(bundles, kind) {
   const holder = BundleSet.handle(bundles) ?? SpiffeBundle.handle(bundles) ?? kind.handle(bundles)
-  if (!holder) throw invalidArgument(`bundles: expected a BundleSet, a SpiffeBundle or a value of type ${kind.name}, got ${shown(bundles)}`)
+  if (!holder)
+    throw invalidArgument(
+      `bundles: expected a BundleSet, a SpiffeBundle or a value of type ${kind.name}, got ${shown(bundles)}`
+    )
   return holder
 }
 

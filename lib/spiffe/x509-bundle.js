@@ -19,10 +19,18 @@ class X509Bundle extends Kept {
    * @param {TrustDomain | string | import('../../native').X509Bundle} trustDomain
    * @param {unknown} [authorities]
    */
-  constructor (trustDomain, authorities = []) {
-    const handle = trustDomain instanceof native.X509Bundle
-      ? trustDomain
-      : answer(native.X509Bundle.fromDer(TrustDomain.from(trustDomain).name, encoded.certificates(authorities, 'authorities'), false), X509Bundle)
+  constructor(trustDomain, authorities = []) {
+    const handle =
+      trustDomain instanceof native.X509Bundle
+        ? trustDomain
+        : answer(
+            native.X509Bundle.fromDer(
+              TrustDomain.from(trustDomain).name,
+              encoded.certificates(authorities, 'authorities'),
+              false
+            ),
+            X509Bundle
+          )
     super(handle)
     this.#native = handle
     Object.freeze(this)
@@ -33,60 +41,89 @@ class X509Bundle extends Kept {
    * @param {unknown} certificates
    * @param {{ lazy?: boolean }} [options]
    */
-  static fromDer (trustDomain, certificates, options) {
+  static fromDer(trustDomain, certificates, options) {
     const { lazy = false } = checkOptions(options, ['lazy'], 'options')
     const der = encoded.certificates(certificates, 'certificates')
-    return new X509Bundle(answer(native.X509Bundle.fromDer(TrustDomain.from(trustDomain).name, der, lazy === true), X509Bundle.fromDer))
+    return new X509Bundle(
+      answer(native.X509Bundle.fromDer(TrustDomain.from(trustDomain).name, der, lazy === true), X509Bundle.fromDer)
+    )
   }
 
   /**
    * @param {TrustDomain | string} trustDomain
    * @param {string | Uint8Array} text
    */
-  static fromPem (trustDomain, text) {
-    return new X509Bundle(answer(native.X509Bundle.fromPem(TrustDomain.from(trustDomain).name, encoded.text(text, 'text')), X509Bundle.fromPem))
+  static fromPem(trustDomain, text) {
+    return new X509Bundle(
+      answer(
+        native.X509Bundle.fromPem(TrustDomain.from(trustDomain).name, encoded.text(text, 'text')),
+        X509Bundle.fromPem
+      )
+    )
   }
 
-  get trustDomain () { return TrustDomain.known(this.#native.trustDomain()) }
+  get trustDomain() {
+    return TrustDomain.known(this.#native.trustDomain())
+  }
 
-  get size () { return this.#native.size() }
+  get size() {
+    return this.#native.size()
+  }
 
-  get authorities () {
+  get authorities() {
     const X509Certificate = encoded.certificateClass()
     return this.#native.authorities().map((der) => new X509Certificate(der))
   }
 
-  get skipped () { return encoded.remarks(this.#native.refused()) }
+  get skipped() {
+    return encoded.remarks(this.#native.refused())
+  }
 
   /** @param {unknown} certificate */
-  has (certificate) { return this.#native.has(encoded.certificate(certificate, 'certificate')) }
+  has(certificate) {
+    return this.#native.has(encoded.certificate(certificate, 'certificate'))
+  }
 
   /** @param {unknown} certificate */
-  add (certificate) { return answer(this.#native.add(encoded.certificate(certificate, 'certificate')), this.add) }
+  add(certificate) {
+    return answer(this.#native.add(encoded.certificate(certificate, 'certificate')), this.add)
+  }
 
   /** @param {unknown} certificate */
-  remove (certificate) { return this.#native.remove(encoded.certificate(certificate, 'certificate')) }
+  remove(certificate) {
+    return this.#native.remove(encoded.certificate(certificate, 'certificate'))
+  }
 
-  toDer () { return this.#native.toDer() }
+  toDer() {
+    return this.#native.toDer()
+  }
 
-  toPem () { return this.#native.toPem() }
+  toPem() {
+    return this.#native.toPem()
+  }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = X509Bundle.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
-  clone () { return new X509Bundle(this.#native.copy()) }
+  clone() {
+    return new X509Bundle(this.#native.copy())
+  }
 
-  toJSON () { return { trustDomain: this.trustDomain, size: this.size } }
+  toJSON() {
+    return { trustDomain: this.trustDomain, size: this.size }
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `X509Bundle ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `X509Bundle ${show(this.toJSON(), options)}`
+  }
 }
 
 module.exports = { X509Bundle }

@@ -20,8 +20,9 @@ class X509Svid extends Kept {
   #privateKey
 
   /** @param {import('../../native').X509Svid} handle */
-  constructor (handle) {
-    if (!(handle instanceof native.X509Svid)) throw invalidArgument('an X509Svid is made by X509Svid.fromPem, X509Svid.fromDer and X509Svid.load')
+  constructor(handle) {
+    if (!(handle instanceof native.X509Svid))
+      throw invalidArgument('an X509Svid is made by X509Svid.fromPem, X509Svid.fromDer and X509Svid.load')
     super(handle)
     this.#native = handle
     const [id, notBefore, notAfter, serialNumber, keyAlgorithm] = JSON.parse(handle.facts())
@@ -39,11 +40,12 @@ class X509Svid extends Kept {
    * @param {unknown} privateKey
    * @param {{ hint?: string }} [options]
    */
-  static fromDer (chain, privateKey, options) {
+  static fromDer(chain, privateKey, options) {
     const hint = hintOf(options)
     const der = encoded.certificates(chain, 'chain')
     if (privateKey instanceof require('node:crypto').KeyObject) {
-      if (privateKey.type !== 'private') throw invalidArgument(`privateKey: expected a private key, got a ${privateKey.type} key`)
+      if (privateKey.type !== 'private')
+        throw invalidArgument(`privateKey: expected a private key, got a ${privateKey.type} key`)
       const key = privateKey.export({ format: 'der', type: 'pkcs8' })
       try {
         return new X509Svid(answer(native.X509Svid.fromDer(der, key, hint), X509Svid.fromDer))
@@ -51,7 +53,9 @@ class X509Svid extends Kept {
         key.fill(0)
       }
     }
-    return new X509Svid(answer(native.X509Svid.fromDer(der, encoded.bytes(privateKey, 'privateKey'), hint), X509Svid.fromDer))
+    return new X509Svid(
+      answer(native.X509Svid.fromDer(der, encoded.bytes(privateKey, 'privateKey'), hint), X509Svid.fromDer)
+    )
   }
 
   /**
@@ -59,7 +63,7 @@ class X509Svid extends Kept {
    * @param {string | Uint8Array} [privateKey]
    * @param {{ hint?: string }} [options]
    */
-  static fromPem (chain, privateKey, options) {
+  static fromPem(chain, privateKey, options) {
     const hint = hintOf(options)
     const pem = encoded.text(chain, 'chain')
     const key = privateKey === undefined ? undefined : encoded.text(privateKey, 'privateKey')
@@ -77,7 +81,7 @@ class X509Svid extends Kept {
    * @param {string} [keyPath]
    * @param {{ hint?: string }} [options]
    */
-  static load (chainPath, keyPath, options) {
+  static load(chainPath, keyPath, options) {
     const hint = hintOf(options)
     const chain = read(chainPath, 'chainPath')
     const key = keyPath === undefined ? undefined : read(keyPath, 'keyPath')
@@ -90,7 +94,7 @@ class X509Svid extends Kept {
     }
   }
 
-  get certificates () {
+  get certificates() {
     if (!this.#certificates) {
       const X509Certificate = encoded.certificateClass()
       this.#certificates = Object.freeze(this.#native.certificates().map((der) => new X509Certificate(der)))
@@ -98,7 +102,7 @@ class X509Svid extends Kept {
     return this.#certificates
   }
 
-  get privateKey () {
+  get privateKey() {
     if (!this.#privateKey) {
       const key = this.#native.keyDer()
       try {
@@ -110,9 +114,11 @@ class X509Svid extends Kept {
     return this.#privateKey
   }
 
-  chainPem () { return this.#native.chainPem() }
+  chainPem() {
+    return this.#native.chainPem()
+  }
 
-  keyPem () {
+  keyPem() {
     const pem = this.#native.keyPem()
     try {
       return pem.toString('latin1')
@@ -122,20 +128,22 @@ class X509Svid extends Kept {
   }
 
   /** @param {Date} [now] */
-  needsRotation (now) {
+  needsRotation(now) {
     return this.#native.needsRotation(now === undefined ? Date.now() : encoded.time(now, 'now'))
   }
 
   /** @param {unknown} other */
-  equals (other) {
+  equals(other) {
     const handle = X509Svid.handle(other)
     return handle !== undefined && this.#native.equals(handle)
   }
 
   /** @override */
-  toString () { return this.spiffeId.uri }
+  toString() {
+    return this.spiffeId.uri
+  }
 
-  toJSON () {
+  toJSON() {
     const { spiffeId, hint, notBefore, expiresAt, serialNumber, keyAlgorithm } = this
     return { spiffeId, hint, notBefore, expiresAt, serialNumber, keyAlgorithm, privateKey: REDACTED }
   }
@@ -145,15 +153,16 @@ class X509Svid extends Kept {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) {
+  [inspect](depth, options, show) {
     return `X509Svid ${show(this.toJSON(), options)}`
   }
 }
 
 /** @param {{ hint?: string } | undefined} options */
-function hintOf (options) {
+function hintOf(options) {
   const { hint } = checkOptions(options, ['hint'], 'options')
-  if (hint !== undefined && typeof hint !== 'string') throw invalidArgument(`options.hint: expected a string, got ${shown(hint)}`)
+  if (hint !== undefined && typeof hint !== 'string')
+    throw invalidArgument(`options.hint: expected a string, got ${shown(hint)}`)
   return hint
 }
 
@@ -161,12 +170,17 @@ function hintOf (options) {
  * @param {unknown} path
  * @param {string} name
  */
-function read (path, name) {
-  if (typeof path !== 'string' || path === '') throw invalidArgument(`${name}: expected the path of a file, got ${shown(path)}`)
+function read(path, name) {
+  if (typeof path !== 'string' || path === '')
+    throw invalidArgument(`${name}: expected the path of a file, got ${shown(path)}`)
   try {
     return require('node:fs').readFileSync(path)
   } catch (cause) {
-    throw new CountersignError('ERR_INVALID_SVID', `cannot read ${path}: ${reason(cause)}`, { rule: 'unreadable_file', path, cause })
+    throw new CountersignError('ERR_INVALID_SVID', `cannot read ${path}: ${reason(cause)}`, {
+      rule: 'unreadable_file',
+      path,
+      cause
+    })
   }
 }
 

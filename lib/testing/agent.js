@@ -37,9 +37,17 @@ class TestAgent extends EventTarget {
   #faults
 
   /** @param {TestAgentOptions} [options] */
-  constructor (options) {
+  constructor(options) {
     super()
-    const { identities = [], ttl, jwtTtl, trustDomain, rules = [], whoami, federatesWith } = checkOptions(options, OPTIONS, 'options')
+    const {
+      identities = [],
+      ttl,
+      jwtTtl,
+      trustDomain,
+      rules = [],
+      whoami,
+      federatesWith
+    } = checkOptions(options, OPTIONS, 'options')
     const addon = linuxOnly('NativeTestAgent', 'the agent')
     this.#extra = [...rules, ...(whoami === undefined ? [] : [{ identity: whoami, match: { uid: own() } }])]
     try {
@@ -47,14 +55,14 @@ class TestAgent extends EventTarget {
         trustDomain: trustDomain === undefined ? domainOf(identities) : TrustDomain.parse(String(trustDomain)).name,
         ...(ttl === undefined ? {} : { x509SvidTtl: ttl }),
         ...(jwtTtl === undefined ? {} : { jwtSvidTtl: jwtTtl }),
-        federatesWith: this.#foreign(federatesWith ?? []),
+        federatesWith: this.#foreign(federatesWith ?? [])
       }
       const written = this.#rules(identities)
       const started = {
         rules: written.text,
         socket: path.join(this.#directory, 'whoami.sock'),
         workloadSocket: path.join(this.#directory, 'workload.sock'),
-        inMemory: true,
+        inMemory: true
       }
       this.#key = listen((text) => {
         const { type, ...detail } = JSON.parse(text)
@@ -72,20 +80,25 @@ class TestAgent extends EventTarget {
   }
 
   /** @param {readonly import('../../index').SpiffeBundle[]} bundles */
-  #foreign (bundles) {
-    return Object.fromEntries(bundles.map((bundle, index) => {
-      const bundleFile = path.join(this.#directory, `${index}.json`)
-      fs.writeFileSync(bundleFile, bundle.toJwks(), { mode: 0o600 })
-      return [bundle.trustDomain.name, { bundleFile }]
-    }))
+  #foreign(bundles) {
+    return Object.fromEntries(
+      bundles.map((bundle, index) => {
+        const bundleFile = path.join(this.#directory, `${index}.json`)
+        fs.writeFileSync(bundleFile, bundle.toJwks(), { mode: 0o600 })
+        return [bundle.trustDomain.name, { bundleFile }]
+      })
+    )
   }
 
   /** @param {readonly (string | import('../../index').SpiffeId | TestIdentity)[]} identities */
-  #rules (identities) {
+  #rules(identities) {
     if (!Array.isArray(identities)) throw invalidArgument(`identities: expected a list, got ${shown(identities)}`)
     const foreign = Object.keys(this.#workloadApi.federatesWith ?? {})
     const svids = identities.map((identity, index) => {
-      const { spiffeId, ttl, jwtTtl, match, ...rest } = typeof identity === 'string' || identity instanceof SpiffeId ? { spiffeId: identity } : checkOptions(identity, IDENTITY, `identities[${index}]`)
+      const { spiffeId, ttl, jwtTtl, match, ...rest } =
+        typeof identity === 'string' || identity instanceof SpiffeId
+          ? { spiffeId: identity }
+          : checkOptions(identity, IDENTITY, `identities[${index}]`)
       return {
         spiffeId: SpiffeId.from(spiffeId, `identities[${index}]`).toString(),
         // Every process of this user: a test's own children too.
@@ -93,50 +106,73 @@ class TestAgent extends EventTarget {
         ...(ttl === undefined ? {} : { x509SvidTtl: ttl }),
         ...(jwtTtl === undefined ? {} : { jwtSvidTtl: jwtTtl }),
         ...(foreign.length > 0 ? { federatesWith: foreign } : {}),
-        ...rest,
+        ...rest
       }
     })
     return rulesText([...this.#extra, ...svids, NOBODY], this.#workloadApi)
   }
 
-  get endpoint () { return this.#native.endpoint }
-  get socketPath () { return this.#native.socketPath }
-  get trustDomain () { return TrustDomain.parse(String(this.#workloadApi.trustDomain)) }
-  get env () { return { SPIFFE_ENDPOINT_SOCKET: this.endpoint, WHOAMI_SOCKET: this.socketPath } }
-  get faults () { return this.#faults }
-  get bundle () { return SpiffeBundle.parse(this.trustDomain, String(this.#native.bundle())) }
+  get endpoint() {
+    return this.#native.endpoint
+  }
+  get socketPath() {
+    return this.#native.socketPath
+  }
+  get trustDomain() {
+    return TrustDomain.parse(String(this.#workloadApi.trustDomain))
+  }
+  get env() {
+    return { SPIFFE_ENDPOINT_SOCKET: this.endpoint, WHOAMI_SOCKET: this.socketPath }
+  }
+  get faults() {
+    return this.#faults
+  }
+  get bundle() {
+    return SpiffeBundle.parse(this.trustDomain, String(this.#native.bundle()))
+  }
 
   /** @param {readonly (string | import('../../index').SpiffeId | TestIdentity)[]} identities */
-  setIdentities (identities) {
+  setIdentities(identities) {
     const written = this.#rules(identities)
     const { err } = JSON.parse(this.#native.replaceRules(written.text))
     if (err) throw written.explain(err)
   }
 
-  reissue () { this.#native.order('reissue') }
+  reissue() {
+    this.#native.order('reissue')
+  }
 
   /** @param {'prepare' | 'activate' | 'forget'} [step] */
-  rotateAuthority (step) {
+  rotateAuthority(step) {
     for (const one of step === undefined ? ['activate', 'forget'] : [step]) {
       const { err } = JSON.parse(this.#native.rotate(one))
       if (err) throw fromDetails(err)
     }
   }
 
-  get calls () { return this.#calls(0) }
+  get calls() {
+    return this.#calls(0)
+  }
 
   /** @param {number} from */
-  #calls (from) {
-    return JSON.parse(this.#native.calls(from)).map((/** @type {any} */ { at, status, spiffeId, pid, uid, ...call }) => Object.freeze({
-      ...call, at: new Date(at), status: status ?? undefined, spiffeId: spiffeId ?? undefined, pid: pid ?? undefined, uid: uid ?? undefined,
-    }))
+  #calls(from) {
+    return JSON.parse(this.#native.calls(from)).map((/** @type {any} */ { at, status, spiffeId, pid, uid, ...call }) =>
+      Object.freeze({
+        ...call,
+        at: new Date(at),
+        status: status ?? undefined,
+        spiffeId: spiffeId ?? undefined,
+        pid: pid ?? undefined,
+        uid: uid ?? undefined
+      })
+    )
   }
 
   /**
    * @param {string | ((call: any) => boolean)} wanted
    * @param {{ signal?: AbortSignal, timeout?: number | null }} [options]
    */
-  async waitForCall (wanted, options) {
+  async waitForCall(wanted, options) {
     const { signal, timeout = 5000 } = checkOptions(options, ['signal', 'timeout'], 'options')
     checkSignal(signal, 'options.signal')
     checkTimeout(timeout, 'options.timeout')
@@ -151,35 +187,39 @@ class TestAgent extends EventTarget {
     }
   }
 
-  get stats () { return JSON.parse(this.#native.stats()) }
+  get stats() {
+    return JSON.parse(this.#native.stats())
+  }
 
-  async close () {
+  async close() {
     this.#closing ??= this.#end()
     await this.#closing
   }
 
-  async #end () {
+  async #end() {
     await this.#native.closeSoon()
     unlisten(/** @type {number} */ (this.#key))
     leave(this.#directory)
     this.dispatchEvent(new Event('close'))
   }
 
-  async [Symbol.asyncDispose] () { await this.close() }
+  async [Symbol.asyncDispose]() {
+    await this.close()
+  }
 }
 
-function own () {
+function own() {
   return /** @type {() => number} */ (process.geteuid)()
 }
 
 /** @param {readonly any[]} identities */
-function domainOf (identities) {
+function domainOf(identities) {
   const [first] = identities
   return first === undefined ? 'example.org' : SpiffeId.from(first.spiffeId ?? first, 'identities[0]').trustDomain.name
 }
 
 /** @param {TestAgentOptions} [options] */
-async function startTestAgent (options) {
+async function startTestAgent(options) {
   return new TestAgent(options)
 }
 

@@ -13,7 +13,7 @@ const CA = 'an authority for tests'
 
 /** @type {{ x509: readonly string[], jwt: readonly string[] } | undefined} */
 let known
-function flaws () {
+function flaws() {
   if (!known) {
     const { x509, jwt } = JSON.parse(linuxOnly('testFlaws', CA)())
     known = Object.freeze({ x509: Object.freeze(x509), jwt: Object.freeze(jwt) })
@@ -25,13 +25,15 @@ function flaws () {
  * @param {unknown} flaw
  * @param {readonly string[]} all
  */
-function checkFlaw (flaw, all) {
-  if (flaw !== undefined && !all.includes(/** @type {string} */ (flaw))) throw invalidArgument(`options.flaw: expected one of ${all.join(', ')}, got ${shown(flaw)}`)
+function checkFlaw(flaw, all) {
+  if (flaw !== undefined && !all.includes(/** @type {string} */ (flaw)))
+    throw invalidArgument(`options.flaw: expected one of ${all.join(', ')}, got ${shown(flaw)}`)
 }
 
 /** @param {unknown} ttl */
-function seconds (ttl) {
-  if (typeof ttl !== 'number' || !(ttl >= 1000)) throw invalidArgument(`options.ttl: expected milliseconds, at least 1000, got ${shown(ttl)}`)
+function seconds(ttl) {
+  if (typeof ttl !== 'number' || !(ttl >= 1000))
+    throw invalidArgument(`options.ttl: expected milliseconds, at least 1000, got ${shown(ttl)}`)
   return Math.ceil(ttl / 1000)
 }
 
@@ -41,24 +43,30 @@ class MintedX509Svid {
    * @param {Buffer} chain
    * @param {Buffer} key
    */
-  constructor (chain, key) {
+  constructor(chain, key) {
     this.chain = chain
     // Not shown: it is a private key, if only of a test.
     Object.defineProperty(this, 'key', { value: key })
     Object.freeze(this)
   }
 
-  get chainPem () { return pem('CERTIFICATE', this.chain) }
-  get keyPem () { return pem('PRIVATE KEY', /** @type {any} */ (this).key) }
+  get chainPem() {
+    return pem('CERTIFICATE', this.chain)
+  }
+  get keyPem() {
+    return pem('PRIVATE KEY', /** @type {any} */ (this).key)
+  }
   /** The SVID, if it is one. */
-  toSvid () { return X509Svid.fromPem(this.chainPem, this.keyPem) }
+  toSvid() {
+    return X509Svid.fromPem(this.chainPem, this.keyPem)
+  }
 }
 
 /**
  * @param {string} label
  * @param {Buffer} der one value
  */
-function pem (label, der) {
+function pem(label, der) {
   const lines = der.toString('base64').match(/.{1,64}/g) ?? []
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
 }
@@ -68,26 +76,37 @@ class TestCa {
   #bundle
 
   /** @param {import('../../index').TrustDomain | string} [trustDomain] */
-  constructor (trustDomain = 'example.org') {
+  constructor(trustDomain = 'example.org') {
     this.trustDomain = TrustDomain.parse(String(trustDomain))
     this.#native = new (linuxOnly('NativeTestCa', CA))(this.trustDomain.name)
     this.#bundle = SpiffeBundle.parse(this.trustDomain, this.#native.bundle())
     Object.freeze(this)
   }
 
-  static get x509Flaws () { return flaws().x509 }
-  static get jwtFlaws () { return flaws().jwt }
+  static get x509Flaws() {
+    return flaws().x509
+  }
+  static get jwtFlaws() {
+    return flaws().jwt
+  }
 
-  get bundle () { return this.#bundle }
+  get bundle() {
+    return this.#bundle
+  }
 
   /**
    * @param {import('../../index').SpiffeId | string} spiffeId
    * @param {import('../../testing').MintX509Options} [options]
    */
-  x509Svid (spiffeId, options) {
+  x509Svid(spiffeId, options) {
     const { ttl = 3_600_000, dnsNames = [], flaw } = checkOptions(options, ['ttl', 'dnsNames', 'flaw'], 'options')
     checkFlaw(flaw, TestCa.x509Flaws)
-    const { chain, key } = this.#native.x509Svid(SpiffeId.from(spiffeId, 'spiffeId').toString(), dnsNames, seconds(ttl), flaw)
+    const { chain, key } = this.#native.x509Svid(
+      SpiffeId.from(spiffeId, 'spiffeId').toString(),
+      dnsNames,
+      seconds(ttl),
+      flaw
+    )
     return new MintedX509Svid(chain, key)
   }
 
@@ -95,11 +114,12 @@ class TestCa {
    * @param {import('../../index').SpiffeId | string} spiffeId
    * @param {import('../../testing').MintJwtOptions} options
    */
-  jwtSvid (spiffeId, options) {
+  jwtSvid(spiffeId, options) {
     const { audience, ttl = 300_000, flaw } = checkOptions(options, ['audience', 'ttl', 'flaw'], 'options')
     checkFlaw(flaw, TestCa.jwtFlaws)
     const all = typeof audience === 'string' ? [audience] : audience
-    if (!Array.isArray(all) || all.length === 0 || !all.every((one) => typeof one === 'string')) throw invalidArgument('options.audience: expected a string, or a list of strings')
+    if (!Array.isArray(all) || all.length === 0 || !all.every((one) => typeof one === 'string'))
+      throw invalidArgument('options.audience: expected a string, or a list of strings')
     return this.#native.jwtSvid(SpiffeId.from(spiffeId, 'spiffeId').toString(), all, seconds(ttl), flaw)
   }
 }

@@ -5,10 +5,46 @@ const { invalidArgument, shown } = require('../errors')
 const { checkOptions } = require('../options')
 
 /** The names of gRPC's statuses. */
-const STATUSES = ['CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED', 'NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED']
-const METHODS = ['FetchX509SVID', 'FetchX509Bundles', 'FetchJWTSVID', 'FetchJWTBundles', 'ValidateJWTSVID', 'FetchWITSVID', 'FetchWITBundles']
+const STATUSES = [
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED'
+]
+const METHODS = [
+  'FetchX509SVID',
+  'FetchX509Bundles',
+  'FetchJWTSVID',
+  'FetchJWTBundles',
+  'ValidateJWTSVID',
+  'FetchWITSVID',
+  'FetchWITBundles'
+]
 /** The fields a message can be sent without, by the names of the protocol. */
-const FIELDS = ['svids', 'spiffe_id', 'x509_svid', 'x509_svid_key', 'bundle', 'bundles', 'federated_bundles', 'hint', 'svid', 'claims']
+const FIELDS = [
+  'svids',
+  'spiffe_id',
+  'x509_svid',
+  'x509_svid_key',
+  'bundle',
+  'bundles',
+  'federated_bundles',
+  'hint',
+  'svid',
+  'claims'
+]
 const WHEN = ['method', 'times']
 
 /** @typedef {import('../../testing').FaultOptions} FaultOptions */
@@ -17,7 +53,7 @@ class Faults {
   #native
 
   /** @param {import('../../native').NativeTestAgent} agent */
-  constructor (agent) {
+  constructor(agent) {
     this.#native = agent
     Object.freeze(this)
   }
@@ -28,10 +64,12 @@ class Faults {
    * @param {readonly string[]} [more]
    * @param {Buffer} [reply]
    */
-  #plan (fault, options, more = [], reply = undefined) {
+  #plan(fault, options, more = [], reply = undefined) {
     const { method, times = 1 } = checkOptions(options, [...WHEN, ...more], 'options')
-    if (method !== undefined && !METHODS.includes(method)) throw invalidArgument(`options.method: expected one of ${METHODS.join(', ')}, got ${shown(method)}`)
-    if (times !== Infinity && !(Number.isInteger(times) && times > 0 && times <= 0xffffffff)) throw invalidArgument(`options.times: expected a number of times, or Infinity, got ${shown(times)}`)
+    if (method !== undefined && !METHODS.includes(method))
+      throw invalidArgument(`options.method: expected one of ${METHODS.join(', ')}, got ${shown(method)}`)
+    if (times !== Infinity && !(Number.isInteger(times) && times > 0 && times <= 0xffffffff))
+      throw invalidArgument(`options.times: expected a number of times, or Infinity, got ${shown(times)}`)
     this.#native.plan(JSON.stringify({ ...fault, method, times: times === Infinity ? undefined : times }), reply)
   }
 
@@ -39,36 +77,56 @@ class Faults {
    * @param {string} code
    * @param {(FaultOptions & { message?: string })} [options]
    */
-  status (code, options) {
-    if (!STATUSES.includes(code)) throw invalidArgument(`code: expected one of ${STATUSES.join(', ')}, got ${shown(code)}`)
+  status(code, options) {
+    if (!STATUSES.includes(code))
+      throw invalidArgument(`code: expected one of ${STATUSES.join(', ')}, got ${shown(code)}`)
     this.#plan({ kind: 'status', status: code, message: options?.message ?? '' }, options, ['message'])
   }
 
   /** @param {FaultOptions & { message?: string }} [options] */
-  permissionDenied (options) { this.status('PERMISSION_DENIED', { message: 'no identity issued', ...options }) }
+  permissionDenied(options) {
+    this.status('PERMISSION_DENIED', { message: 'no identity issued', ...options })
+  }
   /** @param {FaultOptions & { message?: string }} [options] */
-  unavailable (options) { this.status('UNAVAILABLE', options) }
+  unavailable(options) {
+    this.status('UNAVAILABLE', options)
+  }
   /** @param {FaultOptions & { message?: string }} [options] */
-  invalidArgument (options) { this.status('INVALID_ARGUMENT', options) }
+  invalidArgument(options) {
+    this.status('INVALID_ARGUMENT', options)
+  }
   /** @param {FaultOptions} [options] */
-  reset (options) { this.#plan({ kind: 'reset' }, options) }
+  reset(options) {
+    this.#plan({ kind: 'reset' }, options)
+  }
   /** @param {FaultOptions} [options] */
-  end (options) { this.#plan({ kind: 'end' }, options) }
+  end(options) {
+    this.#plan({ kind: 'end' }, options)
+  }
   /** @param {FaultOptions} [options] */
-  garbage (options) { this.#plan({ kind: 'garbage' }, options) }
+  garbage(options) {
+    this.#plan({ kind: 'garbage' }, options)
+  }
   /** @param {FaultOptions} [options] */
-  badFrame (options) { this.#plan({ kind: 'badFrame' }, options) }
+  badFrame(options) {
+    this.#plan({ kind: 'badFrame' }, options)
+  }
   /** @param {FaultOptions} [options] */
-  duplicateHints (options) { this.#plan({ kind: 'duplicateHints' }, options) }
+  duplicateHints(options) {
+    this.#plan({ kind: 'duplicateHints' }, options)
+  }
   /** @param {FaultOptions} [options] */
-  wrongKey (options) { this.#plan({ kind: 'wrongKey' }, options) }
+  wrongKey(options) {
+    this.#plan({ kind: 'wrongKey' }, options)
+  }
 
   /**
    * @param {number} milliseconds
    * @param {FaultOptions} [options]
    */
-  slow (milliseconds, options) {
-    if (!Number.isInteger(milliseconds) || milliseconds < 0) throw invalidArgument(`milliseconds: expected a whole number, got ${shown(milliseconds)}`)
+  slow(milliseconds, options) {
+    if (!Number.isInteger(milliseconds) || milliseconds < 0)
+      throw invalidArgument(`milliseconds: expected a whole number, got ${shown(milliseconds)}`)
     this.#plan({ kind: 'delay', delay: milliseconds }, options)
   }
 
@@ -76,8 +134,9 @@ class Faults {
    * @param {number} [bytes]
    * @param {FaultOptions} [options]
    */
-  huge (bytes = 32 * 1024 * 1024, options) {
-    if (!Number.isInteger(bytes) || bytes < 0 || bytes > 1 << 30) throw invalidArgument(`bytes: expected a whole number up to ${1 << 30}, got ${shown(bytes)}`)
+  huge(bytes = 32 * 1024 * 1024, options) {
+    if (!Number.isInteger(bytes) || bytes < 0 || bytes > 1 << 30)
+      throw invalidArgument(`bytes: expected a whole number up to ${1 << 30}, got ${shown(bytes)}`)
     this.#plan({ kind: 'huge', bytes }, options)
   }
 
@@ -85,8 +144,9 @@ class Faults {
    * @param {string} field
    * @param {FaultOptions} [options]
    */
-  blank (field, options) {
-    if (!FIELDS.includes(field)) throw invalidArgument(`field: expected one of ${FIELDS.join(', ')}, got ${shown(field)}`)
+  blank(field, options) {
+    if (!FIELDS.includes(field))
+      throw invalidArgument(`field: expected one of ${FIELDS.join(', ')}, got ${shown(field)}`)
     this.#plan({ kind: 'blank', field }, options)
   }
 
@@ -94,25 +154,35 @@ class Faults {
    * @param {Uint8Array} message
    * @param {FaultOptions} [options]
    */
-  respond (message, options) {
-    if (!(message instanceof Uint8Array)) throw invalidArgument('message: expected the bytes of a message, such as those of encodeX509Response()')
+  respond(message, options) {
+    if (!(message instanceof Uint8Array))
+      throw invalidArgument('message: expected the bytes of a message, such as those of encodeX509Response()')
     this.#plan({ kind: 'respond' }, options, [], Buffer.from(message))
   }
 
-  freeze () { this.#native.freeze(true) }
-  thaw () { this.#native.freeze(false) }
-  clear () { this.#native.clearFaults() }
+  freeze() {
+    this.#native.freeze(true)
+  }
+  thaw() {
+    this.#native.freeze(false)
+  }
+  clear() {
+    this.#native.clearFaults()
+  }
 
   /**
    * @param {string} [code]
    * @param {string} [message]
    */
-  dropStreams (code, message) {
-    if (code !== undefined && code !== 'OK' && !STATUSES.includes(code)) throw invalidArgument(`code: expected OK or one of ${STATUSES.join(', ')}, got ${shown(code)}`)
+  dropStreams(code, message) {
+    if (code !== undefined && code !== 'OK' && !STATUSES.includes(code))
+      throw invalidArgument(`code: expected OK or one of ${STATUSES.join(', ')}, got ${shown(code)}`)
     this.#native.order(code ?? 'reset', message)
   }
 
-  resend () { this.#native.order('resend') }
+  resend() {
+    this.#native.order('resend')
+  }
 }
 
 module.exports = { Faults, METHODS, FIELDS }

@@ -15,7 +15,7 @@ class Agent extends https.Agent {
    * @param {InstanceType<typeof Client>} client
    * @param {https.AgentOptions | undefined} options
    */
-  constructor (client, options) {
+  constructor(client, options) {
     super({ keepAlive: true, ...options, maxCachedSessions: 0 })
     this.#client = client
     this.#tls = client.options()
@@ -26,14 +26,16 @@ class Agent extends https.Agent {
    * @param {any} options
    * @returns {any}
    */
-  createConnection (options) {
+  createConnection(options) {
     return this.#client.connect(options, this.#tls, {
-      opened: (/** @type {import('./lifetimes').Connection} */ connection) => { connection.retire = () => this.#retire(connection.socket) },
+      opened: (/** @type {import('./lifetimes').Connection} */ connection) => {
+        connection.retire = () => this.#retire(connection.socket)
+      }
     })
   }
 
   /** @param {import('node:tls').TLSSocket} socket */
-  #retire (socket) {
+  #retire(socket) {
     this.#retired.add(socket)
     // One that is busy is not kept when its request is done.
     if (Object.values(this.freeSockets).some((sockets) => sockets?.includes(socket))) socket.destroy()
@@ -44,12 +46,14 @@ class Agent extends https.Agent {
    * @param {any} socket
    * @returns {any}
    */
-  keepSocketAlive (socket) {
-    return this.#retired.has(socket) ? false : /** @type {any} */ (https.Agent.prototype).keepSocketAlive.call(this, socket)
+  keepSocketAlive(socket) {
+    return this.#retired.has(socket)
+      ? false
+      : /** @type {any} */ (https.Agent.prototype).keepSocketAlive.call(this, socket)
   }
 
   /** @override */
-  destroy () {
+  destroy() {
     this.#client.close()
     super.destroy()
   }
@@ -60,7 +64,7 @@ class Agent extends https.Agent {
  * @param {unknown} authorize
  * @param {import('../../tls').AgentOptions} [options]
  */
-function createAgent (source, authorize, options) {
+function createAgent(source, authorize, options) {
   return new Agent(new Client(source, authorize, options, ['agent', ...LIFETIMES]), options?.agent)
 }
 

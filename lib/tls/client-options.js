@@ -8,7 +8,7 @@ const { Client } = require('./client')
  * @param {unknown} authorize
  * @param {import('../../tls').ClientOptions} [options]
  */
-function clientOptions (source, authorize, options) {
+function clientOptions(source, authorize, options) {
   return new Client(source, authorize, options).options()
 }
 

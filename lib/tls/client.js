@@ -45,12 +45,18 @@ class Client {
    * @param {unknown} options
    * @param {readonly string[]} [others] further options that somebody else reads
    */
-  constructor (source, authorize, options, others = []) {
+  constructor(source, authorize, options, others = []) {
     const given = ownOptions(options, [...OPTIONS, ...others], 'options')
     this.#web = checkChoice(given.servers, SERVERS, 'options.servers') === 'web'
     const shows = checkChoice(given.certificate, CERTIFICATES, 'options.certificate') === 'svid'
-    if (this.#web && authorize !== null) throw invalidArgument(`authorize: expected null, because with servers: 'web' a server has a host name and no SPIFFE ID, got ${shown(authorize)}`)
-    if (given.ca !== undefined && !this.#web) throw invalidArgument(`options.ca: it is for servers: 'web'; who vouches for SPIFFE servers is said by the source`)
+    if (this.#web && authorize !== null)
+      throw invalidArgument(
+        `authorize: expected null, because with servers: 'web' a server has a host name and no SPIFFE ID, got ${shown(authorize)}`
+      )
+    if (given.ca !== undefined && !this.#web)
+      throw invalidArgument(
+        `options.ca: it is for servers: 'web'; who vouches for SPIFFE servers is said by the source`
+      )
     this.#source = checkSource(source)
     this.#welcome = this.#web ? everybody : compile(authorize, 'authorize')
     /** @type {import('./secure-contexts').Plan} */
@@ -61,15 +67,16 @@ class Client {
       shows,
       certificate: undefined,
       trusts: this.#web ? 'web' : 'spiffe',
-      webRoots: given.ca === undefined ? undefined : [given.ca].flat(),
+      webRoots: given.ca === undefined ? undefined : [given.ca].flat()
     }
     this.#onReject = checkFunction(given.onReject, 'options.onReject')
     this.#principal = checkFunction(given.principal, 'options.principal')
     this.#lifetimes = new Lifetimes(this.#source, 'client', readLifetimes(given), this.#onReject)
-    if (this.#lifetimes.watches) this.#unsubscribe = this.#source.subscribe((event) => this.#lifetimes.sourceChanged(event))
+    if (this.#lifetimes.watches)
+      this.#unsubscribe = this.#source.subscribe((event) => this.#lifetimes.sourceChanged(event))
   }
 
-  close () {
+  close() {
     this.#unsubscribe()
     this.#unsubscribe = () => {}
   }
@@ -79,12 +86,16 @@ class Client {
    * that it is always that of the newest revision.
    * @returns {import('../../tls').ClientTlsOptions}
    */
-  options () {
+  options() {
     const client = this
     // There is no other way to have a context that lives: libraries copy options, and look at the context again.
     const live = tls.createSecureContext({ ca: [] })
     Object.defineProperty(live, 'context', { get: () => client.#native(), enumerable: true })
-    const options = { secureContext: live, rejectUnauthorized: /** @type {const} */ (true), maxCachedSessions: /** @type {const} */ (0) }
+    const options = {
+      secureContext: live,
+      rejectUnauthorized: /** @type {const} */ (true),
+      maxCachedSessions: /** @type {const} */ (0)
+    }
     if (this.#web) return options
     return {
       ...options,
@@ -93,17 +104,17 @@ class Client {
        * @param {string} host
        * @param {import('node:tls').PeerCertificate} certificate
        */
-      checkServerIdentity (host, certificate) {
+      checkServerIdentity(host, certificate) {
         const { error, peer } = client.judge(/** @type {DetailedPeerCertificate} */ (certificate), {})
         // Called as a method of the options that node:tls keeps with the socket.
         if (peer && typeof this === 'object' && this !== null) setPeerByOptions(this, peer)
         return error
-      },
+      }
     }
   }
 
   /** The native context for one connection. */
-  #native () {
+  #native() {
     let made
     try {
       const context = currentContext(this.#source)
@@ -120,9 +131,10 @@ class Client {
     return native
   }
 
-  #sealedContext () {
+  #sealedContext() {
     const bundles = this.#bundles
-    if (!this.#sealed || this.#sealed.bundles !== bundles) this.#sealed = { bundles, context: tls.createSecureContext(sealedOptions(this.#plan, bundles)) }
+    if (!this.#sealed || this.#sealed.bundles !== bundles)
+      this.#sealed = { bundles, context: tls.createSecureContext(sealedOptions(this.#plan, bundles)) }
     return this.#sealed.context
   }
 
@@ -132,7 +144,7 @@ class Client {
    * @param {{ remoteAddress?: string | undefined, remotePort?: number | undefined }} socket
    * @returns {Outcome}
    */
-  judge (certificate, socket) {
+  judge(certificate, socket) {
     let error
     try {
       const context = currentContext(this.#source)
@@ -154,7 +166,7 @@ class Client {
    * @param {{ proven?: (peer: InstanceType<typeof Peer>) => void, opened?: (connection: import('./lifetimes').Connection) => void }} [hooks]
    * @returns {TLSSocket}
    */
-  connect (wanted, options, hooks) {
+  connect(wanted, options, hooks) {
     /** @type {Outcome} */
     let outcome = {}
     /** @type {TLSSocket} */
@@ -192,12 +204,15 @@ class Client {
    * which it can be told who it claimed to be.
    * @param {TLSSocket} socket
    */
-  #beforeNode (socket) {
+  #beforeNode(socket) {
     const code = /** @type {any} */ (socket)._handle?.verifyError?.()?.code
     if (code === undefined) return
     if (this.#web) {
       // The server is fine; it is we who have nothing to show.
-      if (this.#unusable) socket.prependOnceListener('error', (refused) => { refused.cause ??= this.#unusable })
+      if (this.#unusable)
+        socket.prependOnceListener('error', (refused) => {
+          refused.cause ??= this.#unusable
+        })
       return
     }
     const certificate = socket.getPeerCertificate(true)
@@ -206,7 +221,9 @@ class Client {
     const why = error ?? untrusted('tls_verification', `node:tls does not accept the chain: ${code}`)
     if (!error) report({ side: 'client', error: why, leaf: chain?.[0], socket }, this.#onReject)
     // What node:tls says is passed on as it is; this says the same in our words.
-    socket.prependOnceListener('error', (refused) => { refused.cause ??= why })
+    socket.prependOnceListener('error', (refused) => {
+      refused.cause ??= why
+    })
   }
 }
 

@@ -19,7 +19,7 @@ const HOSTS = Number.parseInt(process.versions.undici ?? '0') >= 8 ? DISPATCHERS
  * Makes dispatchers that fit the host's fetch: one of another version of undici need not.
  * @returns {Promise<MakeDispatcher>}
  */
-async function hostDispatchers () {
+async function hostDispatchers() {
   const place = /** @type {any} */ (globalThis)
   // The first use of fetch puts the host's own dispatcher there, unless somebody was faster.
   if (place[HOSTS] === undefined) await (await fetch('data:,')).arrayBuffer()
@@ -28,7 +28,10 @@ async function hostDispatchers () {
   // Undici 8 serves older hosts too: with this in front of its own.
   const newer = place[DISPATCHERS[2]]?.constructor
   if (found?.name === 'Dispatcher1Wrapper' && newer?.name === 'Agent') return (options) => new found(new newer(options))
-  throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', 'this runtime has no fetch of undici to give an identity to, or its global dispatcher was replaced: pass { undici }, or use createAgent')
+  throw new CountersignError(
+    'ERR_UNSUPPORTED_PLATFORM',
+    'this runtime has no fetch of undici to give an identity to, or its global dispatcher was replaced: pass { undici }, or use createAgent'
+  )
 }
 
 /**
@@ -36,7 +39,7 @@ async function hostDispatchers () {
  * @param {unknown} authorize
  * @param {import('../../tls').FetchOptions} [options]
  */
-function createFetch (source, authorize, options = {}) {
+function createFetch(source, authorize, options = {}) {
   // The age is that of the pool here: undici alone knows when a connection is idle.
   const { undici, connectTimeout, maxConnectionAge, ...rest } = options
   if (undici !== undefined && (typeof undici?.fetch !== 'function' || typeof undici.Agent !== 'function')) {
@@ -44,13 +47,17 @@ function createFetch (source, authorize, options = {}) {
   }
   const client = new Client(source, authorize, rest, OPTIONS)
   const connect = connector(client, connectTimeout === undefined ? {} : { connectTimeout })
-  const pool = new Pool(undici ? async () => (/** @type {object} */ options) => new undici.Agent(options) : hostDispatchers, connect, readLifetimes({ maxConnectionAge }).maxAge)
+  const pool = new Pool(
+    undici ? async () => (/** @type {object} */ options) => new undici.Agent(options) : hostDispatchers,
+    connect,
+    readLifetimes({ maxConnectionAge }).maxAge
+  )
 
   /**
    * @param {any} input
    * @param {any} [init]
    */
-  async function spiffeFetch (input, init) {
+  async function spiffeFetch(input, init) {
     if (init?.dispatcher !== undefined) throw invalidArgument('init.dispatcher: this fetch has a dispatcher of its own')
     const dispatcher = await pool.current()
     return /** @type {any} */ (undici?.fetch ?? fetch)(input, { ...init, dispatcher })
@@ -79,32 +86,37 @@ class Pool {
    * @param {ReturnType<typeof connector>} connect
    * @param {number | 'svid' | undefined} maxAge
    */
-  constructor (dispatchers, connect, maxAge) {
-    if (maxAge === 'svid') throw invalidArgument(`options.maxConnectionAge: a pool for many peers has no SVID of its own, expected milliseconds`)
+  constructor(dispatchers, connect, maxAge) {
+    if (maxAge === 'svid')
+      throw invalidArgument(
+        `options.maxConnectionAge: a pool for many peers has no SVID of its own, expected milliseconds`
+      )
     this.#dispatchers = dispatchers
     this.#connect = connect
     this.#maxAge = maxAge
   }
 
-  current () {
+  current() {
     if (this.#closed) throw new CountersignError('ERR_CLOSED', 'this fetch was closed')
     if (this.#dispatcher && Date.now() >= this.#bestBefore) this.#retire()
     if (!this.#dispatcher) {
       this.#dispatcher = this.#dispatchers().then((make) => make({ connect: this.#connect }))
       if (this.#maxAge !== undefined) this.#bestBefore = Date.now() + this.#maxAge
       // A host that cannot is asked again next time.
-      this.#dispatcher.catch(() => { this.#dispatcher = undefined })
+      this.#dispatcher.catch(() => {
+        this.#dispatcher = undefined
+      })
     }
     return this.#dispatcher
   }
 
-  async #retire () {
+  async #retire() {
     const old = this.#dispatcher
     this.#dispatcher = undefined
     await (await old)?.close()
   }
 
-  async close () {
+  async close() {
     this.#closed = true
     await this.#retire()
   }

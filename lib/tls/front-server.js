@@ -8,7 +8,9 @@
 const tls = require('node:tls')
 const { CountersignError, invalidArgument, reason, shown } = require('../errors')
 const { checkTimeout } = require('../options')
-const { authorize: { custom } } = require('../spiffe/authorize')
+const {
+  authorize: { custom }
+} = require('../spiffe/authorize')
 const { untrusted } = require('./guard')
 const { report } = require('./rejection')
 const { secure } = require('./secure-server')
@@ -27,7 +29,7 @@ const AUTHORIZE_TIMEOUT = 5000
  * @param {unknown} authorize
  * @param {import('../../tls').FrontServerOptions} [options]
  */
-function createFrontServer (target, source, authorize, options) {
+function createFrontServer(target, source, authorize, options) {
   const { authorizeTimeout = AUTHORIZE_TIMEOUT, ALPNProtocols, ...rest } = options ?? {}
   const timeout = checkTimeout(authorizeTimeout, 'options.authorizeTimeout') ?? undefined
   if (typeof authorize !== 'function') throw invalidArgument(`authorize: expected a function, got ${shown(authorize)}`)
@@ -37,14 +39,19 @@ function createFrontServer (target, source, authorize, options) {
   const read = readServerOptions(source, proven, rest)
   if (read.clients !== 'required') throw invalidArgument(`options.clients: a front server knows 'required' only`)
   const server = tls.createServer({ ...serverOptions(source, proven, rest), ALPNProtocols: ALPNProtocols ?? protocols })
-  const secured = secure(server, read, (socket, { peer, chain }) => {
-    hold(socket, /** @type {Peer} */ (peer), /** @type {Decide} */ (authorize), timeout).then((error) => {
-      if (socket.destroyed) return
-      if (!error) return pass(socket)
-      report({ side: 'server', error, leaf: chain?.[0], socket }, read.onReject)
-      socket.destroy()
-    })
-  }, target)
+  const secured = secure(
+    server,
+    read,
+    (socket, { peer, chain }) => {
+      hold(socket, /** @type {Peer} */ (peer), /** @type {Decide} */ (authorize), timeout).then((error) => {
+        if (socket.destroyed) return
+        if (!error) return pass(socket)
+        report({ side: 'server', error, leaf: chain?.[0], socket }, read.onReject)
+        socket.destroy()
+      })
+    },
+    target
+  )
   server.once('close', () => secured.close())
   return server
 }
@@ -57,7 +64,7 @@ function createFrontServer (target, source, authorize, options) {
  * @param {number | undefined} timeout
  * @returns {Promise<(Error & { code: string, rule?: string }) | undefined>}
  */
-async function hold (socket, peer, decide, timeout) {
+async function hold(socket, peer, decide, timeout) {
   const ignore = () => {}
   // Nobody else listens yet, and an error without a listener ends the process.
   socket.on('error', ignore)
@@ -81,13 +88,16 @@ async function hold (socket, peer, decide, timeout) {
  * @param {Decide} decide
  * @param {number | undefined} timeout
  */
-async function answerInTime (peer, decide, timeout) {
+async function answerInTime(peer, decide, timeout) {
   const answer = decide(peer.spiffeId, peer)
   if (timeout === undefined) return answer
   /** @type {NodeJS.Timeout | undefined} */
   let timer
   const late = new Promise((resolve, reject) => {
-    timer = setTimeout(() => reject(failure(peer, 'authorizer_timeout', `the authorizer did not answer within ${timeout} ms`)), timeout)
+    timer = setTimeout(
+      () => reject(failure(peer, 'authorizer_timeout', `the authorizer did not answer within ${timeout} ms`)),
+      timeout
+    )
   })
   try {
     return await Promise.race([answer, late])
@@ -102,7 +112,7 @@ async function answerInTime (peer, decide, timeout) {
  * @param {string} why
  * @param {unknown} [cause]
  */
-function failure (peer, rule, why, cause) {
+function failure(peer, rule, why, cause) {
   const error = untrusted(rule, `${peer.spiffeId.uri} is not authorized: ${why}`, cause)
   return Object.assign(error, { spiffeId: peer.spiffeId.uri })
 }
@@ -112,16 +122,23 @@ function failure (peer, rule, why, cause) {
  * @param {any} target
  * @returns {{ pass: (socket: TLSSocket) => void, protocols: string[] | undefined }}
  */
-function destination (target) {
+function destination(target) {
   if (typeof target === 'function') return { pass: target, protocols: undefined }
-  if (typeof target?.injectConnection === 'function') return { pass: (socket) => target.injectConnection(socket), protocols: ['h2'] }
-  if (typeof target?.setSecureContext === 'function') throw invalidArgument('target: expected a server without TLS of its own, such as one of http.createServer')
+  if (typeof target?.injectConnection === 'function')
+    return { pass: (socket) => target.injectConnection(socket), protocols: ['h2'] }
+  if (typeof target?.setSecureContext === 'function')
+    throw invalidArgument('target: expected a server without TLS of its own, such as one of http.createServer')
   if (typeof target?.emit === 'function' && typeof target.listen === 'function') {
     const http1 = 'headersTimeout' in target
     const http2 = !http1 && typeof target.updateSettings === 'function'
-    return { pass: (socket) => target.emit('connection', socket), protocols: http1 ? ['http/1.1'] : http2 ? ['h2'] : undefined }
+    return {
+      pass: (socket) => target.emit('connection', socket),
+      protocols: http1 ? ['http/1.1'] : http2 ? ['h2'] : undefined
+    }
   }
-  throw invalidArgument(`target: expected a server of node:http, http2.createServer or node:net, a connection injector of @grpc/grpc-js, or a function, got ${shown(target)}`)
+  throw invalidArgument(
+    `target: expected a server of node:http, http2.createServer or node:net, a connection injector of @grpc/grpc-js, or a function, got ${shown(target)}`
+  )
 }
 
 module.exports = { createFrontServer }

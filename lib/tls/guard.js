@@ -43,7 +43,7 @@ class Guard {
    * @param {import('../spiffe/authorize').Judge} welcome
    * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../tls').Rejection) => void) | undefined, principal?: import('../../tls').MakePrincipal | undefined }} options
    */
-  constructor (source, welcome, { clients, onReject, principal }) {
+  constructor(source, welcome, { clients, onReject, principal }) {
     this.#source = source
     this.#welcome = welcome
     this.#clients = clients
@@ -55,7 +55,7 @@ class Guard {
    * @param {import('node:tls').Server} server
    * @param {(socket: TLSSocket, outcome: Outcome) => void} admitted called for every connection that may stay
    */
-  stand (server, admitted) {
+  stand(server, admitted) {
     server.on('keylog', (line, socket) => {
       // Once a connection; there are several secrets to a handshake.
       if (this.#expected.has(socket)) return
@@ -77,19 +77,21 @@ class Guard {
   }
 
   /** From now on, nobody new. */
-  close () { this.#closed = true }
+  close() {
+    this.#closed = true
+  }
 
   /**
    * Refuse a connection that has come to no handshake.
    * @param {Error & { code: string }} error
    * @param {import('node:net').Socket} socket
    */
-  turnAway (error, socket) {
+  turnAway(error, socket) {
     report({ side: 'server', error, socket }, this.#onReject)
   }
 
   /** @param {TLSSocket} socket */
-  #examine (socket) {
+  #examine(socket) {
     const before = this.#outcomes.get(socket)
     if (before) return before
     /** @type {Outcome} */
@@ -112,15 +114,23 @@ class Guard {
    * @param {import('node:tls').PeerCertificate | undefined} certificate
    * @returns {Outcome}
    */
-  #judge (socket, certificate) {
-    if (this.#closed) return { error: new CountersignError('ERR_CLOSED', 'the server is no longer secured: it takes no new connections') }
+  #judge(socket, certificate) {
+    if (this.#closed)
+      return {
+        error: new CountersignError('ERR_CLOSED', 'the server is no longer secured: it takes no new connections')
+      }
     const context = currentContext(this.#source)
     // Whoever resumes a session shows no certificate chain, and none was judged by us.
-    if (socket.isSessionReused()) return { error: untrusted('session_reused', 'the client resumed a session instead of proving who it is') }
+    if (socket.isSessionReused())
+      return { error: untrusted('session_reused', 'the client resumed a session instead of proving who it is') }
     if (!certificate) {
-      return this.#clients === 'required' ? { error: untrusted('no_certificate', 'the client showed no certificate') } : {}
+      return this.#clients === 'required'
+        ? { error: untrusted('no_certificate', 'the client showed no certificate') }
+        : {}
     }
-    const { error, svid, chain } = /** @type {any} */ (judge(certificate, () => socket.getPeerCertificate(true), context, this.#welcome, 'clientAuth'))
+    const { error, svid, chain } = /** @type {any} */ (
+      judge(certificate, () => socket.getPeerCertificate(true), context, this.#welcome, 'clientAuth')
+    )
     return error ? { error } : { peer: new Peer('x509', svid, this.#principal), chain }
   }
 
@@ -130,11 +140,14 @@ class Guard {
    * @param {Error & { code?: string }} error
    * @param {TLSSocket} socket
    */
-  #refusedByNode (error, socket) {
+  #refusedByNode(error, socket) {
     if (this.#clients === 'none') return
     const outcome = this.#outcomes.get(socket)
     if (error.code === NO_CERTIFICATE) {
-      report({ side: 'server', error: untrusted('no_certificate', 'the client showed no certificate', error), socket }, this.#onReject)
+      report(
+        { side: 'server', error: untrusted('no_certificate', 'the client showed no certificate', error), socket },
+        this.#onReject
+      )
     } else if (outcome?.peer && socket.authorizationError) this.#refusedByWall(outcome, socket)
   }
 
@@ -143,7 +156,7 @@ class Guard {
    * @param {Outcome} outcome
    * @param {TLSSocket} socket
    */
-  #refusedByWall (outcome, socket) {
+  #refusedByWall(outcome, socket) {
     outcome.error = untrusted('tls_verification', `node:tls does not accept the chain: ${socket.authorizationError}`)
     report({ side: 'server', error: outcome.error, leaf: outcome.chain?.[0], socket }, this.#onReject)
   }
@@ -154,7 +167,7 @@ class Guard {
  * @param {string} message
  * @param {unknown} [cause]
  */
-function untrusted (rule, message, cause) {
+function untrusted(rule, message, cause) {
   return new CountersignError('ERR_UNTRUSTED_SVID', message, { rule, cause })
 }
 

@@ -13,7 +13,7 @@ const held = Symbol('countersign.connection')
  * HTTP/2: told to send no more requests; those that are open go on.
  * @param {import('node:http2').ServerHttp2Session} session
  */
-function sessionStarted (session) {
+function sessionStarted(session) {
   if (session.destroyed) return
   const peer = peerOf(session)
   // Also for whoever asks after the socket is gone.
@@ -27,8 +27,10 @@ function sessionStarted (session) {
  * @param {import('node:http').IncomingMessage} request
  * @param {import('node:http').ServerResponse} response
  */
-function requestStarted (request, response) {
-  const connection = /** @type {Connection & { active?: number, retired?: boolean, over?: boolean } | undefined} */ (/** @type {any} */ (request.socket)[held])
+function requestStarted(request, response) {
+  const connection = /** @type {Connection & { active?: number, retired?: boolean, over?: boolean } | undefined} */ (
+    /** @type {any} */ (request.socket)[held]
+  )
   if (!connection || request.httpVersionMajor !== 1) return
   const { socket } = connection
   connection.retire ??= () => {
@@ -51,14 +53,14 @@ function requestStarted (request, response) {
  * @param {import('node:net').Server} server
  * @param {boolean} ends whether connections are ever ended by us
  */
-function followHttp (server, ends) {
+function followHttp(server, ends) {
   server.prependListener('session', sessionStarted)
   // An http2 server would build requests and responses for whoever listens to this.
   if (ends && 'headersTimeout' in server) server.prependListener('request', requestStarted)
 }
 
 /** @param {Connection} connection */
-function holdConnection (connection) {
+function holdConnection(connection) {
   Object.defineProperty(connection.socket, held, { value: connection, configurable: true })
 }
 

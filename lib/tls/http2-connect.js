@@ -14,7 +14,7 @@ const { setPeer } = require('./peer')
  * @param {unknown} authorize
  * @param {import('../../tls').Http2ConnectOptions} [options]
  */
-function http2Connect (authority, source, authorize, options) {
+function http2Connect(authority, source, authorize, options) {
   const { protocol, hostname, port } = urlOf(authority)
   if (protocol !== 'https:') throw invalidArgument(`authority: expected an https: URL, got ${protocol}`)
   const client = new Client(source, authorize, options, ['http2', ...LIFETIMES])
@@ -23,17 +23,20 @@ function http2Connect (authority, source, authorize, options) {
   /** @type {http2.ClientHttp2Session} */
   const session = http2.connect(authority, {
     ...options?.http2,
-    createConnection: () => client.connect({ host, port: Number(port) || 443, ALPNProtocols: ['h2'], ...names }, client.options(), {
-      proven: (peer) => setPeer(session, peer),
-      opened: (connection) => { connection.retire = () => session.close() },
-    }),
+    createConnection: () =>
+      client.connect({ host, port: Number(port) || 443, ALPNProtocols: ['h2'], ...names }, client.options(), {
+        proven: (peer) => setPeer(session, peer),
+        opened: (connection) => {
+          connection.retire = () => session.close()
+        }
+      })
   })
   session.once('close', () => client.close())
   return session
 }
 
 /** @param {unknown} authority */
-function urlOf (authority) {
+function urlOf(authority) {
   if (authority instanceof URL) return authority
   if (typeof authority === 'string' && URL.canParse(authority)) return new URL(authority)
   throw invalidArgument(`authority: expected a URL such as https://billing.internal:8443, got ${shown(authority)}`)

@@ -37,7 +37,7 @@ const OF_NAMES = new Set(['not_authorized', 'authorizer_failed'])
  * @param {'serverAuth' | 'clientAuth'} usage
  * @returns {Verdict}
  */
-function judge (certificate, whole, context, welcome, usage) {
+function judge(certificate, whole, context, welcome, usage) {
   const leaf = certificate.raw
   const { fingerprint256 } = certificate
   const issuers = known.get(fingerprint256)
@@ -60,9 +60,16 @@ function judge (certificate, whole, context, welcome, usage) {
  * @param {Date} [now]
  * @returns {Verdict}
  */
-function verdict (chain, context, welcome, usage, now) {
+function verdict(chain, context, welcome, usage, now) {
   try {
-    return { svid: verifyX509Svid(/** @type {Uint8Array[]} */ (chain), context.bundles, { authorize: welcome, usage, ...now && { now } }), chain }
+    return {
+      svid: verifyX509Svid(/** @type {Uint8Array[]} */ (chain), context.bundles, {
+        authorize: welcome,
+        usage,
+        ...(now && { now })
+      }),
+      chain
+    }
   } catch (error) {
     return { error: refusal(error) }
   }
@@ -74,9 +81,12 @@ function verdict (chain, context, welcome, usage, now) {
  * @param {unknown} error
  * @returns {any}
  */
-function refusal (error) {
+function refusal(error) {
   if (CountersignError.is(error)) return error
-  return new CountersignError('ERR_UNTRUSTED_SVID', `the peer could not be judged: ${reason(error)}`, { rule: 'judge_failed', cause: error })
+  return new CountersignError('ERR_UNTRUSTED_SVID', `the peer could not be judged: ${reason(error)}`, {
+    rule: 'judge_failed',
+    cause: error
+  })
 }
 
 /**
@@ -84,7 +94,7 @@ function refusal (error) {
  * @param {DetailedPeerCertificate} certificate
  * @returns {Uint8Array[]}
  */
-function chainOf (certificate) {
+function chainOf(certificate) {
   const chain = [certificate.raw]
   for (let at = certificate.issuerCertificate; at?.raw && chain.length < MAX_CHAIN; at = at.issuerCertificate) {
     if (at.issuerCertificate === at) break
@@ -97,7 +107,7 @@ function chainOf (certificate) {
  * @param {string} fingerprint
  * @param {readonly Uint8Array[]} issuers
  */
-function remember (fingerprint, issuers) {
+function remember(fingerprint, issuers) {
   known.delete(fingerprint)
   known.set(fingerprint, issuers)
   if (known.size > MAX_KNOWN) known.delete(/** @type {string} */ (known.keys().next().value))

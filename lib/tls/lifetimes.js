@@ -35,14 +35,20 @@ const WITHOUT_TRUST = new Set(['unknown_issuer', 'invalid_signature', 'no_bundle
 const LIFETIMES = ['maxConnectionAge', 'closeOnWithdraw', 'closeOnBundleRemoval']
 
 /** @param {Record<string, unknown>} options */
-function readLifetimes ({ maxConnectionAge, closeOnWithdraw, closeOnBundleRemoval }) {
-  if (maxConnectionAge !== undefined && maxConnectionAge !== 'svid' && !(typeof maxConnectionAge === 'number' && maxConnectionAge > 0)) {
-    throw invalidArgument(`options.maxConnectionAge: expected milliseconds greater than 0, or 'svid', got ${shown(maxConnectionAge)}`)
+function readLifetimes({ maxConnectionAge, closeOnWithdraw, closeOnBundleRemoval }) {
+  if (
+    maxConnectionAge !== undefined &&
+    maxConnectionAge !== 'svid' &&
+    !(typeof maxConnectionAge === 'number' && maxConnectionAge > 0)
+  ) {
+    throw invalidArgument(
+      `options.maxConnectionAge: expected milliseconds greater than 0, or 'svid', got ${shown(maxConnectionAge)}`
+    )
   }
   return {
     maxAge: /** @type {number | 'svid' | undefined} */ (maxConnectionAge),
     closeOnWithdraw: checkFlag(closeOnWithdraw, 'options.closeOnWithdraw'),
-    closeOnBundleRemoval: checkFlag(closeOnBundleRemoval, 'options.closeOnBundleRemoval'),
+    closeOnBundleRemoval: checkFlag(closeOnBundleRemoval, 'options.closeOnBundleRemoval')
   }
 }
 
@@ -62,27 +68,33 @@ class Lifetimes {
    * @param {ReturnType<typeof readLifetimes>} limits
    * @param {((rejection: import('../../tls').Rejection) => void) | undefined} onReject
    */
-  constructor (source, side, limits, onReject) {
+  constructor(source, side, limits, onReject) {
     this.#source = source
     this.#side = side
     this.#limits = limits
     this.#onReject = onReject
   }
 
-  get size () { return this.#connections.size }
+  get size() {
+    return this.#connections.size
+  }
 
   /** Whether anything but the two sides ends connections. */
-  get ends () { return this.#limits.maxAge !== undefined || this.watches }
+  get ends() {
+    return this.#limits.maxAge !== undefined || this.watches
+  }
 
   /** Whether anything that the source says ends connections. */
-  get watches () { return this.#limits.closeOnWithdraw || this.#limits.closeOnBundleRemoval }
+  get watches() {
+    return this.#limits.closeOnWithdraw || this.#limits.closeOnBundleRemoval
+  }
 
   /**
    * @param {TLSSocket} socket
    * @param {{ peer?: InstanceType<typeof import('./peer').Peer> | undefined, chain?: readonly Uint8Array[] | undefined }} who
    * @returns {Connection | undefined} `undefined` when nothing ends it
    */
-  add (socket, { peer, chain }) {
+  add(socket, { peer, chain }) {
     if (!this.ends) return undefined
     /** @type {Connection} */
     const connection = { socket, peer, chain, retire: undefined, timer: undefined }
@@ -101,12 +113,15 @@ class Lifetimes {
    * @param {Connection} connection
    * @param {number} at
    */
-  #schedule (connection, at) {
+  #schedule(connection, at) {
     const left = at - Date.now()
-    connection.timer = setTimeout(() => {
-      if (Date.now() < at) this.#schedule(connection, at)
-      else retire(connection)
-    }, Math.min(Math.max(left, 0), MAX_TIMER))
+    connection.timer = setTimeout(
+      () => {
+        if (Date.now() < at) this.#schedule(connection, at)
+        else retire(connection)
+      },
+      Math.min(Math.max(left, 0), MAX_TIMER)
+    )
     connection.timer.unref?.()
   }
 
@@ -114,7 +129,7 @@ class Lifetimes {
    * The source has said something.
    * @param {{ type?: string } | undefined} event
    */
-  sourceChanged (event) {
+  sourceChanged(event) {
     let context
     try {
       context = currentContext(this.#source)
@@ -132,7 +147,7 @@ class Lifetimes {
    * @param {Connection[]} left
    * @param {import('../../tls').TlsSourceContext} context
    */
-  #judgeAgain (left, context) {
+  #judgeAgain(left, context) {
     for (const { socket, peer, chain } of left.splice(0, AT_ONCE)) {
       if (!peer || !chain) continue
       // An SVID that expired meanwhile is no sign that its authority is gone.
@@ -146,13 +161,13 @@ class Lifetimes {
     if (left.length > 0 && this.#bundles === context.bundles) setImmediate(() => this.#judgeAgain(left, context))
   }
 
-  closeAll () {
+  closeAll() {
     for (const { socket } of this.#connections) socket.destroy()
   }
 }
 
 /** @param {Connection} connection */
-function retire (connection) {
+function retire(connection) {
   if (connection.retire) return connection.retire()
   const { socket } = connection
   socket.end()

@@ -26,7 +26,7 @@ class Peer {
    * @param {any} svid a VerifiedX509Svid, or a JwtSvid
    * @param {import('../../tls').MakePrincipal} [makePrincipal] as the caller has it
    */
-  constructor (kind, svid, makePrincipal) {
+  constructor(kind, svid, makePrincipal) {
     this.#svid = svid
     this.#makePrincipal = makePrincipal
     this.kind = kind
@@ -35,22 +35,31 @@ class Peer {
     Object.freeze(this)
   }
 
-  get svid () { return this.#svid }
+  get svid() {
+    return this.#svid
+  }
 
-  get certificates () { return this.kind === 'x509' ? this.#svid.certificates : undefined }
+  get certificates() {
+    return this.kind === 'x509' ? this.#svid.certificates : undefined
+  }
 
   /** Made when it is asked for, once. Where the caller's function fails there is an error, and never nothing. */
-  get principal () {
-    if (this.#makePrincipal && !this.#principal) this.#principal = checkPrincipal(this.#makePrincipal(this.spiffeId, /** @type {any} */ (this)))
+  get principal() {
+    if (this.#makePrincipal && !this.#principal)
+      this.#principal = checkPrincipal(this.#makePrincipal(this.spiffeId, /** @type {any} */ (this)))
     return this.#principal
   }
 
   /** @param {unknown} value */
-  static is (value) { return typeof value === 'object' && value !== null && #svid in value }
+  static is(value) {
+    return typeof value === 'object' && value !== null && #svid in value
+  }
 
-  toString () { return this.spiffeId.uri }
+  toString() {
+    return this.spiffeId.uri
+  }
 
-  toJSON () {
+  toJSON() {
     const { kind, spiffeId, expiresAt } = this
     return { kind, spiffeId, expiresAt }
   }
@@ -60,21 +69,25 @@ class Peer {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `Peer ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `Peer ${show(this.toJSON(), options)}`
+  }
 }
 
 /** @param {unknown} made */
-function checkPrincipal (made) {
+function checkPrincipal(made) {
   const { Principal } = require('../principal/principal')
   if (Principal.is(made)) return /** @type {any} */ (made)
-  throw invalidArgument(`options.principal: expected it to return a principal, got ${isPromise(made) ? 'a promise: whoever must ask somebody needs requirePrincipal' : shown(made)}`)
+  throw invalidArgument(
+    `options.principal: expected it to return a principal, got ${isPromise(made) ? 'a promise: whoever must ask somebody needs requirePrincipal' : shown(made)}`
+  )
 }
 
 /**
  * @param {object} target
  * @param {Peer} peer
  */
-function setPeer (target, peer) {
+function setPeer(target, peer) {
   peers.set(target, peer)
   Object.defineProperty(target, attached, { value: peer, configurable: true })
 }
@@ -84,18 +97,20 @@ function setPeer (target, peer) {
  * @param {import('node:tls').TLSSocket} socket
  * @param {Peer} peer
  */
-function setPeerOfCertificate (socket, peer) {
+function setPeerOfCertificate(socket, peer) {
   const read = socket.getPeerCertificate
   const certificate = socket.getPeerCertificate(false)
   setPeer(certificate, peer)
-  socket.getPeerCertificate = /** @type {any} */ ((/** @type {boolean | undefined} */ detailed) => detailed ? read.call(socket, true) : certificate)
+  socket.getPeerCertificate = /** @type {any} */ (
+    (/** @type {boolean | undefined} */ detailed) => (detailed ? read.call(socket, true) : certificate)
+  )
 }
 
 /**
  * @param {object} options
  * @param {Peer} peer
  */
-function setPeerByOptions (options, peer) {
+function setPeerByOptions(options, peer) {
   byOptions.set(options, peer)
 }
 
@@ -103,7 +118,7 @@ function setPeerByOptions (options, peer) {
  * @param {any} target
  * @returns {Peer | undefined}
  */
-function known (target) {
+function known(target) {
   if (typeof target !== 'object' || target === null) return undefined
   const peer = peers.get(target)
   if (peer) return peer
@@ -133,15 +148,16 @@ const WAYS = [
   (target) => target.raw?.stream?.session,
   (target) => target.raw?.stream?.session?.socket,
   // A call of @grpc/grpc-js, on either side: of its connection it shows the certificate.
-  (target) => target.getAuthContext?.()?.sslPeerCertificate,
+  (target) => target.getAuthContext?.()?.sslPeerCertificate
 ]
 
 /**
  * @param {unknown} target
  * @returns {Peer | undefined}
  */
-function peerOf (target) {
-  if (typeof target !== 'object' || target === null) throw invalidArgument(`target: expected a socket, a request, a session or a stream, got ${shown(target)}`)
+function peerOf(target) {
+  if (typeof target !== 'object' || target === null)
+    throw invalidArgument(`target: expected a socket, a request, a session or a stream, got ${shown(target)}`)
   for (const way of WAYS) {
     try {
       const peer = known(way(target))

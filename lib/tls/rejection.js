@@ -18,7 +18,7 @@ const rejections = channel('countersign:tls.reject')
  * @param {{ remoteAddress?: string | undefined, remotePort?: number | undefined }} what.socket
  * @param {((rejection: Rejection) => void) | undefined} onReject
  */
-function report ({ side, error, leaf, claimedIds, socket }, onReject) {
+function report({ side, error, leaf, claimedIds, socket }, onReject) {
   if (!onReject && !rejections.hasSubscribers) return
   /** @type {Rejection} */
   const rejection = Object.freeze({
@@ -28,7 +28,7 @@ function report ({ side, error, leaf, claimedIds, socket }, onReject) {
     error: /** @type {any} */ (error),
     claimedIds: Object.freeze(claimedIds ?? (leaf ? native.claimedUris(leaf) : [])),
     remoteAddress: socket.remoteAddress,
-    remotePort: socket.remotePort,
+    remotePort: socket.remotePort
   })
   rejections.publish(rejection)
   try {

@@ -18,14 +18,14 @@ const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
  * @param {unknown} verifier a BundleSet, JwtBundle or SpiffeBundle, or anything with `validate(token, { audience })`
  * @param {import('../../tls').RequireBearerOptions} options
  */
-function requireBearer (verifier, options) {
+function requireBearer(verifier, options) {
   const given = ownOptions(options, OPTIONS, 'options')
   const { audience, leeway } = given
   const onReject = checkFunction(given.onReject, 'options.onReject')
   const principal = checkFunction(given.principal, 'options.principal')
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
   const welcome = 'authorize' in given ? compile(given.authorize, 'options.authorize') : everybody
-  const judge = judgeOf(verifier, { audience, ...leeway !== undefined && { leeway } })
+  const judge = judgeOf(verifier, { audience, ...(leeway !== undefined && { leeway }) })
 
   /** @param {import('node:http').IncomingMessage} request @param {{ token?: string }} seen */
   const peerBehind = async (request, seen) => {
@@ -45,15 +45,25 @@ function requireBearer (verifier, options) {
     const incoming = request.raw ?? request
     /** @type {{ token?: string }} */
     const seen = {}
-    peerBehind(incoming, seen).then((peer) => {
-      setPeer(incoming, peer)
-      return true
-    }, (error) => {
-      const refused = refusalOf(error)
-      report({ side: 'server', error: refused, claimedIds: claimedBy(seen.token), socket: incoming.socket ?? {} }, onReject)
-      refuse(response, refused)
-      return false
-    }).then((accepted) => { if (accepted) next() })
+    peerBehind(incoming, seen)
+      .then(
+        (peer) => {
+          setPeer(incoming, peer)
+          return true
+        },
+        (error) => {
+          const refused = refusalOf(error)
+          report(
+            { side: 'server', error: refused, claimedIds: claimedBy(seen.token), socket: incoming.socket ?? {} },
+            onReject
+          )
+          refuse(response, refused)
+          return false
+        }
+      )
+      .then((accepted) => {
+        if (accepted) next()
+      })
   }
 }
 
@@ -61,7 +71,7 @@ function requireBearer (verifier, options) {
  * Who the token says it is about, proven by nobody.
  * @param {string | undefined} token
  */
-function claimedBy (token) {
+function claimedBy(token) {
   try {
     return token === undefined ? [] : [JwtSvid.parseInsecure(token).spiffeId.uri]
   } catch {
@@ -74,7 +84,7 @@ function claimedBy (token) {
  * @param {{ audience: any, leeway?: number }} options
  * @returns {(token: string) => any}
  */
-function judgeOf (verifier, options) {
+function judgeOf(verifier, options) {
   if (typeof verifier === 'object' && verifier !== null && typeof verifier.validate === 'function') {
     checkAudience(options.audience)
     return async (token) => {
@@ -94,23 +104,28 @@ function judgeOf (verifier, options) {
 }
 
 /** @param {unknown} audience */
-function checkAudience (audience) {
+function checkAudience(audience) {
   const list = Array.isArray(audience) ? audience : [audience]
   if (list.length === 0 || !list.every((name) => typeof name === 'string' && name !== '')) {
-    throw invalidArgument(`options.audience: expected the name this server answers to, or a list of them, got ${shown(audience)}`, { rule: 'no_expected_audience' })
+    throw invalidArgument(
+      `options.audience: expected the name this server answers to, or a list of them, got ${shown(audience)}`,
+      { rule: 'no_expected_audience' }
+    )
   }
 }
 
 /** @param {import('node:http').IncomingMessage} request */
-function tokenOf (request) {
+function tokenOf(request) {
   const sent = request.headersDistinct?.authorization ?? [request.headers.authorization].flat()
   if (sent.length > 1) throw new BadRequest('more than one Authorization header')
   const header = sent[0]
-  if (header === undefined) throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no token', { rule: 'missing_token' })
+  if (header === undefined)
+    throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no token', { rule: 'missing_token' })
   const token = CREDENTIALS.exec(header)?.[1]
   if (token === undefined) {
     // Another scheme is for somebody else; a Bearer that is malformed is a bad request.
-    if (!/^bearer\b/i.test(header)) throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no Bearer token', { rule: 'missing_token' })
+    if (!/^bearer\b/i.test(header))
+      throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no Bearer token', { rule: 'missing_token' })
     throw new BadRequest('the Authorization header is malformed')
   }
   return token
@@ -119,20 +134,22 @@ function tokenOf (request) {
 /** A request that is wrong before any token is looked at. */
 class BadRequest extends CountersignError {
   /** @param {string} message */
-  constructor (message) { super('ERR_INVALID_TOKEN', message, { rule: 'malformed_request' }) }
+  constructor(message) {
+    super('ERR_INVALID_TOKEN', message, { rule: 'malformed_request' })
+  }
 }
 
 /**
  * @param {unknown} error
  * @returns {any}
  */
-function refusalOf (error) {
+function refusalOf(error) {
   if (CountersignError.is(error)) return error
   return new CountersignError('ERR_SOURCE_FAILED', `the token could not be judged: ${reason(error)}`, { cause: error })
 }
 
 /** RFC 6750 3.1. @param {any} error @returns {[status: number, challenge: string]} */
-function answerTo ({ code, rule }) {
+function answerTo({ code, rule }) {
   if (rule === 'missing_token') return [401, 'Bearer']
   if (rule === 'malformed_request') return [400, 'Bearer error="invalid_request"']
   if (code === 'ERR_INVALID_TOKEN') return [401, `Bearer error="invalid_token", error_description="${rule}"`]
@@ -144,9 +161,11 @@ function answerTo ({ code, rule }) {
  * @param {any} response of node:http, Express or Fastify
  * @param {any} error
  */
-function refuse (response, error) {
+function refuse(response, error) {
   const [status, challenge] = answerTo(error)
-  const body = JSON.stringify({ error: challenge.match(/error="(\w+)"/)?.[1] ?? (status === 401 ? 'unauthorized' : 'unavailable') })
+  const body = JSON.stringify({
+    error: challenge.match(/error="(\w+)"/)?.[1] ?? (status === 401 ? 'unauthorized' : 'unavailable')
+  })
   if (typeof response.raw === 'object' && typeof response.code === 'function') {
     response.code(status).header('content-type', 'application/json')
     if (challenge) response.header('www-authenticate', challenge)

@@ -25,7 +25,7 @@ class Rotation {
    * @param {import('../../tls').TlsSource} source
    * @param {Plan} plan
    */
-  constructor (server, source, plan) {
+  constructor(server, source, plan) {
     this.#server = server
     this.#source = source
     this.#plan = plan
@@ -35,7 +35,7 @@ class Rotation {
    * Take what the source holds now. Costs next to nothing when that is what is being served.
    * @returns {Error & { code: string } | undefined} why nothing is served
    */
-  refresh () {
+  refresh() {
     let context
     try {
       context = this.#closed ? undefined : currentContext(this.#source)
@@ -48,12 +48,15 @@ class Rotation {
   }
 
   /** @param {import('../../tls').TlsSourceContext | null} context */
-  #serve (context) {
+  #serve(context) {
     if (context === this.#served || (context !== null && context === this.#failed)) return
     const first = this.#served === undefined
     try {
       if (first || !this.#shares) this.#replace(context)
-      if (this.#shares) this.#held().context = (context ? secureContext(this.#plan, context) : tls.createSecureContext(sealedOptions(this.#plan))).context
+      if (this.#shares)
+        this.#held().context = (
+          context ? secureContext(this.#plan, context) : tls.createSecureContext(sealedOptions(this.#plan))
+        ).context
       this.#served = context
     } catch (error) {
       // Whoever is being set up hears of it. Later, what was served goes on: judged by the guard, it can only get stricter.
@@ -67,24 +70,31 @@ class Rotation {
    * By the public way, in full.
    * @param {import('../../tls').TlsSourceContext | null} context
    */
-  #replace (context) {
+  #replace(context) {
     const before = this.#held()
     this.#server.setSecureContext(context ? contextOptions(this.#plan, context) : sealedOptions(this.#plan))
     const after = this.#held()
     // A context of its own for each of a hundred servers would hold up the event loop for a tenth of a second. Where it
     // shows that the server keeps its context in this place, later ones go there, made once for all.
-    this.#shares = !process.versions.bun && typeof after === 'object' && after !== null && after !== before && typeof after.context === 'object'
+    this.#shares =
+      !process.versions.bun &&
+      typeof after === 'object' &&
+      after !== null &&
+      after !== before &&
+      typeof after.context === 'object'
   }
 
-  #held () { return /** @type {any} */ (this.#server)._sharedCreds }
+  #held() {
+    return /** @type {any} */ (this.#server)._sharedCreds
+  }
 
   /** Before a handshake: it is the last one for its sessions. */
-  forgetSessions () {
+  forgetSessions() {
     if (this.#shares) forgetSessions(this.#held().context)
   }
 
   /** Show nothing and let nobody in any more. */
-  close () {
+  close() {
     this.#closed = true
     this.refresh()
   }

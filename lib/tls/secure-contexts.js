@@ -33,7 +33,7 @@ const keys = new WeakMap()
 let plans = 0
 
 /** @param {Plan} plan */
-function keyOf (plan) {
+function keyOf(plan) {
   let key = keys.get(plan)
   if (key === undefined) {
     const { side, settings, domains, shows, certificate, trusts, webRoots } = plan
@@ -51,12 +51,12 @@ function keyOf (plan) {
  * @param {TlsSourceContext} context
  * @returns {tls.SecureContext}
  */
-function secureContext (plan, context) {
+function secureContext(plan, context) {
   let known = built.get(context)
-  if (!known) built.set(context, known = new Map())
+  if (!known) built.set(context, (known = new Map()))
   const key = keyOf(plan)
   let made = known.get(key)
-  if (!made) known.set(key, made = tls.createSecureContext(contextOptions(plan, context)))
+  if (!made) known.set(key, (made = tls.createSecureContext(contextOptions(plan, context))))
   return made
 }
 
@@ -67,7 +67,7 @@ function secureContext (plan, context) {
  * @param {TlsSourceContext} context
  * @returns {tls.SecureContextOptions}
  */
-function contextOptions (plan, context) {
+function contextOptions(plan, context) {
   const { settings, domains, shows, certificate, trusts, webRoots } = plan
   /** @type {tls.SecureContextOptions & { allowPartialTrustChain?: boolean }} */
   const options = { ...settings, secureOptions: SECURE_OPTIONS, sessionIdContext: sessionIdContext() }
@@ -90,10 +90,11 @@ function contextOptions (plan, context) {
 }
 
 /** @param {() => Shown} certificate */
-function shownBy (certificate) {
+function shownBy(certificate) {
   const { cert, key } = certificate() ?? {}
   for (const [name, value] of Object.entries({ cert, key })) {
-    if (typeof value !== 'string' && !Buffer.isBuffer(value)) throw invalidArgument(`options.certificate.${name}: expected PEM, got ${shown(value)}`)
+    if (typeof value !== 'string' && !Buffer.isBuffer(value))
+      throw invalidArgument(`options.certificate.${name}: expected PEM, got ${shown(value)}`)
   }
   return { cert, key }
 }
@@ -104,7 +105,7 @@ function shownBy (certificate) {
  * @param {Plan} plan
  * @param {TlsSourceContext['bundles']} [bundles] those it had
  */
-function sealedOptions (plan, bundles) {
+function sealedOptions(plan, bundles) {
   const trusts = bundles && plan.trusts === 'spiffe' ? plan.trusts : 'nobody'
   return contextOptions({ ...plan, shows: false, certificate: undefined, trusts }, /** @type {any} */ ({ bundles }))
 }
@@ -115,10 +116,17 @@ function sealedOptions (plan, bundles) {
  * @param {ReadonlySet<string> | undefined} domains
  * @returns {string[]}
  */
-function authorities (bundles, domains) {
+function authorities(bundles, domains) {
   const names = bundles.trustDomains.map((one) => one.name).filter((name) => !domains || domains.has(name))
   return names.flatMap((name) => {
-    return bundles.x509Bundle(name)?.toPem().split(END).filter((one) => one.trim() !== '').map((one) => one + END) ?? []
+    return (
+      bundles
+        .x509Bundle(name)
+        ?.toPem()
+        .split(END)
+        .filter((one) => one.trim() !== '')
+        .map((one) => one + END) ?? []
+    )
   })
 }
 
@@ -126,7 +134,7 @@ const prefix = randomBytes(12).toString('hex')
 let serial = 0
 
 /** At most 32 bytes, never the same again in this process. */
-function sessionIdContext () {
+function sessionIdContext() {
   return `${prefix}${(++serial % 0xffffffff).toString(36)}`
 }
 
@@ -135,7 +143,7 @@ function sessionIdContext () {
  * sessions: a server falls back to a full handshake, a client gives up.
  * @param {any} native what a SecureContext holds
  */
-function forgetSessions (native) {
+function forgetSessions(native) {
   native?.setSessionIdContext?.(sessionIdContext())
 }
 

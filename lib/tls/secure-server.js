@@ -25,10 +25,10 @@ class SecuredServer {
    * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
    * @param {any} [http] the server that speaks HTTP, if it is another one
    */
-  constructor (server, { source, welcome, clients, plan, limits, onReject, principal }, admitted, http = server) {
-    const guard = this.#guard = new Guard(source, welcome, { clients, onReject, principal })
-    const rotation = this.#rotation = new Rotation(server, source, plan)
-    const lifetimes = this.#lifetimes = new Lifetimes(source, 'server', limits, onReject)
+  constructor(server, { source, welcome, clients, plan, limits, onReject, principal }, admitted, http = server) {
+    const guard = (this.#guard = new Guard(source, welcome, { clients, onReject, principal }))
+    const rotation = (this.#rotation = new Rotation(server, source, plan))
+    const lifetimes = (this.#lifetimes = new Lifetimes(source, 'server', limits, onReject))
     if (typeof http.prependListener === 'function') followHttp(http, lifetimes.ends)
     // What is no source, or cannot be served at all, is an error now; one that is not ready yet is not.
     const error = rotation.refresh()
@@ -51,9 +51,11 @@ class SecuredServer {
     server.once('close', () => this.#unsubscribe())
   }
 
-  get connections () { return this.#lifetimes.size }
+  get connections() {
+    return this.#lifetimes.size
+  }
 
-  close () {
+  close() {
     if (this.#closed) return
     this.#closed = true
     this.#unsubscribe()
@@ -61,7 +63,9 @@ class SecuredServer {
     this.#rotation.close()
   }
 
-  [Symbol.dispose] () { this.close() }
+  [Symbol.dispose]() {
+    this.close()
+  }
 }
 
 /**
@@ -70,7 +74,7 @@ class SecuredServer {
  * @param {unknown} authorize
  * @param {import('../../tls').ServerOptions} [options]
  */
-function secureServer (server, source, authorize, options) {
+function secureServer(server, source, authorize, options) {
   return secure(server, readServerOptions(source, authorize, options))
 }
 
@@ -80,16 +84,24 @@ function secureServer (server, source, authorize, options) {
  * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
  * @param {unknown} [http]
  */
-function secure (server, options, admitted, http) {
+function secure(server, options, admitted, http) {
   if (typeof server?.setSecureContext !== 'function') {
-    if (typeof server?.listen === 'function' && process.versions.bun) throw new CountersignError('ERR_UNSUPPORTED_PLATFORM', 'server: in Bun, a server of node:https has no TLS sockets to judge; use tls.createServer')
-    throw invalidArgument(`server: expected a server of node:tls, node:https or http2.createSecureServer, got ${shown(server)}`)
+    if (typeof server?.listen === 'function' && process.versions.bun)
+      throw new CountersignError(
+        'ERR_UNSUPPORTED_PLATFORM',
+        'server: in Bun, a server of node:https has no TLS sockets to judge; use tls.createServer'
+      )
+    throw invalidArgument(
+      `server: expected a server of node:tls, node:https or http2.createSecureServer, got ${shown(server)}`
+    )
   }
   if (secured.has(server)) throw invalidArgument('server: it is secured already')
   const asks = options.clients !== 'none'
   // Who is not asked for a certificate, or need not have one, is let in by node:tls.
   if (server.requestCert === !asks || server.rejectUnauthorized === (options.clients !== 'required')) {
-    throw invalidArgument('server: it was not made with serverOptions(source, authorize, options) and these very options')
+    throw invalidArgument(
+      'server: it was not made with serverOptions(source, authorize, options) and these very options'
+    )
   }
   const made = new SecuredServer(server, options, admitted, http)
   secured.add(server)

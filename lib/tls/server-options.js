@@ -18,18 +18,29 @@ const CLIENTS = ['required', 'optional', 'none']
  * @param {unknown} authorize
  * @param {unknown} options
  */
-function readServerOptions (source, authorize, options) {
+function readServerOptions(source, authorize, options) {
   const given = ownOptions(options, OPTIONS, 'options')
   const clients = /** @type {typeof CLIENTS[number]} */ (checkChoice(given.clients, CLIENTS, 'options.clients'))
   const certificate = readCertificate(given.certificate)
   if (clients === 'none') {
-    if (authorize !== null) throw invalidArgument(`authorize: expected null, because with clients: 'none' nobody says who they are, got ${shown(authorize)}`)
-    if (certificate) throw invalidArgument(`options.certificate: with clients: 'none' as well, nothing of the source would be used`)
+    if (authorize !== null)
+      throw invalidArgument(
+        `authorize: expected null, because with clients: 'none' nobody says who they are, got ${shown(authorize)}`
+      )
+    if (certificate)
+      throw invalidArgument(`options.certificate: with clients: 'none' as well, nothing of the source would be used`)
   }
   const welcome = clients === 'none' ? everybody : compile(authorize, 'authorize')
   const settings = readSettings(given)
   /** @type {import('./secure-contexts').Plan} */
-  const plan = { side: 'server', settings, domains: clients === 'none' ? undefined : domainsOf(welcome), shows: true, certificate, trusts: clients === 'none' ? 'nobody' : 'spiffe' }
+  const plan = {
+    side: 'server',
+    settings,
+    domains: clients === 'none' ? undefined : domainsOf(welcome),
+    shows: true,
+    certificate,
+    trusts: clients === 'none' ? 'nobody' : 'spiffe'
+  }
   return {
     source: checkSource(source),
     welcome,
@@ -38,15 +49,18 @@ function readServerOptions (source, authorize, options) {
     settings,
     limits: readLifetimes(given),
     onReject: checkFunction(given.onReject, 'options.onReject'),
-    principal: checkFunction(given.principal, 'options.principal'),
+    principal: checkFunction(given.principal, 'options.principal')
   }
 }
 
 /** @param {unknown} certificate */
-function readCertificate (certificate) {
+function readCertificate(certificate) {
   if (certificate === undefined) return undefined
   if (typeof certificate === 'function') return /** @type {() => import('./secure-contexts').Shown} */ (certificate)
-  if (typeof certificate !== 'object' || certificate === null) throw invalidArgument(`options.certificate: expected { cert, key } or a function that returns it, got ${shown(certificate)}`)
+  if (typeof certificate !== 'object' || certificate === null)
+    throw invalidArgument(
+      `options.certificate: expected { cert, key } or a function that returns it, got ${shown(certificate)}`
+    )
   const { cert, key } = ownOptions(certificate, ['cert', 'key'], 'options.certificate')
   return () => ({ cert, key })
 }
@@ -58,14 +72,14 @@ function readCertificate (certificate) {
  * @param {unknown} authorize
  * @param {import('../../tls').ServerOptions} [options]
  */
-function serverOptions (source, authorize, options) {
+function serverOptions(source, authorize, options) {
   const { clients, settings } = readServerOptions(source, authorize, options)
   return {
     ...settings,
     requestCert: clients !== 'none',
     rejectUnauthorized: clients === 'required',
     secureOptions: SECURE_OPTIONS,
-    ca: /** @type {string[]} */ ([]),
+    ca: /** @type {string[]} */ ([])
   }
 }
 

@@ -20,23 +20,29 @@ const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | (constants.SSL_OP_NO_RENEGOT
  * @param {Record<string, unknown>} options
  * @returns {Readonly<import('../../tls').TlsSettings>}
  */
-function readSettings (options) {
+function readSettings(options) {
   /** @type {Record<string, unknown>} */
   const settings = { minVersion: 'TLSv1.2' }
   for (const name of SETTINGS) {
     const value = options[name]
     if (value === undefined) continue
     if (TEXTS.includes(name) ? typeof value !== 'string' : !VERSIONS.includes(/** @type {string} */ (value))) {
-      throw invalidArgument(`options.${name}: expected ${TEXTS.includes(name) ? 'a string' : `'TLSv1.2' or 'TLSv1.3'`}, got ${shown(value)}`)
+      throw invalidArgument(
+        `options.${name}: expected ${TEXTS.includes(name) ? 'a string' : `'TLSv1.2' or 'TLSv1.3'`}, got ${shown(value)}`
+      )
     }
     settings[name] = value
   }
-  if (settings.minVersion === 'TLSv1.3' && settings.maxVersion === 'TLSv1.2') throw invalidArgument('options.maxVersion: it is below options.minVersion')
+  if (settings.minVersion === 'TLSv1.3' && settings.maxVersion === 'TLSv1.2')
+    throw invalidArgument('options.maxVersion: it is below options.minVersion')
   if (TEXTS.some((name) => name in settings)) {
     try {
       require('node:tls').createSecureContext(settings)
     } catch (cause) {
-      throw invalidArgument(`options: OpenSSL does not take ${TEXTS.filter((name) => name in settings).join(', ')}: ${reason(cause)}`, { cause })
+      throw invalidArgument(
+        `options: OpenSSL does not take ${TEXTS.filter((name) => name in settings).join(', ')}: ${reason(cause)}`,
+        { cause }
+      )
     }
   }
   return Object.freeze(settings)
@@ -46,8 +52,9 @@ function readSettings (options) {
  * @param {unknown} value
  * @param {string} name
  */
-function checkFunction (value, name) {
-  if (value !== undefined && typeof value !== 'function') throw invalidArgument(`${name}: expected a function, got ${shown(value)}`)
+function checkFunction(value, name) {
+  if (value !== undefined && typeof value !== 'function')
+    throw invalidArgument(`${name}: expected a function, got ${shown(value)}`)
   return /** @type {any} */ (value)
 }
 
@@ -55,8 +62,9 @@ function checkFunction (value, name) {
  * @param {unknown} value
  * @param {string} name
  */
-function checkFlag (value, name) {
-  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(`${name}: expected a boolean, got ${shown(value)}`)
+function checkFlag(value, name) {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw invalidArgument(`${name}: expected a boolean, got ${shown(value)}`)
   return value === true
 }
 
@@ -65,7 +73,7 @@ function checkFlag (value, name) {
  * @param {readonly string[]} choices the first is the default
  * @param {string} name
  */
-function checkChoice (value, choices, name) {
+function checkChoice(value, choices, name) {
   if (value === undefined) return choices[0]
   if (choices.includes(/** @type {string} */ (value))) return /** @type {string} */ (value)
   throw invalidArgument(`${name}: expected ${choices.map((choice) => `'${choice}'`).join(' or ')}, got ${shown(value)}`)

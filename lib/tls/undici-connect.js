@@ -17,7 +17,7 @@ const OPTIONS = ['connectTimeout', 'allowH2', 'closeOnWithdraw', 'closeOnBundleR
  * @param {unknown} authorize
  * @param {import('../../tls').UndiciConnectOptions} [options]
  */
-function undiciConnect (source, authorize, options) {
+function undiciConnect(source, authorize, options) {
   return connector(new Client(source, authorize, options, OPTIONS), options)
 }
 
@@ -25,7 +25,7 @@ function undiciConnect (source, authorize, options) {
  * @param {InstanceType<typeof Client>} client
  * @param {import('../../tls').UndiciConnectOptions} [options]
  */
-function connector (client, options = {}) {
+function connector(client, options = {}) {
   const timeout = checkTimeout(options.connectTimeout ?? CONNECT_TIMEOUT, 'options.connectTimeout')
   const ALPNProtocols = checkFlag(options.allowH2, 'options.allowH2') ? ['h2', 'http/1.1'] : ['http/1.1']
   const tls = client.options()
@@ -34,7 +34,7 @@ function connector (client, options = {}) {
    * @param {any} wanted what undici says of the connection
    * @param {Callback} callback
    */
-  function connect (wanted, callback) {
+  function connect(wanted, callback) {
     const { hostname, protocol, port, servername, localAddress, httpSocket } = wanted
     if (protocol !== 'https:') {
       // Without TLS there would be nobody to judge.
@@ -42,14 +42,17 @@ function connector (client, options = {}) {
       return undefined
     }
     const name = servername || hostname
-    const socket = client.connect({
-      host: hostname,
-      port: port || 443,
-      ALPNProtocols,
-      ...isIP(name) ? {} : { servername: name },
-      ...localAddress && { localAddress },
-      ...httpSocket && { socket: httpSocket },
-    }, tls)
+    const socket = client.connect(
+      {
+        host: hostname,
+        port: port || 443,
+        ALPNProtocols,
+        ...(isIP(name) ? {} : { servername: name }),
+        ...(localAddress && { localAddress }),
+        ...(httpSocket && { socket: httpSocket })
+      },
+      tls
+    )
     settle(socket, timeout, callback)
     return socket
   }
@@ -62,8 +65,14 @@ function connector (client, options = {}) {
  * @param {number | null} timeout
  * @param {Callback} callback
  */
-function settle (socket, timeout, callback) {
-  const timer = timeout === null ? undefined : setTimeout(() => socket.destroy(new CountersignError('ERR_TIMEOUT', `no connection within ${timeout} ms`, { timeout })), timeout)
+function settle(socket, timeout, callback) {
+  const timer =
+    timeout === null
+      ? undefined
+      : setTimeout(
+          () => socket.destroy(new CountersignError('ERR_TIMEOUT', `no connection within ${timeout} ms`, { timeout })),
+          timeout
+        )
   let done = false
   /** @param {Error | null} error @param {any} [connected] */
   const finish = (error, connected = null) => {
@@ -78,7 +87,9 @@ function settle (socket, timeout, callback) {
   })
   // The reason in our words, where there is one.
   socket.on('error', (error) => finish(CountersignError.is(error.cause) ? /** @type {Error} */ (error.cause) : error))
-  socket.once('close', () => finish(new CountersignError('ERR_CONNECTION_FAILED', 'the connection was closed during the handshake')))
+  socket.once('close', () =>
+    finish(new CountersignError('ERR_CONNECTION_FAILED', 'the connection was closed during the handshake'))
+  )
 }
 
 module.exports = { undiciConnect, connector, settle }

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict')
 const { ControlClient } = require('../../control')
 
-async function main () {
+async function main() {
   const client = new ControlClient({ socketPath: process.argv[2] })
   const status = await client.status()
   assert.equal(status.running, true)
@@ -12,7 +12,8 @@ async function main () {
   assert.equal(report.findings[0].id, 'SC-TEST-001')
   assert.ok(report.timestamp instanceof Date)
   // What the crate cannot encode arrives as an empty line: errors, and every success that is no object.
-  for (const call of [() => client.kill({ reason: 'refused' }), () => client.alerts()]) await assert.rejects(call(), { code: 'ERR_EMPTY_REPLY' })
+  for (const call of [() => client.kill({ reason: 'refused' }), () => client.alerts()])
+    await assert.rejects(call(), { code: 'ERR_EMPTY_REPLY' })
   await client.reloadPolicy()
   // A slow answer that is given up does not become the answer to the next question.
   await assert.rejects(client.kill({ reason: 'slow', timeout: 30 }), { code: 'ERR_TIMEOUT' })

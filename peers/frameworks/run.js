@@ -10,7 +10,7 @@ const { installOnce } = require('../../scripts/cache')
 
 const PACKAGES = ['express@5.3.0', 'express4@npm:express@4.22.1', 'fastify@5.12.8', '@cedar-policy/cedar-wasm@4.13.0']
 
-async function main () {
+async function main() {
   const cache = installOnce('frameworks', PACKAGES)
   const foreign = createRequire(path.join(cache, 'package.json'))
   let failed = 0

@@ -24,7 +24,7 @@ main()
 const SAYS = 'spiffe://example.org/billing\n'
 
 /** @param {string} directory */
-function write (directory) {
+function write(directory) {
   const file = path.join(directory, 'program.js')
   fs.writeFileSync(file, PROGRAM)
   return file
@@ -36,14 +36,19 @@ function write (directory) {
  * @param {string} cwd
  * @param {NodeJS.ProcessEnv} [env]
  */
-function run (command, args, cwd, env = process.env) {
+function run(command, args, cwd, env = process.env) {
   const { NODE_TEST_CONTEXT, NODE_OPTIONS, ...clean } = env
-  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, env: clean, encoding: 'utf8', timeout: 180_000 })
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    env: clean,
+    encoding: 'utf8',
+    timeout: 180_000
+  })
   return { status, stdout, output: `${stdout}${stderr}${error ?? ''}` }
 }
 
 /** It runs, and says what the program says. @param {string} command @param {string[]} args @param {string} cwd */
-function works (command, args, cwd) {
+function works(command, args, cwd) {
   const { status, stdout, output } = run(command, args, cwd)
   assert.strictEqual(status, 0, output)
   assert.strictEqual(stdout, SAYS)

@@ -11,13 +11,23 @@ const os = require('node:os')
 const path = require('node:path')
 const { installOnce } = require('../../scripts/cache')
 
-const PACKAGES = ['esbuild@0.28.2', 'webpack@5.112.2', '@vercel/nft@1.11.5', 'jest@30.5.2', 'vitest@4.1.12', 'postject@1.0.0-alpha.6']
+const PACKAGES = [
+  'esbuild@0.28.2',
+  'webpack@5.112.2',
+  '@vercel/nft@1.11.5',
+  'jest@30.5.2',
+  'vitest@4.1.12',
+  'postject@1.0.0-alpha.6'
+]
 const root = path.join(__dirname, '..', '..')
 
 /** The package and its addon in a node_modules, as an installation leaves them. @param {string} directory */
-function installPackage (directory) {
+function installPackage(directory) {
   const to = path.join(directory, 'node_modules', 'countersign')
-  const { stdout, status, stderr } = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--dry-run'], { cwd: root, encoding: 'utf8' })
+  const { stdout, status, stderr } = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--dry-run'], {
+    cwd: root,
+    encoding: 'utf8'
+  })
   if (status !== 0) throw new Error(stderr)
   for (const { path: file } of JSON.parse(stdout)[0].files) fs.cpSync(path.join(root, file), path.join(to, file))
   for (const file of fs.readdirSync(root).filter((name) => name.endsWith('.node'))) {
@@ -28,11 +38,15 @@ function installPackage (directory) {
   }
 }
 
-async function main () {
+async function main() {
   const cache = installOnce('hosts', PACKAGES)
   const foreign = createRequire(path.join(cache, 'package.json'))
   let failed = 0
-  const checks = [...require('./bundlers')(foreign), ...require('./test-runners')(cache), ...require('./single-files')(foreign, cache)]
+  const checks = [
+    ...require('./bundlers')(foreign),
+    ...require('./test-runners')(cache),
+    ...require('./single-files')(foreign, cache)
+  ]
   for (const [name, check] of checks) {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-host-'))
     try {
@@ -42,7 +56,9 @@ async function main () {
     } catch (error) {
       failed++
       process.stdout.write(`not ok ${name}\n${/** @type {Error} */ (error).stack}\n`)
-    } finally { fs.rmSync(directory, { recursive: true }) }
+    } finally {
+      fs.rmSync(directory, { recursive: true })
+    }
   }
   process.stdout.write(`${checks.length - failed} passed, ${failed} failed\n`)
   process.exitCode = failed === 0 ? 0 : 1

@@ -15,7 +15,7 @@ const FORGIVEN = 5000
  * @param {readonly import('../../../index').X509Svid[]} svids
  * @param {readonly Date[]} issued when tokens were issued
  */
-function examineClock (report, svids, issued) {
+function examineClock(report, svids, issued) {
   const known = [...svids.map(({ notBefore }) => notBefore), ...issued]
   if (known.length === 0) return
   // A token that is issued now says best how late it is there.
@@ -26,7 +26,13 @@ function examineClock (report, svids, issued) {
     return
   }
   report.add('clock', 'warn', `the clock here is behind that of the server by ${duration(behind)} at least`, {
-    newest, behind, advice: [behind > FORGIVEN ? 'tokens and certificates that are new will be refused: synchronise the clocks (NTP)' : 'verifiers without leeway will refuse tokens that are new: synchronise the clocks (NTP)'],
+    newest,
+    behind,
+    advice: [
+      behind > FORGIVEN
+        ? 'tokens and certificates that are new will be refused: synchronise the clocks (NTP)'
+        : 'verifiers without leeway will refuse tokens that are new: synchronise the clocks (NTP)'
+    ]
   })
 }
 

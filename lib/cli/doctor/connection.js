@@ -16,14 +16,17 @@ const SETTINGS = 4
 /** What the codes of a failed attempt mean. @type {Record<string, [message: string, ...advice: string[]]>} */
 const REASONS = {
   ECONNREFUSED: ['nobody listens there', 'an agent that was killed leaves its socket behind: is it running?'],
-  EACCES: ['the system does not let us', 'a security module (SELinux, AppArmor) may forbid what the mode allows: look at its log'],
+  EACCES: [
+    'the system does not let us',
+    'a security module (SELinux, AppArmor) may forbid what the mode allows: look at its log'
+  ],
   EPERM: ['the system does not let us', 'a security module or a firewall may forbid it: look at its log'],
   ENOENT: ['the socket has just gone', 'is the agent being restarted over and over?'],
   EAGAIN: ['its queue is full', 'the agent does not take connections: it hangs, or is overloaded'],
   EPROTOTYPE: ['it is a socket of another type', 'the Workload API is a stream socket'],
   ETIMEDOUT: ['no answer', 'is a firewall in between?'],
   EHOSTUNREACH: ['the host is not reached'],
-  ENETUNREACH: ['the network is not reached'],
+  ENETUNREACH: ['the network is not reached']
 }
 
 /**
@@ -32,7 +35,7 @@ const REASONS = {
  * @param {number} timeout
  * @returns {Promise<boolean>} whether it makes sense to ask for something
  */
-async function examineConnection (report, endpoint, timeout) {
+async function examineConnection(report, endpoint, timeout) {
   const start = performance.now()
   const { socket, code } = await connect(endpoint, timeout)
   if (!socket) {
@@ -55,7 +58,7 @@ async function examineConnection (report, endpoint, timeout) {
  * @param {number} timeout
  * @returns {Promise<{ socket?: net.Socket, code: string }>}
  */
-function connect (endpoint, timeout) {
+function connect(endpoint, timeout) {
   return new Promise((resolve) => {
     const socket = net.connect(address(endpoint))
     const timer = setTimeout(() => failed('ETIMEDOUT'), timeout)
@@ -78,7 +81,7 @@ function connect (endpoint, timeout) {
  * @param {string} endpoint
  * @returns {net.NetConnectOpts}
  */
-function address (endpoint) {
+function address(endpoint) {
   if (endpoint.startsWith('unix:')) return { path: socketPathOf(endpoint) }
   if (endpoint.startsWith('npipe:')) return { path: `\\\\.\\pipe\\${endpoint.slice('npipe:'.length)}` }
   const [, host, port] = /** @type {RegExpExecArray} */ (/^tcp:\/\/\[?([^\]]+)\]?:(\d+)$/.exec(endpoint))
@@ -90,22 +93,43 @@ function address (endpoint) {
  * @param {string} endpoint
  * @param {net.Socket} socket
  */
-function examineListener (report, endpoint, socket) {
+function examineListener(report, endpoint, socket) {
   if (!endpoint.startsWith('unix:')) {
-    report.add('listener', 'note', 'over a network nobody can tell who listens, and the agent can hardly tell who we are')
+    report.add(
+      'listener',
+      'note',
+      'over a network nobody can tell who listens, and the agent can hardly tell who we are'
+    )
     return
   }
   const elsewhere = ['a listener in another PID namespace is normal when one of us runs in a container']
   try {
     const { pid, uid, gid, process: name, exe, exeDoubt } = getPeerProcess(socket)
-    if (pid === undefined) return report.add('listener', 'note', `uid ${uid}, gid ${gid}; its pid cannot be seen from here`, { uid, gid, advice: elsewhere })
+    if (pid === undefined)
+      return report.add('listener', 'note', `uid ${uid}, gid ${gid}; its pid cannot be seen from here`, {
+        uid,
+        gid,
+        advice: elsewhere
+      })
     const runs = exe ?? (exeDoubt?.path && `${exeDoubt.path} (in doubt: ${exeDoubt.reason})`)
-    report.add('listener', 'ok', `pid ${pid}, uid ${uid}, gid ${gid}${name === undefined ? '' : `, ${name}`}${runs === undefined ? '' : `, runs ${runs}`}`, { pid, uid, gid, process: name, exe })
+    report.add(
+      'listener',
+      'ok',
+      `pid ${pid}, uid ${uid}, gid ${gid}${name === undefined ? '' : `, ${name}`}${runs === undefined ? '' : `, runs ${runs}`}`,
+      { pid, uid, gid, process: name, exe }
+    )
   } catch (error) {
     const { uid, gid } = credentials(socket)
-    report.add('listener', 'note', `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ${/** @type {Error} */ (error).message}`, {
-      uid, gid, advice: elsewhere,
-    })
+    report.add(
+      'listener',
+      'note',
+      `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ${/** @type {Error} */ (error).message}`,
+      {
+        uid,
+        gid,
+        advice: elsewhere
+      }
+    )
   }
 }
 
@@ -113,7 +137,7 @@ function examineListener (report, endpoint, socket) {
  * @param {net.Socket} socket
  * @returns {{ uid?: number, gid?: number }}
  */
-function credentials (socket) {
+function credentials(socket) {
   try {
     return getPeerCredentials(socket)
   } catch {
@@ -126,7 +150,7 @@ function credentials (socket) {
  * @param {net.Socket} socket
  * @param {number} timeout
  */
-async function examineProtocol (report, socket, timeout) {
+async function examineProtocol(report, socket, timeout) {
   const { bytes, ended } = await converse(socket, timeout)
   if (bytes.length >= FRAME_HEAD && bytes[3] === SETTINGS) {
     report.add('http2', 'ok', 'it speaks HTTP/2')
@@ -142,14 +166,33 @@ async function examineProtocol (report, socket, timeout) {
  * @param {boolean} ended
  * @param {number} timeout
  */
-function whatIsIt (bytes, ended, timeout) {
+function whatIsIt(bytes, ended, timeout) {
   const text = bytes.toString('latin1')
-  if (text.startsWith('HTTP/1')) return { message: 'it answers as HTTP/1.1 servers do', advice: ['this is the socket of something else (a container engine?), or a proxy that knows no HTTP/2'] }
-  if (bytes[0] === 0x15 && bytes[1] === 0x03) return { message: 'it wants TLS', advice: ['the Workload API is served without TLS: this is another service'] }
-  if (text.trimStart().startsWith('{')) return { message: 'it answers in JSON', advice: ['this looks like an agent of identity-by-PID: its socket belongs into WHOAMI_SOCKET (countersign whoami)'] }
-  if (bytes.length > 0) return { message: 'what it says is something else', advice: ['this is the socket of another service'] }
-  if (ended) return { message: 'it hangs up without a word', advice: ['it may refuse us for who we are, or expect another protocol: look into its log'] }
-  return { message: `it says nothing for ${timeout} ms`, advice: ['it hangs, or is another service that waits to be spoken to'] }
+  if (text.startsWith('HTTP/1'))
+    return {
+      message: 'it answers as HTTP/1.1 servers do',
+      advice: ['this is the socket of something else (a container engine?), or a proxy that knows no HTTP/2']
+    }
+  if (bytes[0] === 0x15 && bytes[1] === 0x03)
+    return { message: 'it wants TLS', advice: ['the Workload API is served without TLS: this is another service'] }
+  if (text.trimStart().startsWith('{'))
+    return {
+      message: 'it answers in JSON',
+      advice: [
+        'this looks like an agent of identity-by-PID: its socket belongs into WHOAMI_SOCKET (countersign whoami)'
+      ]
+    }
+  if (bytes.length > 0)
+    return { message: 'what it says is something else', advice: ['this is the socket of another service'] }
+  if (ended)
+    return {
+      message: 'it hangs up without a word',
+      advice: ['it may refuse us for who we are, or expect another protocol: look into its log']
+    }
+  return {
+    message: `it says nothing for ${timeout} ms`,
+    advice: ['it hangs, or is another service that waits to be spoken to']
+  }
 }
 
 /**
@@ -158,7 +201,7 @@ function whatIsIt (bytes, ended, timeout) {
  * @param {number} timeout
  * @returns {Promise<{ bytes: Buffer, ended: boolean }>}
  */
-function converse (socket, timeout) {
+function converse(socket, timeout) {
   return new Promise((resolve) => {
     let bytes = Buffer.alloc(0)
     const timer = setTimeout(() => resolve({ bytes, ended: false }), timeout)

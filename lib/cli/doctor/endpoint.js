@@ -10,8 +10,13 @@ const { VARIABLE } = require('../../spiffe/workload-api/endpoint')
 
 /** Where agents usually are. Nothing but a doctor looks there. */
 const USUAL = [
-  '/tmp/spire-agent/public/api.sock', '/run/spire/sockets/agent.sock', '/run/spire/agent-sockets/spire-agent.sock', '/run/spire/agent/public/api.sock',
-  '/spiffe-workload-api/spire-agent.sock', '/run/secrets/workload-spiffe-uds/socket', '/var/run/secrets/workload-spiffe-uds/socket',
+  '/tmp/spire-agent/public/api.sock',
+  '/run/spire/sockets/agent.sock',
+  '/run/spire/agent-sockets/spire-agent.sock',
+  '/run/spire/agent/public/api.sock',
+  '/spiffe-workload-api/spire-agent.sock',
+  '/run/secrets/workload-spiffe-uds/socket',
+  '/var/run/secrets/workload-spiffe-uds/socket'
 ]
 
 /** How it is written, when it is not written so. */
@@ -22,28 +27,47 @@ const FORMS = 'it is written unix:/path/to/agent.sock, unix:///path/to/agent.soc
  * @param {string | undefined} option
  * @returns {string | undefined} the endpoint as it is written
  */
-function examineEndpoint (report, option) {
+function examineEndpoint(report, option) {
   const source = option === undefined ? `$${VARIABLE}` : '--endpoint'
   const raw = option ?? process.env[VARIABLE]
   if (raw === undefined || raw === '') {
     const found = USUAL.filter(isSocket)
-    report.add('endpoint', 'fail', raw === undefined ? `$${VARIABLE} is not set, and there is no --endpoint` : `${source} is empty`, {
-      source, raw, rule: 'not_set',
-      advice: [...found.map((at) => `there is a socket at ${at}: export ${VARIABLE}=unix:${at}`), ...(found.length === 0 ? [FORMS] : [])],
-    })
+    report.add(
+      'endpoint',
+      'fail',
+      raw === undefined ? `$${VARIABLE} is not set, and there is no --endpoint` : `${source} is empty`,
+      {
+        source,
+        raw,
+        rule: 'not_set',
+        advice: [
+          ...found.map((at) => `there is a socket at ${at}: export ${VARIABLE}=unix:${at}`),
+          ...(found.length === 0 ? [FORMS] : [])
+        ]
+      }
+    )
     return undefined
   }
   const { endpoint, error } = parse(raw)
   if (endpoint === undefined) {
     const meant = whatWasMeant(raw)
     report.add('endpoint', 'fail', `${source} is ${JSON.stringify(raw)}: ${error.message}`, {
-      source, raw, rule: error.rule, meant, advice: [meant === undefined ? FORMS : `perhaps ${meant} is meant`],
+      source,
+      raw,
+      rule: error.rule,
+      meant,
+      advice: [meant === undefined ? FORMS : `perhaps ${meant} is meant`]
     })
     return undefined
   }
   const windows = process.platform === 'win32'
   if (endpoint.startsWith(windows ? 'unix:' : 'npipe:')) {
-    report.add('endpoint', 'fail', `${source} is ${JSON.stringify(raw)}: ${windows ? 'Unix sockets are not supported here' : 'named pipes exist on Windows only'}`, { source, raw, rule: 'unsupported_here' })
+    report.add(
+      'endpoint',
+      'fail',
+      `${source} is ${JSON.stringify(raw)}: ${windows ? 'Unix sockets are not supported here' : 'named pipes exist on Windows only'}`,
+      { source, raw, rule: 'unsupported_here' }
+    )
     return undefined
   }
   report.add('endpoint', 'ok', `${endpoint}, from ${source}`, { source, raw })
@@ -56,7 +80,7 @@ function examineEndpoint (report, option) {
  * @param {string} text
  * @returns {{ endpoint: string, error?: undefined } | { endpoint?: undefined, error: any }}
  */
-function parse (text) {
+function parse(text) {
   try {
     return { endpoint: new WorkloadApiClient({ endpoint: text }).endpoint }
   } catch (error) {
@@ -68,8 +92,11 @@ function parse (text) {
  * The nearest thing that is an endpoint; one where something is, if there is one.
  * @param {string} raw
  */
-function whatWasMeant (raw) {
-  const text = raw.trim().replace(/^(["'])(.*)\1$/, '$2').trim()
+function whatWasMeant(raw) {
+  const text = raw
+    .trim()
+    .replace(/^(["'])(.*)\1$/, '$2')
+    .trim()
   const [, scheme, rest] = /** @type {RegExpExecArray} */ (/^(?:([a-z][a-z+]*):)?(.*)$/is.exec(text))
   const bare = rest.replace(/[?#].*$/s, '')
   const behind = bare.replace(/^\/*/, '')
@@ -78,7 +105,12 @@ function whatWasMeant (raw) {
   if (behind !== '' && (scheme === undefined || /^(unix|file|http\+unix)$/i.test(scheme))) {
     guesses.push(`unix:${bare}`, `unix:/${behind}`, `unix:${path.resolve(behind)}`)
   }
-  if (/^(tcp|https?|ipv[46]|dns)$/i.test(scheme ?? '')) guesses.push(...[behind, behind.replace(/^localhost\b/i, '127.0.0.1')].map((host) => `tcp://${host.replace(/^.*@/, '').replace(/\/.*$/, '')}`))
+  if (/^(tcp|https?|ipv[46]|dns)$/i.test(scheme ?? ''))
+    guesses.push(
+      ...[behind, behind.replace(/^localhost\b/i, '127.0.0.1')].map(
+        (host) => `tcp://${host.replace(/^.*@/, '').replace(/\/.*$/, '')}`
+      )
+    )
   const good = guesses.map((guess) => parse(guess).endpoint).filter((guess) => guess !== undefined)
   return good.find((guess) => isSocket(socketPathOf(guess))) ?? good[0]
 }
@@ -87,21 +119,23 @@ function whatWasMeant (raw) {
  * What is allowed, and rarely meant.
  * @param {string} raw
  */
-function oddities (raw) {
+function oddities(raw) {
   const found = []
-  if (raw !== raw.trim() || /[\r\n]/.test(raw)) found.push('white space at its end belongs to the path: was it read from a file, or set in quotes?')
-  if (/^unix:.*%[0-9a-f]{2}/is.test(raw)) found.push('%XX is not decoded: such a file would have to have it in its name')
+  if (raw !== raw.trim() || /[\r\n]/.test(raw))
+    found.push('white space at its end belongs to the path: was it read from a file, or set in quotes?')
+  if (/^unix:.*%[0-9a-f]{2}/is.test(raw))
+    found.push('%XX is not decoded: such a file would have to have it in its name')
   if (/^unix:.*[$~*{}"']/s.test(raw)) found.push('nothing is expanded in it: no variable, no ~, no quotes')
   return found
 }
 
 /** @param {string} endpoint of a Unix socket, as it is written */
-function socketPathOf (endpoint) {
+function socketPathOf(endpoint) {
   return endpoint.replace(/^unix:(\/\/)?/, '')
 }
 
 /** @param {string} at */
-function isSocket (at) {
+function isSocket(at) {
   try {
     return fs.statSync(at).isSocket()
   } catch {

@@ -17,21 +17,34 @@ const FIRST_PID_NAMESPACE = 'pid:[4026531836]'
  */
 
 /** @param {Report} report */
-function examineProcess (report) {
+function examineProcess(report) {
   const us = lookAtUs()
   const where = [
     us.container === undefined ? [] : [`in a container (${us.container})`],
     us.ownPids ? ['in a PID namespace of its own'] : [],
-    us.ownUsers ? ['in a user namespace'] : [],
+    us.ownUsers ? ['in a user namespace'] : []
   ].flat()
-  report.add('process', 'note', `pid ${us.pid}, ${shownId('uid', us.uid)}, ${shownId('gid', us.gid)}, runs ${us.exe}${where.length === 0 ? '' : `, ${where.join(', ')}`}`, {
-    pid: us.pid, uid: us.uid.id, user: us.uid.name, gid: us.gid.id, group: us.gid.name, exe: us.exe, container: us.container, ownPidNamespace: us.ownPids, ownUserNamespace: us.ownUsers,
-  })
+  report.add(
+    'process',
+    'note',
+    `pid ${us.pid}, ${shownId('uid', us.uid)}, ${shownId('gid', us.gid)}, runs ${us.exe}${where.length === 0 ? '' : `, ${where.join(', ')}`}`,
+    {
+      pid: us.pid,
+      uid: us.uid.id,
+      user: us.uid.name,
+      gid: us.gid.id,
+      group: us.gid.name,
+      exe: us.exe,
+      container: us.container,
+      ownPidNamespace: us.ownPids,
+      ownUserNamespace: us.ownUsers
+    }
+  )
   return us
 }
 
 /** @returns {Us} */
-function lookAtUs () {
+function lookAtUs() {
   const uids = idMap('uid_map')
   const gids = idMap('gid_map')
   const groupNames = namesOfGroups()
@@ -45,7 +58,7 @@ function lookAtUs () {
     exe: read(() => fs.readlinkSync('/proc/self/exe')) ?? process.execPath,
     container: container(),
     ownPids: ![undefined, FIRST_PID_NAMESPACE].includes(read(() => fs.readlinkSync('/proc/self/ns/pid'))),
-    ownUsers: uids(0xfffffffe) !== 0xfffffffe,
+    ownUsers: uids(0xfffffffe) !== 0xfffffffe
   }
 }
 
@@ -54,10 +67,14 @@ function lookAtUs () {
  * looks at programs.
  * @param {Us} us
  */
-function selectors ({ uid, gid, groups, exe }) {
+function selectors({ uid, gid, groups, exe }) {
   return {
-    always: [...pair('uid', 'user', uid), ...pair('gid', 'group', gid), ...groups.flatMap((group) => pair('supplementary_gid', 'supplementary_group', group))],
-    byPath: [`unix:path:${exe}`, ...(sha256Of('/proc/self/exe') ?? sha256Of(exe) ?? [])],
+    always: [
+      ...pair('uid', 'user', uid),
+      ...pair('gid', 'group', gid),
+      ...groups.flatMap((group) => pair('supplementary_gid', 'supplementary_group', group))
+    ],
+    byPath: [`unix:path:${exe}`, ...(sha256Of('/proc/self/exe') ?? sha256Of(exe) ?? [])]
   }
 }
 
@@ -66,18 +83,21 @@ function selectors ({ uid, gid, groups, exe }) {
  * @param {string} name
  * @param {Id} id
  */
-function pair (number, name, id) {
-  return [...(id.id === undefined ? [] : [`unix:${number}:${id.id}`]), ...(id.name === undefined ? [] : [`unix:${name}:${id.name}`])]
+function pair(number, name, id) {
+  return [
+    ...(id.id === undefined ? [] : [`unix:${number}:${id.id}`]),
+    ...(id.name === undefined ? [] : [`unix:${name}:${id.name}`])
+  ]
 }
 
 /** @param {string} file */
-function sha256Of (file) {
+function sha256Of(file) {
   return read(() => {
     const fd = fs.openSync(file, 'r')
     try {
       const hash = createHash('sha256')
       const piece = Buffer.alloc(1 << 20)
-      for (let length; (length = fs.readSync(fd, piece)) > 0;) hash.update(piece.subarray(0, length))
+      for (let length; (length = fs.readSync(fd, piece)) > 0; ) hash.update(piece.subarray(0, length))
       return [`unix:sha256:${hash.digest('hex')}`]
     } finally {
       fs.closeSync(fd)
@@ -86,24 +106,29 @@ function sha256Of (file) {
 }
 
 /** @param {string} kind @param {Id} id */
-function shownId (kind, { id, name }) {
+function shownId(kind, { id, name }) {
   return `${kind} ${id ?? 'unmapped'}${name === undefined ? '' : ` (${name})`}`
 }
 
 /** @param {number} uid */
-function nameOfUser (uid) {
+function nameOfUser(uid) {
   return process.getuid?.() === uid ? read(() => os.userInfo().username) : undefined
 }
 
 /** @returns {Map<number, string>} */
-function namesOfGroups () {
+function namesOfGroups() {
   const lines = (read(() => fs.readFileSync('/etc/group', 'utf8')) ?? '').split('\n').map((line) => line.split(':'))
   // The first of a number is the one that is found.
-  return new Map(lines.filter(([name, , id]) => name && /^\d+$/.test(id ?? '')).reverse().map(([name, , id]) => [Number(id), name]))
+  return new Map(
+    lines
+      .filter(([name, , id]) => name && /^\d+$/.test(id ?? ''))
+      .reverse()
+      .map(([name, , id]) => [Number(id), name])
+  )
 }
 
 /** Those the kernel lists: `process.getgroups` may add the effective one. */
-function supplementary () {
+function supplementary() {
   const line = /^Groups:(.*)$/m.exec(read(() => fs.readFileSync('/proc/self/status', 'utf8')) ?? '')?.[1]
   return line === undefined ? [] : line.split(/\s+/).filter(Boolean).map(Number)
 }
@@ -113,10 +138,13 @@ function supplementary () {
  * @param {string} file
  * @returns {(id: number) => number | undefined}
  */
-function idMap (file) {
+function idMap(file) {
   const text = read(() => fs.readFileSync(`/proc/self/${file}`, 'utf8'))
   if (text === undefined) return (id) => id
-  const ranges = text.split('\n').filter(Boolean).map((line) => line.trim().split(/\s+/).map(Number))
+  const ranges = text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => line.trim().split(/\s+/).map(Number))
   return (id) => {
     const range = ranges.find(([inside, , count]) => id >= inside && id < inside + count)
     return range && id - range[0] + range[1]
@@ -124,7 +152,7 @@ function idMap (file) {
 }
 
 /** What container this is, if it leaves one of the usual signs. */
-function container () {
+function container() {
   if (process.env.KUBERNETES_SERVICE_HOST) return 'Kubernetes'
   if (fs.existsSync('/run/.containerenv')) return 'Podman'
   if (fs.existsSync('/.dockerenv')) return 'Docker'
@@ -136,7 +164,7 @@ function container () {
  * @param {() => T} look
  * @returns {T | undefined}
  */
-function read (look) {
+function read(look) {
   try {
     return look()
   } catch {

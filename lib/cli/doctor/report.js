@@ -21,7 +21,7 @@ class Report {
    * @param {string} message
    * @param {{ advice?: string[], [fact: string]: unknown }} [more] what to do about it, and facts under stable names
    */
-  add (check, status, message, more = {}) {
+  add(check, status, message, more = {}) {
     this.findings.push({ check, status, message, ...more })
     if (status === 'fail') this.#failed(EXIT.FAILURE)
   }
@@ -33,21 +33,25 @@ class Report {
    * @param {string} message
    * @param {{ advice?: string[], [fact: string]: unknown }} [more]
    */
-  fail (check, exitCode, message, more) {
+  fail(check, exitCode, message, more) {
     this.#failed(exitCode)
     this.add(check, 'fail', message, more)
   }
 
   /** @param {number} exitCode */
-  #failed (exitCode) {
+  #failed(exitCode) {
     if (this.exitCode === EXIT.OK) this.exitCode = exitCode
   }
 
-  toString () {
+  toString() {
     const width = Math.max(...this.findings.map(({ check }) => check.length))
     const indent = ' '.repeat(width + 8)
-    return this.findings.map(({ check, status, message, advice = [] }) =>
-      `${status.padEnd(4)}  ${check.padEnd(width)}  ${printable(message)}\n${advice.map((line) => `${indent}${printable(line)}\n`).join('')}`).join('')
+    return this.findings
+      .map(
+        ({ check, status, message, advice = [] }) =>
+          `${status.padEnd(4)}  ${check.padEnd(width)}  ${printable(message)}\n${advice.map((line) => `${indent}${printable(line)}\n`).join('')}`
+      )
+      .join('')
   }
 }
 

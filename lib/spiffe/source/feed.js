@@ -42,7 +42,7 @@ class Feed {
    * @param {Subject} subject
    * @param {string} name
    */
-  constructor (endpoint, subject, name) {
+  constructor(endpoint, subject, name) {
     this.endpoint = endpoint
     this.subject = subject
     this.#name = name
@@ -60,7 +60,7 @@ class Feed {
    * @param {string} endpoint
    * @param {Subject} subject
    */
-  static take (endpoint, subject) {
+  static take(endpoint, subject) {
     const name = `${subject} ${endpoint}`
     const known = feeds.get(name)
     // One that has given up is of no use to somebody new.
@@ -73,7 +73,7 @@ class Feed {
     return feed
   }
 
-  release () {
+  release() {
     if (--this.#users > 0) return
     this.#counted = this.counters
     unlisten(this.#key)
@@ -87,54 +87,59 @@ class Feed {
    * How it stands now: the same object until something changes, and to know that costs a look at a number. Whoever wants
    * to know two things takes both out of one: the next look may find another one.
    */
-  get now () {
+  get now() {
     const { revision } = this.#snapshot
     return this.#native.revision() === revision ? this.#snapshot : this.#look()
   }
 
-  #look () {
+  #look() {
     // Text and context are read one after the other: they belong together when nothing happened in between.
     for (;;) {
       const { revision, state, givenUp } = JSON.parse(this.#native.snapshot())
       const told = this.#native.context() ?? undefined
-      if (this.#native.revision() === revision) return this.#snapshot = Object.freeze({ revision, state, givenUp, told })
+      if (this.#native.revision() === revision)
+        return (this.#snapshot = Object.freeze({ revision, state, givenUp, told }))
     }
   }
 
   /** What went wrong since something was last told. */
-  get lastError () {
+  get lastError() {
     const { error } = JSON.parse(this.#native.snapshot())
     return error === null ? undefined : fromDetails(error)
   }
 
   /** When something was last told, changed or not. */
-  get toldAt () {
+  get toldAt() {
     const { toldAt } = JSON.parse(this.#native.snapshot())
     return toldAt === null ? undefined : new Date(toldAt)
   }
 
   /** @returns {Readonly<Record<string, number>>} */
-  get counters () { return this.#counted ?? Object.freeze(JSON.parse(this.#native.counters())) }
+  get counters() {
+    return this.#counted ?? Object.freeze(JSON.parse(this.#native.counters()))
+  }
 
   /**
    * @param {(event: Event) => void} listener
    * @returns {() => void} the way out
    */
-  subscribe (listener) {
+  subscribe(listener) {
     // A function that subscribes twice is told twice.
     const own = (/** @type {Event} */ event) => listener(event)
     this.#listeners.add(own)
-    return () => { this.#listeners.delete(own) }
+    return () => {
+      this.#listeners.delete(own)
+    }
   }
 
   /** @param {any} said */
-  #happened ({ type, error, expiresAt, ...rest }) {
+  #happened({ type, error, expiresAt, ...rest }) {
     /** @type {Event} */
     const event = Object.freeze({
       type,
       ...rest,
       ...(error ? { error: fromDetails(error) } : {}),
-      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) }),
+      ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) })
     })
     publish(`source.${event.type}`, () => ({ endpoint: this.endpoint, subject: this.subject, ...event }))
     for (const listener of [...this.#listeners]) listener(event)

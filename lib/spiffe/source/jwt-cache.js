@@ -31,15 +31,19 @@ class JwtCache {
   #counters = { hits: 0, misses: 0, refreshes: 0, failures: 0, evictions: 0 }
 
   /** @param {number} limit how many tokens are kept */
-  constructor (limit) { this.#limit = limit }
+  constructor(limit) {
+    this.#limit = limit
+  }
 
-  get counters () { return { ...this.#counters, size: this.#entries.size } }
+  get counters() {
+    return { ...this.#counters, size: this.#entries.size }
+  }
 
   /**
    * The token of this key if there is one that may be used now and is not to be renewed, without waiting.
    * @param {string} key
    */
-  now (key) {
+  now(key) {
     const entry = this.#entries.get(key)
     if (entry?.svid === undefined || Date.now() >= entry.until || entry.svid.needsRotation()) return undefined
     entry.used = true
@@ -53,7 +57,7 @@ class JwtCache {
    * @param {string} key
    * @param {Entry} entry
    */
-  #toEnd (key, entry) {
+  #toEnd(key, entry) {
     this.#entries.delete(key)
     this.#entries.set(key, entry)
     this.#latest = key
@@ -65,7 +69,7 @@ class JwtCache {
    * @param {() => Promise<JwtSvid>} fetch
    * @returns {Promise<JwtSvid>}
    */
-  async get (key, fetch) {
+  async get(key, fetch) {
     const entry = this.#entry(key, fetch)
     const left = entry.until - Date.now()
     if (entry.svid && left > 0) {
@@ -82,7 +86,7 @@ class JwtCache {
    * @param {string} key
    * @param {() => Promise<JwtSvid>} fetch
    */
-  #entry (key, fetch) {
+  #entry(key, fetch) {
     let entry = this.#entries.get(key)
     if (!entry) {
       entry = { svid: undefined, until: 0, coming: undefined, used: true, failedAt: 0, timer: undefined, fetch }
@@ -99,21 +103,29 @@ class JwtCache {
    * @param {Entry} entry
    * @returns {Promise<JwtSvid>}
    */
-  #refresh (key, entry) {
+  #refresh(key, entry) {
     if (entry.coming) return entry.coming
-    const coming = entry.fetch().then((svid) => {
-      // Flushed meanwhile: whoever asked gets it, nobody else does.
-      if (this.#entries.get(key) === entry) this.#keep(key, entry, svid)
-      return svid
-    }, (error) => {
-      this.#counters.failures++
-      entry.failedAt = Date.now()
-      // A token that is denied now must not be handed out any more; and nothing is kept of one that never came.
-      if (error?.code === 'ERR_NO_IDENTITY' || entry.svid === undefined) {
-        if (this.#entries.get(key) === entry) this.#drop(key)
-      }
-      throw error
-    }).finally(() => { entry.coming = undefined })
+    const coming = entry
+      .fetch()
+      .then(
+        (svid) => {
+          // Flushed meanwhile: whoever asked gets it, nobody else does.
+          if (this.#entries.get(key) === entry) this.#keep(key, entry, svid)
+          return svid
+        },
+        (error) => {
+          this.#counters.failures++
+          entry.failedAt = Date.now()
+          // A token that is denied now must not be handed out any more; and nothing is kept of one that never came.
+          if (error?.code === 'ERR_NO_IDENTITY' || entry.svid === undefined) {
+            if (this.#entries.get(key) === entry) this.#drop(key)
+          }
+          throw error
+        }
+      )
+      .finally(() => {
+        entry.coming = undefined
+      })
     entry.coming = coming
     return coming
   }
@@ -123,7 +135,7 @@ class JwtCache {
    * @param {Entry} entry
    * @param {JwtSvid} svid
    */
-  #keep (key, entry, svid) {
+  #keep(key, entry, svid) {
     const now = Date.now()
     const expires = svid.expiresAt.getTime()
     const lifetime = expires - Math.min(svid.issuedAt?.getTime() ?? now, now)
@@ -142,7 +154,7 @@ class JwtCache {
    * @param {string} key
    * @param {Entry} entry
    */
-  #due (key, entry) {
+  #due(key, entry) {
     if (this.#entries.get(key) !== entry) return
     if (!entry.used) return this.#drop(key)
     this.#renew(key, entry)
@@ -153,13 +165,13 @@ class JwtCache {
    * @param {string} key
    * @param {Entry} entry
    */
-  #renew (key, entry) {
+  #renew(key, entry) {
     if (entry.coming === undefined) this.#counters.refreshes++
     this.#refresh(key, entry).catch(() => {})
   }
 
   /** @param {string} key */
-  #drop (key) {
+  #drop(key) {
     const entry = this.#entries.get(key)
     if (!entry) return
     clearTimeout(entry.timer)
@@ -168,7 +180,7 @@ class JwtCache {
   }
 
   /** Forget them all. */
-  flush () {
+  flush() {
     for (const key of [...this.#entries.keys()]) this.#drop(key)
   }
 }

@@ -30,7 +30,7 @@ class JwtSource extends Live {
   #bundles
 
   /** @param {import('../../../index').JwtSourceOptions} [options] */
-  constructor (options) {
+  constructor(options) {
     const given = checkOptions(options, OPTIONS, 'options')
     const { cacheSize = DEFAULT_CACHE, fetchTimeout = DEFAULT_TIMEOUT } = given
     if (!Number.isInteger(cacheSize) || cacheSize < 1 || cacheSize > 1_000_000) {
@@ -44,7 +44,7 @@ class JwtSource extends Live {
   }
 
   /** @param {import('../../../index').JwtSourceOptions & import('../../../index').ReadyOptions} [options] */
-  static async open (options) {
+  static async open(options) {
     const { signal, timeout, ...rest } = checkOptions(options, [...OPTIONS, 'signal', 'timeout'], 'options')
     const source = new JwtSource(rest)
     try {
@@ -57,11 +57,11 @@ class JwtSource extends Live {
   }
 
   /** @param {import('../../../index').ReadyOptions} [options] */
-  ready (options) {
+  ready(options) {
     return this.untilReady(options, () => this.bundles)
   }
 
-  get bundles () {
+  get bundles() {
     if (!this.closed) {
       const { now } = this.feed
       if (now !== this.#seen) this.#look(now)
@@ -71,7 +71,7 @@ class JwtSource extends Live {
   }
 
   /** @param {import('./feed').Snapshot} now */
-  #look (now) {
+  #look(now) {
     this.#seen = now
     if (now.told) {
       this.#bundles = new WorkloadBundles(now.told)
@@ -81,10 +81,13 @@ class JwtSource extends Live {
   }
 
   /** @param {InstanceType<typeof TrustDomain> | string} trustDomain */
-  bundle (trustDomain) {
+  bundle(trustDomain) {
     const { name } = TrustDomain.from(trustDomain)
     const bundle = this.bundles.jwtBundle(name)
-    if (!bundle) throw new CountersignError('ERR_BUNDLE_NOT_FOUND', `the Workload API offers no JWT bundle of ${name}`, { trustDomain: name })
+    if (!bundle)
+      throw new CountersignError('ERR_BUNDLE_NOT_FOUND', `the Workload API offers no JWT bundle of ${name}`, {
+        trustDomain: name
+      })
     return bundle
   }
 
@@ -92,7 +95,7 @@ class JwtSource extends Live {
    * @param {import('../../../index').FetchJwtSvidOptions} options
    * @returns {Promise<JwtSvid>}
    */
-  async fetch (options) {
+  async fetch(options) {
     const { audience, spiffeId, hint, signal, timeout } = checkOptions(options, FETCH_OPTIONS, 'options')
     if (this.closed) throw closed()
     this.#forgetWithdrawn()
@@ -108,37 +111,41 @@ class JwtSource extends Live {
     // The wish outlives the one who had it first: others may be waiting for the same token.
     const wish = { audience, ...(spiffeId === undefined ? {} : { spiffeId }), ...(hint === undefined ? {} : { hint }) }
     const coming = this.#cache.get(key, () => this.#client.fetchJwtSvid(wish))
-    return await within(coming, { signal, timeout }, () => new CountersignError('ERR_TIMEOUT', `no token from the Workload API within ${timeout} ms`, { timeout }))
+    return await within(
+      coming,
+      { signal, timeout },
+      () => new CountersignError('ERR_TIMEOUT', `no token from the Workload API within ${timeout} ms`, { timeout })
+    )
   }
 
   /**
    * @param {string} token
    * @param {import('../../../index').VerifyJwtSvidOptions} options
    */
-  validate (token, options) {
+  validate(token, options) {
     return verifyJwtSvid(token, this.bundles, options)
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
-  updates (options) {
+  updates(options) {
     return this.follow(options, () => {
       const value = this.bundles
       return { revision: this.#revision, value }
     })
   }
 
-  isHealthy () {
+  isHealthy() {
     return this.state === 'ready' && !this.feed.now.givenUp
   }
 
   /** @override */
-  get counters () {
+  get counters() {
     if (!this.closed) this.#forgetWithdrawn()
     return Object.freeze({ ...super.counters, cache: Object.freeze(this.#cache.counters) })
   }
 
   /** The event that says so may still be on its way. */
-  #forgetWithdrawn () {
+  #forgetWithdrawn() {
     if (this.feed.now.state === 'withdrawn' && !this.inGrace) this.#cache.flush()
   }
 
@@ -147,18 +154,18 @@ class JwtSource extends Live {
    * @protected
    * @param {import('./feed').Event} event
    */
-  changed (event) {
+  changed(event) {
     if (event.type === 'withdraw') this.#cache.flush()
   }
 
   /** @override @protected */
-  disposed () {
+  disposed() {
     this.#cache.flush()
     this.#client.close()
     this.#bundles = undefined
   }
 
-  toJSON () {
+  toJSON() {
     const { endpoint, state } = this
     return { endpoint, state }
   }
@@ -168,7 +175,9 @@ class JwtSource extends Live {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `JwtSource ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `JwtSource ${show(this.toJSON(), options)}`
+  }
 }
 
 /**
@@ -177,10 +186,11 @@ class JwtSource extends Live {
  * @param {unknown} spiffeId
  * @param {unknown} hint
  */
-function keyOf (audience, spiffeId, hint) {
+function keyOf(audience, spiffeId, hint) {
   const audiences = [...new Set(audienceList(audience))].sort()
   const id = spiffeId === undefined ? null : SpiffeId.from(spiffeId, 'options.spiffeId').uri
-  if (hint !== undefined && (typeof hint !== 'string' || hint === '')) throw invalidArgument(`options.hint: expected a string that is not empty, got ${shown(hint)}`)
+  if (hint !== undefined && (typeof hint !== 'string' || hint === ''))
+    throw invalidArgument(`options.hint: expected a string that is not empty, got ${shown(hint)}`)
   if (audiences.length === 1 && id === null && hint === undefined) return audiences[0]
   // A name that looks like this key would have to be this very text, which begins with a bracket and a NUL.
   return `[\0${JSON.stringify([audiences, id, hint ?? null])}`

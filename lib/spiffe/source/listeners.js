@@ -11,26 +11,32 @@ class Listeners {
    * @param {unknown} listener
    * @returns {() => void} the way out
    */
-  add (listener) {
+  add(listener) {
     if (typeof listener !== 'function') throw invalidArgument(`listener: expected a function, got ${shown(listener)}`)
     const entry = { listener: /** @type {(event: any) => void} */ (listener) }
     this.#all.add(entry)
-    return () => { this.#all.delete(entry) }
+    return () => {
+      this.#all.delete(entry)
+    }
   }
 
   /** @param {unknown} event */
-  tell (event) {
+  tell(event) {
     for (const { listener } of [...this.#all]) {
       try {
         listener(event)
       } catch (error) {
         // As if it had thrown in an event of its own.
-        queueMicrotask(() => { throw error })
+        queueMicrotask(() => {
+          throw error
+        })
       }
     }
   }
 
-  clear () { this.#all.clear() }
+  clear() {
+    this.#all.clear()
+  }
 }
 
 module.exports = { Listeners }

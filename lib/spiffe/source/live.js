@@ -34,9 +34,11 @@ class Live {
    * @param {import('./feed').Subject} subject
    * @param {Record<string, any>} options
    */
-  constructor (subject, { endpoint, withdrawGrace = 0 }) {
+  constructor(subject, { endpoint, withdrawGrace = 0 }) {
     if (typeof withdrawGrace !== 'number' || !(withdrawGrace >= 0 && withdrawGrace <= 0x7fffffff)) {
-      throw invalidArgument(`options.withdrawGrace: expected milliseconds from 0 to 2147483647, got ${shown(withdrawGrace)}`)
+      throw invalidArgument(
+        `options.withdrawGrace: expected milliseconds from 0 to 2147483647, got ${shown(withdrawGrace)}`
+      )
     }
     this.#grace = withdrawGrace
     this.#feed = Feed.take(endpointOf(endpoint), subject)
@@ -45,16 +47,20 @@ class Live {
   }
 
   /** @protected */
-  get feed () { return this.#feed }
+  get feed() {
+    return this.#feed
+  }
 
   /** @protected */
-  get closed () { return this.#closed }
+  get closed() {
+    return this.#closed
+  }
 
   /**
    * Whether what was told before a withdrawal may still be used.
    * @protected
    */
-  get inGrace () {
+  get inGrace() {
     if (this.#grace === 0 || this.#feed.now.state !== 'withdrawn') return false
     // It begins with whoever notices first: a reader may be ahead of the event.
     if (this.#graceUntil === 0) this.#graceUntil = Date.now() + this.#grace
@@ -62,28 +68,34 @@ class Live {
   }
 
   /** @returns {State} */
-  get state () {
+  get state() {
     if (this.#closed) return 'closed'
     const { state } = this.#feed.now
     return state === 'withdrawn' && this.inGrace ? 'ready' : state
   }
 
   /** @returns {Failure | undefined} */
-  get lastError () { return this.#closed ? undefined : this.#feed.lastError }
+  get lastError() {
+    return this.#closed ? undefined : this.#feed.lastError
+  }
 
-  get lastUpdate () { return this.#closed ? undefined : this.#feed.toldAt }
+  get lastUpdate() {
+    return this.#closed ? undefined : this.#feed.toldAt
+  }
 
   /** @returns {Readonly<Record<string, any>>} */
-  get counters () { return this.#feed.counters }
+  get counters() {
+    return this.#feed.counters
+  }
 
   /** @param {(event: any) => void} listener */
-  subscribe (listener) {
+  subscribe(listener) {
     if (this.#closed) throw closed()
     return this.#listeners.add(listener)
   }
 
   /** @param {Event} event */
-  #happened (event) {
+  #happened(event) {
     if (event.type === 'withdraw' && event.withdrawn && this.inGrace) {
       const left = this.#graceUntil - Date.now()
       this.#graceTimer = setTimeout(() => this.#over(event), left)
@@ -100,7 +112,7 @@ class Live {
   }
 
   /** @param {Event} event the withdrawal whose grace is over */
-  #over (event) {
+  #over(event) {
     const told = Object.freeze({ ...event, grace: 0 })
     this.changed(told)
     this.#listeners.tell(told)
@@ -111,23 +123,42 @@ class Live {
    * @protected
    * @param {Event} _event
    */
-  changed (_event) {}
+  changed(_event) {}
 
   /**
    * Why nothing can be had, as long as the state says so.
    * @protected
    * @returns {Failure}
    */
-  unavailable () {
+  unavailable() {
     if (this.#closed) return closed()
-    const { now: { state }, lastError: cause } = this.#feed
+    const {
+      now: { state },
+      lastError: cause
+    } = this.#feed
     const why = cause ? `: ${cause.message}` : ''
     const details = { state, endpoint: this.endpoint, ...(cause ? { cause } : {}) }
     switch (state) {
-      case 'noIdentity': return new CountersignError('ERR_NO_IDENTITY', `the Workload API has no identity for this process (is it registered, do its selectors match?)${why}`, { ...details, ...grpc(cause) })
-      case 'withdrawn': return new CountersignError('ERR_IDENTITY_WITHDRAWN', `the Workload API has withdrawn the identity of this process${why}`, details)
-      case 'closed': return new CountersignError('ERR_CLOSED', `the Workload API will not serve this process${why}`, details)
-      default: return new CountersignError('ERR_SOURCE_NOT_READY', `nothing was told yet by ${this.endpoint}${why || ' (await ready() first)'}`, details)
+      case 'noIdentity':
+        return new CountersignError(
+          'ERR_NO_IDENTITY',
+          `the Workload API has no identity for this process (is it registered, do its selectors match?)${why}`,
+          { ...details, ...grpc(cause) }
+        )
+      case 'withdrawn':
+        return new CountersignError(
+          'ERR_IDENTITY_WITHDRAWN',
+          `the Workload API has withdrawn the identity of this process${why}`,
+          details
+        )
+      case 'closed':
+        return new CountersignError('ERR_CLOSED', `the Workload API will not serve this process${why}`, details)
+      default:
+        return new CountersignError(
+          'ERR_SOURCE_NOT_READY',
+          `nothing was told yet by ${this.endpoint}${why || ' (await ready() first)'}`,
+          details
+        )
     }
   }
 
@@ -138,7 +169,7 @@ class Live {
    * @param {() => T} read
    * @returns {{ value: T } | { error: unknown, final: boolean }}
    */
-  #attempt (read) {
+  #attempt(read) {
     for (;;) {
       const final = this.#closed || this.#feed.now.givenUp
       try {
@@ -156,7 +187,7 @@ class Live {
    * @returns {Promise<T>}
    * @protected
    */
-  async untilReady (options, read) {
+  async untilReady(options, read) {
     const { signal, timeout = DEFAULT_READY } = checkOptions(options, ['signal', 'timeout'], 'options')
     checkSignal(signal, 'options.signal')
     checkTimeout(timeout, 'options.timeout')
@@ -182,8 +213,16 @@ class Live {
       attempt()
     })
     try {
-      return await within(reached, { signal, timeout }, () =>
-        new CountersignError('ERR_TIMEOUT', `not ready within ${timeout} ms: ${/** @type {any} */ (cause)?.message}`, { timeout, cause }))
+      return await within(
+        reached,
+        { signal, timeout },
+        () =>
+          new CountersignError(
+            'ERR_TIMEOUT',
+            `not ready within ${timeout} ms: ${/** @type {any} */ (cause)?.message}`,
+            { timeout, cause }
+          )
+      )
     } finally {
       stop()
     }
@@ -196,32 +235,35 @@ class Live {
    * @returns {AsyncIterableIterator<T>}
    * @protected
    */
-  follow (options, read) {
+  follow(options, read) {
     const { signal, ref = false } = checkOptions(options, ['signal', 'ref'], 'options')
     checkSignal(signal, 'options.signal')
     if (typeof ref !== 'boolean') throw invalidArgument('options.ref: expected a boolean')
     signal?.throwIfAborted()
-    return updates({
-      read: (seen) => {
-        if (this.#closed) return null
-        const outcome = this.#attempt(read)
-        if ('value' in outcome) return outcome.value.revision === seen ? undefined : outcome.value
-        if (outcome.final) throw outcome.error
-        return undefined
+    return updates(
+      {
+        read: (seen) => {
+          if (this.#closed) return null
+          const outcome = this.#attempt(read)
+          if ('value' in outcome) return outcome.value.revision === seen ? undefined : outcome.value
+          if (outcome.final) throw outcome.error
+          return undefined
+        },
+        subscribe: (listener) => {
+          this.#waiting.add(listener)
+          const unlisten = this.#listeners.add(listener)
+          return () => {
+            this.#waiting.delete(listener)
+            unlisten()
+          }
+        },
+        end: () => {}
       },
-      subscribe: (listener) => {
-        this.#waiting.add(listener)
-        const unlisten = this.#listeners.add(listener)
-        return () => {
-          this.#waiting.delete(listener)
-          unlisten()
-        }
-      },
-      end: () => {},
-    }, { signal, ref })
+      { signal, ref }
+    )
   }
 
-  close () {
+  close() {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#graceTimer)
@@ -236,20 +278,26 @@ class Live {
   }
 
   /** @protected */
-  disposed () {}
+  disposed() {}
 
-  [Symbol.dispose] () { this.close() }
+  [Symbol.dispose]() {
+    this.close()
+  }
 
-  async [Symbol.asyncDispose] () { this.close() }
+  async [Symbol.asyncDispose]() {
+    this.close()
+  }
 }
 
-function closed () {
+function closed() {
   return new CountersignError('ERR_CLOSED', 'the source is closed', { state: 'closed' })
 }
 
 /** @param {any} cause */
-function grpc (cause) {
-  return cause?.grpcCode ? { grpcCode: cause.grpcCode, grpcStatus: cause.grpcStatus, grpcMessage: cause.grpcMessage } : {}
+function grpc(cause) {
+  return cause?.grpcCode
+    ? { grpcCode: cause.grpcCode, grpcStatus: cause.grpcStatus, grpcMessage: cause.grpcMessage }
+    : {}
 }
 
 module.exports = { Live, closed }

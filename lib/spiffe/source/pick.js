@@ -21,23 +21,28 @@ const PICKS = /** @type {const} */ (['hint', 'spiffeId', 'path', 'pick'])
  * @param {Record<string, any>} options
  * @returns {(offer: Offer) => number}
  */
-function compilePick (options) {
+function compilePick(options) {
   const given = PICKS.filter((name) => name in options)
-  if (given.length === 0) return (offer) => offer.labels.length > 0 ? 0 : none('an SVID', offer)
+  if (given.length === 0) return (offer) => (offer.labels.length > 0 ? 0 : none('an SVID', offer))
   if (given.length > 1) throw invalidArgument(`options: ${given.join(' and ')} exclude each other`)
   const [name] = given
   const value = options[name]
   switch (name) {
     case 'hint':
-      if (typeof value !== 'string' || value === '') throw invalidArgument(`options.hint: expected a string that is not empty, got ${shown(value)}`)
+      if (typeof value !== 'string' || value === '')
+        throw invalidArgument(`options.hint: expected a string that is not empty, got ${shown(value)}`)
       return byLabel(`an SVID with the hint ${JSON.stringify(value)}`, ([, hint]) => hint === value)
     case 'spiffeId': {
       const { uri } = SpiffeId.from(value, 'options.spiffeId')
       return byLabel(`an SVID of ${uri}`, ([id]) => id === uri)
     }
     case 'path': {
-      if (typeof value !== 'string' || !value.startsWith('/')) throw invalidArgument(`options.path: expected a path such as '/billing', got ${shown(value)}`)
-      return byLabel(`an SVID with the path ${value}`, ([id]) => id.indexOf('/', 9) > 0 && id.slice(id.indexOf('/', 9)) === value)
+      if (typeof value !== 'string' || !value.startsWith('/'))
+        throw invalidArgument(`options.path: expected a path such as '/billing', got ${shown(value)}`)
+      return byLabel(
+        `an SVID with the path ${value}`,
+        ([id]) => id.indexOf('/', 9) > 0 && id.slice(id.indexOf('/', 9)) === value
+      )
     }
     case 'pick':
       if (typeof value !== 'function') throw invalidArgument(`options.pick: expected a function, got ${shown(value)}`)
@@ -53,7 +58,7 @@ function compilePick (options) {
  * @param {string} what
  * @param {(label: readonly [string, string | null]) => boolean} meant
  */
-function byLabel (what, meant) {
+function byLabel(what, meant) {
   return (/** @type {Offer} */ offer) => {
     const index = offer.labels.findIndex(meant)
     return index >= 0 ? index : none(what, offer)
@@ -65,10 +70,14 @@ function byLabel (what, meant) {
  * @param {Offer} offer
  * @returns {never}
  */
-function none (what, offer) {
-  const offered = offer.labels.map(([id, hint]) => hint === null ? id : `${id} (hint ${JSON.stringify(hint)})`)
+function none(what, offer) {
+  const offered = offer.labels.map(([id, hint]) => (hint === null ? id : `${id} (hint ${JSON.stringify(hint)})`))
   const some = offered.length > 8 ? [...offered.slice(0, 8), `and ${offered.length - 8} more`] : offered
-  throw new CountersignError('ERR_SVID_NOT_FOUND', `the Workload API does not offer ${what}; it offers ${some.join(', ') || 'none'}`, { offered: Object.freeze(offered) })
+  throw new CountersignError(
+    'ERR_SVID_NOT_FOUND',
+    `the Workload API does not offer ${what}; it offers ${some.join(', ') || 'none'}`,
+    { offered: Object.freeze(offered) }
+  )
 }
 
 module.exports = { compilePick, PICKS }

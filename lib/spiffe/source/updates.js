@@ -18,7 +18,7 @@ const { hold, release } = require('../workload-api/calls')
  * @param {{ signal?: AbortSignal, ref?: boolean }} options
  * @returns {AsyncIterableIterator<T>}
  */
-function updates (stream, { signal, ref = false }) {
+function updates(stream, { signal, ref = false }) {
   let seen = -1
   let over = false
   /** @type {(() => void) | undefined} */
@@ -39,7 +39,7 @@ function updates (stream, { signal, ref = false }) {
   }
 
   /** @returns {Promise<IteratorResult<T>>} */
-  async function next () {
+  async function next() {
     if (ref) hold()
     try {
       for (;;) {
@@ -54,7 +54,9 @@ function updates (stream, { signal, ref = false }) {
           seen = found.revision
           return { done: false, value: found.value }
         }
-        await new Promise((/** @type {(value?: unknown) => void} */ resolve) => { wake = resolve })
+        await new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
+          wake = resolve
+        })
       }
     } catch (error) {
       end()
@@ -66,20 +68,22 @@ function updates (stream, { signal, ref = false }) {
   }
 
   return {
-    next () {
+    next() {
       const turn = queue.then(next)
       queue = turn.catch(() => {})
       return turn
     },
-    async return () {
+    async return() {
       end()
       return { done: true, value: undefined }
     },
-    async throw (error) {
+    async throw(error) {
       end()
       throw error
     },
-    [Symbol.asyncIterator] () { return this },
+    [Symbol.asyncIterator]() {
+      return this
+    }
   }
 }
 

@@ -32,7 +32,7 @@ class X509Source extends Live {
   #serial
 
   /** @param {import('../../../index').X509SourceOptions} [options] */
-  constructor (options) {
+  constructor(options) {
     const given = checkOptions(options, OPTIONS, 'options')
     const pick = compilePick(given)
     super('x509', given)
@@ -43,7 +43,7 @@ class X509Source extends Live {
   }
 
   /** @param {import('../../../index').X509SourceOptions & import('../../../index').ReadyOptions} [options] */
-  static async open (options) {
+  static async open(options) {
     const { signal, timeout, ...rest } = checkOptions(options, [...OPTIONS, 'signal', 'timeout'], 'options')
     const source = new X509Source(rest)
     try {
@@ -56,11 +56,11 @@ class X509Source extends Live {
   }
 
   /** @param {import('../../../index').ReadyOptions} [options] */
-  ready (options) {
+  ready(options) {
     return this.untilReady(options, () => this.context())
   }
 
-  context () {
+  context() {
     if (!this.closed) {
       const { now } = this.feed
       if (now !== this.#seen) this.#look(now)
@@ -73,7 +73,7 @@ class X509Source extends Live {
   }
 
   /** @param {import('./feed').Snapshot} now */
-  #look (now) {
+  #look(now) {
     const { told, revision } = now
     this.#seen = now
     if (told === undefined) {
@@ -84,7 +84,7 @@ class X509Source extends Live {
       return
     }
     let message = messages.get(told)
-    if (!message) messages.set(told, message = new Message(told))
+    if (!message) messages.set(told, (message = new Message(told)))
     try {
       const svid = message.svid(this.#pick(message))
       this.#context = new X509Context(message, svid, revision)
@@ -97,35 +97,49 @@ class X509Source extends Live {
     }
   }
 
-  #expired () {
+  #expired() {
     const { spiffeId, expiresAt } = /** @type {InstanceType<typeof X509Context>} */ (this.#context).svid
     const cause = this.feed.lastError
-    return new CountersignError('ERR_SVID_EXPIRED', `the X509-SVID of ${spiffeId} expired at ${expiresAt.toISOString()} and no new one came${cause ? `: ${cause.message}` : ' (is the clock right?)'}`, {
-      spiffeId: spiffeId.uri, expiresAt, state: this.state, ...(cause ? { cause } : {}),
-    })
+    return new CountersignError(
+      'ERR_SVID_EXPIRED',
+      `the X509-SVID of ${spiffeId} expired at ${expiresAt.toISOString()} and no new one came${cause ? `: ${cause.message}` : ' (is the clock right?)'}`,
+      {
+        spiffeId: spiffeId.uri,
+        expiresAt,
+        state: this.state,
+        ...(cause ? { cause } : {})
+      }
+    )
   }
 
-  svid () { return this.context().svid }
+  svid() {
+    return this.context().svid
+  }
 
   /** @param {InstanceType<typeof TrustDomain> | string} trustDomain */
-  bundle (trustDomain) {
+  bundle(trustDomain) {
     const { name } = TrustDomain.from(trustDomain)
     const bundle = this.context().bundles.x509Bundle(name)
-    if (!bundle) throw new CountersignError('ERR_BUNDLE_NOT_FOUND', `the Workload API offers no X.509 bundle of ${name}`, { trustDomain: name })
+    if (!bundle)
+      throw new CountersignError('ERR_BUNDLE_NOT_FOUND', `the Workload API offers no X.509 bundle of ${name}`, {
+        trustDomain: name
+      })
     return bundle
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
-  updates (options) {
+  updates(options) {
     return this.follow(options, () => {
       const value = this.context()
       return { revision: value.revision, value }
     })
   }
 
-  needsRotation () { return this.svid().needsRotation() }
+  needsRotation() {
+    return this.svid().needsRotation()
+  }
 
-  isHealthy () {
+  isHealthy() {
     try {
       return !this.feed.now.givenUp && !this.needsRotation()
     } catch {
@@ -133,7 +147,7 @@ class X509Source extends Live {
     }
   }
 
-  #picked () {
+  #picked() {
     try {
       return this.svid()
     } catch {
@@ -146,23 +160,30 @@ class X509Source extends Live {
    * @protected
    * @param {import('./feed').Event} event
    */
-  changed (event) {
+  changed(event) {
     if (event.type !== 'update') return
     const svid = this.#picked()
     if (svid === undefined) return
     const before = this.#serial
     this.#serial = svid.serialNumber
     if (before === undefined || before === svid.serialNumber) return
-    publish('source.rotate', () => ({ endpoint: this.endpoint, spiffeId: svid.spiffeId.uri, hint: svid.hint, serialNumber: svid.serialNumber, previousSerialNumber: before, expiresAt: svid.expiresAt }))
+    publish('source.rotate', () => ({
+      endpoint: this.endpoint,
+      spiffeId: svid.spiffeId.uri,
+      hint: svid.hint,
+      serialNumber: svid.serialNumber,
+      previousSerialNumber: before,
+      expiresAt: svid.expiresAt
+    }))
   }
 
   /** @override @protected */
-  disposed () {
+  disposed() {
     this.#context = undefined
     this.#failure = undefined
   }
 
-  toJSON () {
+  toJSON() {
     const { endpoint, state } = this
     return { endpoint, state, svid: this.closed ? undefined : this.#context?.svid }
   }
@@ -172,7 +193,9 @@ class X509Source extends Live {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `X509Source ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `X509Source ${show(this.toJSON(), options)}`
+  }
 }
 
 module.exports = { X509Source }

@@ -8,37 +8,51 @@ class WorkloadBundles extends BundleSet {
   #told
 
   /** @param {import('../../../native').X509Context} told */
-  constructor (told) {
+  constructor(told) {
     super(told.bundles())
     this.#told = told
   }
 
   /** @returns {readonly Buffer[]} */
-  get crls () { return Object.freeze(this.#told.crls()) }
+  get crls() {
+    return Object.freeze(this.#told.crls())
+  }
 
   /** @returns {readonly { what: string, reason: string, message: string }[]} */
-  get ignored () { return ignoredBy(this.#told) }
+  get ignored() {
+    return ignoredBy(this.#told)
+  }
 
   /** @override @returns {never} */
-  add () { throw unchangeable() }
+  add() {
+    throw unchangeable()
+  }
 
   /** @override @returns {never} */
-  remove () { throw unchangeable() }
+  remove() {
+    throw unchangeable()
+  }
 
   /** @override @returns {never} */
-  removeX509 () { throw unchangeable() }
+  removeX509() {
+    throw unchangeable()
+  }
 
   /** @override @returns {never} */
-  removeJwt () { throw unchangeable() }
+  removeJwt() {
+    throw unchangeable()
+  }
 }
 
-function unchangeable () {
+function unchangeable() {
   return invalidArgument('these bundles are what the Workload API said, and shared: change a clone() of them')
 }
 
 /** @param {import('../../../native').X509Context} told */
-function ignoredBy (told) {
-  return /** @type {readonly { what: string, reason: string, message: string }[]} */ (Object.freeze(JSON.parse(told.ignored()).map(Object.freeze)))
+function ignoredBy(told) {
+  return /** @type {readonly { what: string, reason: string, message: string }[]} */ (
+    Object.freeze(JSON.parse(told.ignored()).map(Object.freeze))
+  )
 }
 
 module.exports = { WorkloadBundles, ignoredBy }

@@ -17,8 +17,8 @@ let lastKey = 0
 /** @type {import('../../../native').Mailbox | undefined} */
 let open
 
-function mailbox () {
-  return open ??= new native.Mailbox((key, text, told) => waiting.get(key)?.(text, told ?? undefined))
+function mailbox() {
+  return (open ??= new native.Mailbox((key, text, told) => waiting.get(key)?.(text, told ?? undefined)))
 }
 
 /**
@@ -26,13 +26,13 @@ function mailbox () {
  * @param {(text: string) => void} listener
  * @returns {number}
  */
-function listen (listener) {
+function listen(listener) {
   waiting.set(++lastKey, listener)
   return lastKey
 }
 
 /** @param {number} key */
-function unlisten (key) {
+function unlisten(key) {
   waiting.delete(key)
 }
 
@@ -41,13 +41,13 @@ let held = 0
 /** @type {NodeJS.Timeout | undefined} */
 let holder
 
-function hold () {
+function hold() {
   if (held++ > 0) return
   holder ??= setInterval(() => {}, 0x7fffffff)
   holder.ref()
 }
 
-function release () {
+function release() {
   if (--held === 0) holder?.unref()
 }
 
@@ -58,7 +58,7 @@ function release () {
  * @param {Set<(reason: unknown) => void>} inFlight takes a way to end it early, while it lasts
  * @returns {Promise<{ text: string, told: Told | undefined }>}
  */
-async function call (start, signal, inFlight) {
+async function call(start, signal, inFlight) {
   signal?.throwIfAborted()
   const key = ++lastKey
   /** @type {(reason: unknown) => void} */
@@ -94,7 +94,7 @@ async function call (start, signal, inFlight) {
  * @param {() => Error} late
  * @returns {Promise<T>}
  */
-async function within (promise, { signal, timeout }, late) {
+async function within(promise, { signal, timeout }, late) {
   signal?.throwIfAborted()
   /** @type {NodeJS.Timeout | undefined} */
   let timer

@@ -11,14 +11,21 @@ const VARIABLE = 'SPIFFE_ENDPOINT_SOCKET'
  * @param {unknown} endpoint
  * @returns {string}
  */
-function endpointOf (endpoint) {
+function endpointOf(endpoint) {
   if (endpoint !== undefined) {
-    if (typeof endpoint !== 'string') throw invalidArgument(`options.endpoint: expected a string such as 'unix:/run/spire/agent.sock', got ${shown(endpoint)}`)
+    if (typeof endpoint !== 'string')
+      throw invalidArgument(
+        `options.endpoint: expected a string such as 'unix:/run/spire/agent.sock', got ${shown(endpoint)}`
+      )
     return endpoint
   }
   const found = process.env[VARIABLE]
   if (found !== undefined && found !== '') return found
-  throw new CountersignError('ERR_INVALID_ENDPOINT', `no Workload API endpoint: set ${VARIABLE}, or pass options.endpoint ('unix:/path/to/agent.sock'); no place is guessed`, { rule: 'not_set' })
+  throw new CountersignError(
+    'ERR_INVALID_ENDPOINT',
+    `no Workload API endpoint: set ${VARIABLE}, or pass options.endpoint ('unix:/path/to/agent.sock'); no place is guessed`,
+    { rule: 'not_set' }
+  )
 }
 
 module.exports = { endpointOf, VARIABLE }

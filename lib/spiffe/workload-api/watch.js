@@ -14,21 +14,24 @@ const { updates } = require('../source/updates')
  * @param {(told: import('../../../native').X509Context, revision: number) => T} make
  * @returns {AsyncIterableIterator<T>}
  */
-function watch (endpoint, subject, options, make) {
+function watch(endpoint, subject, options, make) {
   const { signal, ref = false } = checkOptions(options, ['signal', 'ref'], 'options')
   checkSignal(signal, 'options.signal')
   if (typeof ref !== 'boolean') throw invalidArgument('options.ref: expected a boolean')
   signal?.throwIfAborted()
   const feed = Feed.take(endpoint, subject)
-  return updates({
-    read (seen) {
-      const { revision, state, givenUp, told } = feed.now
-      if (state === 'noIdentity' || state === 'withdrawn' || givenUp) throw feed.lastError
-      return told === undefined || revision === seen ? undefined : { revision, value: make(told, revision) }
+  return updates(
+    {
+      read(seen) {
+        const { revision, state, givenUp, told } = feed.now
+        if (state === 'noIdentity' || state === 'withdrawn' || givenUp) throw feed.lastError
+        return told === undefined || revision === seen ? undefined : { revision, value: make(told, revision) }
+      },
+      subscribe: (listener) => feed.subscribe(listener),
+      end: () => feed.release()
     },
-    subscribe: (listener) => feed.subscribe(listener),
-    end: () => feed.release(),
-  }, { signal, ref })
+    { signal, ref }
+  )
 }
 
 module.exports = { watch }

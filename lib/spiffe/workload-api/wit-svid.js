@@ -18,7 +18,7 @@ class WitSvid {
    * @param {string} jwk
    * @param {string | null} hint
    */
-  constructor (spiffeId, token, jwk, hint) {
+  constructor(spiffeId, token, jwk, hint) {
     this.spiffeId = known(spiffeId)
     this.hint = hint ?? undefined
     this.#token = token
@@ -26,22 +26,30 @@ class WitSvid {
     Object.freeze(this)
   }
 
-  get token () { return this.#token }
-
-  get privateKey () {
-    return this.#privateKey ??= require('node:crypto').createPrivateKey({ key: JSON.parse(this.#jwk), format: 'jwk' })
+  get token() {
+    return this.#token
   }
 
-  toString () { return this.spiffeId.uri }
+  get privateKey() {
+    return (this.#privateKey ??= require('node:crypto').createPrivateKey({ key: JSON.parse(this.#jwk), format: 'jwk' }))
+  }
 
-  toJSON () { return { spiffeId: this.spiffeId, hint: this.hint, token: REDACTED, privateKey: REDACTED } }
+  toString() {
+    return this.spiffeId.uri
+  }
+
+  toJSON() {
+    return { spiffeId: this.spiffeId, hint: this.hint, token: REDACTED, privateKey: REDACTED }
+  }
 
   /**
    * @param {number} depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `WitSvid ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `WitSvid ${show(this.toJSON(), options)}`
+  }
 }
 
 module.exports = { WitSvid }

@@ -22,26 +22,34 @@ class Message {
   #bundles
 
   /** @param {import('../../../native').X509Context} told */
-  constructor (told) {
+  constructor(told) {
     this.#told = told
     this.#labels = /** @type {[string, string | null][]} */ (JSON.parse(told.labels()))
   }
 
   /** Names and hints, without making the SVIDs: a message may hold a thousand. */
-  get labels () { return this.#labels }
+  get labels() {
+    return this.#labels
+  }
 
   /** @param {number} index */
-  svid (index) {
-    return this.#made[index] ??= new X509Svid(/** @type {import('../../../native').X509Svid} */ (this.#told.svid(index)))
+  svid(index) {
+    return (this.#made[index] ??= new X509Svid(
+      /** @type {import('../../../native').X509Svid} */ (this.#told.svid(index))
+    ))
   }
 
-  get svids () {
-    return this.#all ??= Object.freeze(this.#labels.map((_, index) => this.svid(index)))
+  get svids() {
+    return (this.#all ??= Object.freeze(this.#labels.map((_, index) => this.svid(index))))
   }
 
-  get bundles () { return this.#bundles ??= new (bundles().WorkloadBundles)(this.#told) }
+  get bundles() {
+    return (this.#bundles ??= new (bundles().WorkloadBundles)(this.#told))
+  }
 
-  get ignored () { return bundles().ignoredBy(this.#told) }
+  get ignored() {
+    return bundles().ignoredBy(this.#told)
+  }
 }
 
 /** One revision of what a workload is and whom it trusts. */
@@ -53,22 +61,30 @@ class X509Context {
    * @param {Svid} svid the picked one
    * @param {number} revision
    */
-  constructor (message, svid, revision) {
+  constructor(message, svid, revision) {
     this.#message = message
     this.revision = revision
     this.svid = svid
     Object.freeze(this)
   }
 
-  get svids () { return this.#message.svids }
+  get svids() {
+    return this.#message.svids
+  }
 
-  get bundles () { return this.#message.bundles }
+  get bundles() {
+    return this.#message.bundles
+  }
 
-  get crls () { return this.#message.bundles.crls }
+  get crls() {
+    return this.#message.bundles.crls
+  }
 
-  get ignored () { return this.#message.ignored }
+  get ignored() {
+    return this.#message.ignored
+  }
 
-  toJSON () {
+  toJSON() {
     return { revision: this.revision, svid: this.svid, svids: this.svids, trustDomains: this.bundles.trustDomains }
   }
 
@@ -77,7 +93,9 @@ class X509Context {
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect] (depth, options, show) { return `X509Context ${show(this.toJSON(), options)}` }
+  [inspect](depth, options, show) {
+    return `X509Context ${show(this.toJSON(), options)}`
+  }
 }
 
 module.exports = { Message, X509Context }

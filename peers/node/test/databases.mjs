@@ -1,7 +1,21 @@
 // Real databases with what docs/databases.md says about them: the blocks of its text, as they are, in another directory.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, chmodSync, chownSync, constants, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import os from 'node:os'
@@ -15,16 +29,17 @@ const { startAgent } = require('../../../lib/agent')
 const { X509Source } = require('../../..')
 
 /** The code blocks of a section of the guide, by their language. @param {string} title */
-export function recipe (title) {
+export function recipe(title) {
   const guide = readFileSync(path.join(root, 'docs', 'databases.md'), 'utf8')
   const section = guide.split(/^## /m).find((one) => one.startsWith(title)) ?? ''
   return [...section.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, text]) => ({ language, text }))
 }
 
 /** The script of a recipe, run: what it defines. @param {string} script @param {string[]} names */
-export function define (script, names) {
+export function define(script, names) {
   const here = createRequire(pathToFileURL(path.join(root, 'peers', 'node', 'test', 'x.mjs')))
-  const load = (/** @type {string} */ name) => here(name.startsWith('countersign') ? path.join(root, name.replace('countersign', '.')) : name)
+  const load = (/** @type {string} */ name) =>
+    here(name.startsWith('countersign') ? path.join(root, name.replace('countersign', '.')) : name)
   const AsyncFunction = /** @type {any} */ (async () => {}).constructor
   return new AsyncFunction('require', `${script}\nreturn { ${names.join(', ')} }`)(load)
 }
@@ -32,26 +47,33 @@ export function define (script, names) {
 const asRoot = process.getuid?.() === 0
 
 /** The first directory that has the program. @param {string} name @param {string[]} directories */
-const find = (name, directories) => directories.map((directory) => path.join(directory, name)).find((file) => {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch { return false }
-})
+const find = (name, directories) =>
+  directories
+    .map((directory) => path.join(directory, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 
-const postgresqls = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`) : []
+const postgresqls = existsSync('/usr/lib/postgresql')
+  ? readdirSync('/usr/lib/postgresql').map((version) => `/usr/lib/postgresql/${version}/bin`)
+  : []
 const paths = (process.env.PATH ?? '').split(':')
 export const postgres = find('postgres', [...postgresqls, ...paths])
 export const redisServer = find('redis-server', ['/usr/bin', ...paths])
 
 /** Who a server runs as: PostgreSQL does not run as root. @param {string} name @returns {{ uid?: number, gid?: number }} */
-function userOf (name) {
+function userOf(name) {
   if (!asRoot) return {}
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
 }
 
-export async function freePort () {
+export async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = /** @type {net.AddressInfo} */ (server.address())
@@ -61,8 +83,8 @@ export async function freePort () {
 }
 
 /** @param {string} what @param {() => unknown} holds */
-export async function until (what, holds, timeout = 60_000) {
-  for (const end = Date.now() + timeout; !await holds(); await pause(50)) {
+export async function until(what, holds, timeout = 60_000) {
+  for (const end = Date.now() + timeout; !(await holds()); await pause(50)) {
     if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
   }
 }
@@ -78,7 +100,7 @@ export class Database {
   agent
 
   /** @param {string} name such as postgresql, the last part of its SPIFFE ID @param {string} user */
-  constructor (name, user) {
+  constructor(name, user) {
     this.name = name
     this.user = userOf(user)
     // Sockets are in it: their paths must not be long.
@@ -89,7 +111,7 @@ export class Database {
   }
 
   /** A directory that belongs to the user. @param {string} name */
-  own (name) {
+  own(name) {
     const directory = path.join(this.directory, name)
     mkdirSync(directory, { mode: 0o700 })
     if (asRoot) chownSync(directory, /** @type {number} */ (this.user.uid), /** @type {number} */ (this.user.gid))
@@ -97,7 +119,7 @@ export class Database {
   }
 
   /** A file that the user can read. @param {string} name @param {string} text */
-  write (name, text) {
+  write(name, text) {
     const file = path.join(this.directory, name)
     writeFileSync(file, text)
     chmodSync(file, 0o644)
@@ -105,55 +127,79 @@ export class Database {
   }
 
   /** A block of the guide, where we are. @param {string} text */
-  here (text) { return text.replaceAll(`/run/${this.name}`, this.run) }
+  here(text) {
+    return text.replaceAll(`/run/${this.name}`, this.run)
+  }
 
   /** A rule for us, whose common name is `billing`, and one for the database. */
   #rules = () => [
-    { match: { uid: process.getuid?.() }, spiffeId: 'spiffe://example.org/billing', dnsNames: ['billing', `n${++this.#count}.test`] },
-    { match: { uid: this.user.uid ?? process.getuid?.() }, spiffeId: `spiffe://example.org/${this.name}`, dnsNames: [`${this.name}${this.#count}.test`] },
+    {
+      match: { uid: process.getuid?.() },
+      spiffeId: 'spiffe://example.org/billing',
+      dnsNames: ['billing', `n${++this.#count}.test`]
+    },
+    {
+      match: { uid: this.user.uid ?? process.getuid?.() },
+      spiffeId: `spiffe://example.org/${this.name}`,
+      dnsNames: [`${this.name}${this.#count}.test`]
+    }
   ]
 
-  async startAgent () {
-    this.agent = await startAgent({ rules: this.#rules(), workloadApi: { trustDomain: 'example.org', socketPath: path.join(this.directory, 'workload.sock') } })
+  async startAgent() {
+    this.agent = await startAgent({
+      rules: this.#rules(),
+      workloadApi: { trustDomain: 'example.org', socketPath: path.join(this.directory, 'workload.sock') }
+    })
     this.source = await X509Source.open({ endpoint: this.agent.endpoint })
   }
 
   /** New SVIDs for everybody. */
-  renew () { this.agent.setRules(this.#rules()) }
+  renew() {
+    this.agent.setRules(this.#rules())
+  }
 
   /** A program of the database, as its user. @param {string} command @param {string[]} args */
-  start (command, args) {
+  start(command, args) {
     const program = new Program(this.name, command, args, this.user)
     this.#programs.push(program)
     return program
   }
 
   /** The shell of the guide. @param {string} script @param {Record<string, string>} env */
-  shell (script, env) {
+  shell(script, env) {
     const countersign = `countersign () { exec setpriv --pdeathsig KILL ${quoted(process.execPath)} ${quoted(path.join(root, 'bin', 'countersign.js'))} "$@"; }\n`
     // Whatever becomes of us, it ends with us, and its pipeline with it.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'sh', '-c', countersign + this.here(script)], {
       env: { PATH: process.env.PATH, SPIFFE_ENDPOINT_SOCKET: this.agent.endpoint, ...env },
-      ...this.user, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'inherit'],
+      ...this.user,
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit']
     })
     child.unref()
     this.#groups.push(String(child.pid))
   }
 
   /** How many authorities its file has. */
-  authorities () {
+  authorities() {
     try {
       return readFileSync(path.join(this.svid, 'bundle.0.pem'), 'utf8').match(/BEGIN/g)?.length
-    } catch { return 0 }
+    } catch {
+      return 0
+    }
   }
 
   /** When the newest files came, in milliseconds: whoever reads after that has them. */
-  published () { return lstatSync(path.join(this.svid, '..svids')).mtimeMs }
+  published() {
+    return lstatSync(path.join(this.svid, '..svids')).mtimeMs
+  }
 
   /** Which files those are: each time they change it is another directory. */
-  edition () { return readlinkSync(path.join(this.svid, '..svids')) }
+  edition() {
+    return readlinkSync(path.join(this.svid, '..svids'))
+  }
 
-  async stop () {
+  async stop() {
     // The whole pipeline of each, and no other.
     for (const group of this.#groups) {
       try {

@@ -21,10 +21,13 @@ const stranger = sourceOf(svidOf(leaf(rootA, 'spiffe://a.test/billing')))
  * @param {Database} database
  * @param {{ loaded: () => unknown, used: () => unknown }} sees what tells that all have taken it
  */
-async function rotate (database, { loaded, used }) {
+async function rotate(database, { loaded, used }) {
   const { agent, source } = database
   agent.rotateAuthority('prepare')
-  await until('both authorities are known', () => source.bundle('example.org').authorities.length === 2 && database.authorities() === 2)
+  await until(
+    'both authorities are known',
+    () => source.bundle('example.org').authorities.length === 2 && database.authorities() === 2
+  )
   await until('the server has read them', loaded)
   agent.rotateAuthority('activate')
   const before = source.svid().serialNumber
@@ -32,10 +35,15 @@ async function rotate (database, { loaded, used }) {
   await until('a new SVID of ours', () => source.svid().serialNumber !== before)
   await until('both sides show their new SVIDs', used)
   agent.rotateAuthority('forget')
-  await until('the old authority is forgotten', () => source.bundle('example.org').authorities.length === 1 && database.authorities() === 1)
+  await until(
+    'the old authority is forgotten',
+    () => source.bundle('example.org').authorities.length === 1 && database.authorities() === 1
+  )
 }
 
-test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no PostgreSQL here (apt-get install postgresql)' }, async (t) => {
+test('PostgreSQL, with client certificates', {
+  skip: !postgres && 'SKIPPED: no PostgreSQL here (apt-get install postgresql)'
+}, async (t) => {
   const bin = path.dirname(/** @type {string} */ (postgres))
   const [configuration, hba, shell, client] = recipe('PostgreSQL').map(({ text }) => text)
   const database = new Database('postgresql', 'postgres')
@@ -43,13 +51,29 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   await database.startAgent()
   const [data, sockets, port] = [database.own('data'), database.own('sockets'), await freePort()]
   const { uid, gid } = database.user
-  execFileSync(path.join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], { cwd: '/', stdio: 'pipe', uid, gid, env: { PATH: process.env.PATH, LC_ALL: 'C' } })
-  const conf = database.write('postgresql.conf', `${database.here(configuration)}port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '${sockets}'\nfsync = off\n`)
+  execFileSync(path.join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync'], {
+    cwd: '/',
+    stdio: 'pipe',
+    uid,
+    gid,
+    env: { PATH: process.env.PATH, LC_ALL: 'C' }
+  })
+  const conf = database.write(
+    'postgresql.conf',
+    `${database.here(configuration)}port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '${sockets}'\nfsync = off\n`
+  )
   // The guide's line, and a way for us to set it up.
   const access = database.write('pg_hba.conf', `local all postgres trust\n${hba}`)
   database.shell(shell, { PATH: `${bin}:${process.env.PATH}`, PGDATA: data })
   await until('the files are there', () => database.authorities() === 1)
-  const server = database.start(/** @type {string} */ (postgres), ['-D', data, '-c', `config_file=${conf}`, '-c', `hba_file=${access}`])
+  const server = database.start(/** @type {string} */ (postgres), [
+    '-D',
+    data,
+    '-c',
+    `config_file=${conf}`,
+    '-c',
+    `hba_file=${access}`
+  ])
   await server.listens(path.join(sockets, `.s.PGSQL.${port}`))
   /** @param {string[]} queries */
   const admin = async (...queries) => {
@@ -66,16 +90,32 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   process.env.SPIFFE_ENDPOINT_SOCKET = database.agent.endpoint
   process.env.PGPORT = String(port)
   assert.match(client, /maxLifetimeSeconds: 1800/)
-  const { pool, source } = await define(client.replace('maxLifetimeSeconds: 1800', 'maxLifetimeSeconds: 1'), ['pool', 'source'])
-  t.after(() => { source.close() })
+  const { pool, source } = await define(client.replace('maxLifetimeSeconds: 1800', 'maxLifetimeSeconds: 1'), [
+    'pool',
+    'source'
+  ])
+  t.after(() => {
+    source.close()
+  })
   assert.deepEqual((await pool.query('select current_user as name')).rows, [{ name: 'billing' }])
 
   // Who is not welcome: no certificate, nobody's certificate, another user, and no TLS at all.
   const welcome = authorize.id('spiffe://example.org/postgresql')
   const attempt = async (/** @type {Record<string, any>} */ options) => {
-    const one = new pg.Client({ host: 'localhost', port, user: 'billing', database: 'shop', ssl: clientOptions(source, welcome), connectionTimeoutMillis: 20_000, ...options })
+    const one = new pg.Client({
+      host: 'localhost',
+      port,
+      user: 'billing',
+      database: 'shop',
+      ssl: clientOptions(source, welcome),
+      connectionTimeoutMillis: 20_000,
+      ...options
+    })
     one.on('error', () => {})
-    const said = await one.connect().then(() => 'connected', (error) => error.rule ?? error.code ?? error.message)
+    const said = await one.connect().then(
+      () => 'connected',
+      (error) => error.rule ?? error.code ?? error.message
+    )
     // One that never was connected may not tell that it ended.
     const ended = one.end().catch(() => {})
     if (said === 'connected') await ended
@@ -85,10 +125,18 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   assert.equal(await attempt({ user: 'other' }), '28000')
   assert.equal(await attempt({ ssl: false }), '28000')
   assert.notEqual(await attempt({ ssl: { rejectUnauthorized: false } }), 'connected')
-  const forged = svidOf(leaf(rootB, 'spiffe://example.org/billing', { subjectAltName: 'URI:spiffe://example.org/billing,DNS:billing' }))
-  assert.notEqual(await attempt({ ssl: { rejectUnauthorized: false, key: forged.keyPem(), cert: forged.chainPem() } }), 'connected')
+  const forged = svidOf(
+    leaf(rootB, 'spiffe://example.org/billing', { subjectAltName: 'URI:spiffe://example.org/billing,DNS:billing' })
+  )
+  assert.notEqual(
+    await attempt({ ssl: { rejectUnauthorized: false, key: forged.keyPem(), cert: forged.chainPem() } }),
+    'connected'
+  )
   // And a server that is not: another name, a trust domain that we know nothing of.
-  assert.equal(await attempt({ ssl: clientOptions(source, authorize.id('spiffe://example.org/other')) }), 'not_authorized')
+  assert.equal(
+    await attempt({ ssl: clientOptions(source, authorize.id('spiffe://example.org/other')) }),
+    'not_authorized'
+  )
   assert.match(await attempt({ ssl: clientOptions(stranger, authorize.any()) }), /UNABLE_TO|SELF_SIGNED|DEPTH_ZERO/)
 
   const [ours, theirs] = [new Set(), new Set()]
@@ -100,11 +148,19 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   const failures = []
   let [done, queries] = [false, 0]
   // A test that failed is to end.
-  t.after(() => { done = true })
+  t.after(() => {
+    done = true
+  })
   pool.on('error', (error) => failures.push(error.message))
   const load = Array.from({ length: 4 }, async () => {
     while (!done) {
-      await pool.query('select client_serial::text as serial from pg_stat_ssl where pid = pg_backend_pid()').then(({ rows: [{ serial }] }) => { queries++; ours.add(BigInt(serial).toString(16)) }, (error) => failures.push(error.message))
+      await pool.query('select client_serial::text as serial from pg_stat_ssl where pid = pg_backend_pid()').then(
+        ({ rows: [{ serial }] }) => {
+          queries++
+          ours.add(BigInt(serial).toString(16))
+        },
+        (error) => failures.push(error.message)
+      )
       await pause(2)
     }
   })
@@ -113,7 +169,7 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
     const before = theirs.size
     await rotate(database, {
       loaded: async () => (await admin('select pg_conf_load_time() as at')).at > database.published(),
-      used: () => theirs.size > before && ours.has(hex(source.svid().serialNumber)),
+      used: () => theirs.size > before && ours.has(hex(source.svid().serialNumber))
     })
   }
   const { totalCount } = pool
@@ -126,17 +182,25 @@ test('PostgreSQL, with client certificates', { skip: !postgres && 'SKIPPED: no P
   await pool.end()
 })
 
-test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Redis here (apt-get install redis-server)' }, async (t) => {
+test('Redis, by ioredis and node-redis', {
+  skip: !redisServer && 'SKIPPED: no Redis here (apt-get install redis-server)'
+}, async (t) => {
   const [configuration, shell, client] = recipe('Redis').map(({ text }) => text)
   const database = new Database('redis', 'redis')
   t.after(() => database.stop())
   await database.startAgent()
   const port = await freePort()
   const elsewhere = (/** @type {string} */ text) => text.replaceAll('6379', String(port))
-  const conf = database.write('redis.conf', `${elsewhere(database.here(configuration))}bind 127.0.0.1 -::1\nsave ""\ndir ${database.own('data')}\n`)
+  const conf = database.write(
+    'redis.conf',
+    `${elsewhere(database.here(configuration))}bind 127.0.0.1 -::1\nsave ""\ndir ${database.own('data')}\n`
+  )
   // The real one, which leaves behind what was there when it was begun: to tell by the clock takes one that ticks often enough.
   const [bin, begun, told] = [database.own('bin'), path.join(database.run, 'begun'), path.join(database.run, 'told')]
-  writeFileSync(path.join(bin, 'redis-cli'), `#!/bin/sh\nreadlink ${path.join(database.svid, '..svids')} >${begun}\n/usr/bin/redis-cli "$@" && mv ${begun} ${told}\n`)
+  writeFileSync(
+    path.join(bin, 'redis-cli'),
+    `#!/bin/sh\nreadlink ${path.join(database.svid, '..svids')} >${begun}\n/usr/bin/redis-cli "$@" && mv ${begun} ${told}\n`
+  )
   chmodSync(path.join(bin, 'redis-cli'), 0o755)
   database.shell(shell, { PATH: `${bin}:${process.env.PATH}` })
   await until('the files are there', () => database.authorities() === 1)
@@ -145,7 +209,11 @@ test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Re
 
   process.env.SPIFFE_ENDPOINT_SOCKET = database.agent.endpoint
   const { redis, client: other, source } = await define(elsewhere(client), ['redis', 'client', 'source'])
-  t.after(() => { redis.disconnect(); other.destroy?.(); source.close() })
+  t.after(() => {
+    redis.disconnect()
+    other.destroy?.()
+    source.close()
+  })
   /** @type {string[]} */
   const failures = []
   for (const one of [redis, other]) one.on('error', (/** @type {Error} */ error) => failures.push(error.message))
@@ -155,10 +223,24 @@ test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Re
 
   const { Redis } = await import('ioredis')
   const attempt = async (/** @type {any} */ tls) => {
-    const one = new Redis({ host: 'localhost', port, tls, lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false })
+    const one = new Redis({
+      host: 'localhost',
+      port,
+      tls,
+      lazyConnect: true,
+      retryStrategy: () => null,
+      enableReadyCheck: false
+    })
     let why = 'connected'
-    one.on('error', (error) => { why = /** @type {any} */ (error).rule ?? /** @type {any} */ (error).code })
-    await one.connect().then(() => one.ping()).catch(() => { if (why === 'connected') why = 'closed' })
+    one.on('error', (error) => {
+      why = /** @type {any} */ (error).rule ?? /** @type {any} */ (error).code
+    })
+    await one
+      .connect()
+      .then(() => one.ping())
+      .catch(() => {
+        if (why === 'connected') why = 'closed'
+      })
     one.disconnect()
     return why
   }
@@ -167,14 +249,23 @@ test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Re
   assert.equal(await attempt(clientOptions(source, authorize.id('spiffe://example.org/other'))), 'not_authorized')
   assert.match(await attempt(clientOptions(stranger, authorize.any())), /UNABLE_TO|SELF_SIGNED|DEPTH_ZERO/)
   const forged = svidOf(leaf(rootB, 'spiffe://example.org/billing'))
-  for (const nobody of [{}, { key: forged.keyPem(), cert: forged.chainPem() }]) assert.notEqual(await attempt({ rejectUnauthorized: false, ...nobody }), 'connected')
+  for (const nobody of [{}, { key: forged.keyPem(), cert: forged.chainPem() }])
+    assert.notEqual(await attempt({ rejectUnauthorized: false, ...nobody }), 'connected')
 
   let [done, commands] = [false, 0]
-  t.after(() => { done = true })
+  t.after(() => {
+    done = true
+  })
   const theirs = new Set()
-  const count = (/** @type {Promise<unknown>} */ command) => command.then(() => commands++, (error) => failures.push(error.message))
+  const count = (/** @type {Promise<unknown>} */ command) =>
+    command.then(
+      () => commands++,
+      (error) => failures.push(error.message)
+    )
   const load = [
-    ...[redis, other].map(async (one) => { for (; !done; await pause(2)) await count(one.incr('count')) }),
+    ...[redis, other].map(async (one) => {
+      for (; !done; await pause(2)) await count(one.incr('count'))
+    }),
     (async () => {
       for (; !done; await pause(50)) {
         const fresh = new Redis({ host: 'localhost', port, tls: clientOptions(source, welcome) })
@@ -183,14 +274,14 @@ test('Redis, by ioredis and node-redis', { skip: !redisServer && 'SKIPPED: no Re
         theirs.add(hex(fresh.stream.getPeerCertificate().serialNumber))
         fresh.disconnect()
       }
-    })(),
+    })()
   ]
   await until('the server was seen', () => theirs.size > 0)
   for (let round = 0; round < 2; round++) {
     const before = theirs.size
     await rotate(database, {
       loaded: () => existsSync(told) && readFileSync(told, 'utf8').trim() === database.edition(),
-      used: () => theirs.size > before,
+      used: () => theirs.size > before
     })
   }
   const before = commands

@@ -12,12 +12,17 @@ const stub = await startStub(healthy(domain('example.org')))
 after(() => stub.kill())
 
 /** @param {string} file */
-async function output (file) {
+async function output(file) {
   const { NODE_TEST_CONTEXT, ...env } = process.env
   const NODE_PATH = fileURLToPath(new URL('../node_modules', import.meta.url))
-  const child = spawn(process.execPath, [path.join(root, 'examples', file)], { env: { ...env, NODE_PATH, SPIFFE_ENDPOINT_SOCKET: stub.endpoint }, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [path.join(root, 'examples', file)], {
+    env: { ...env, NODE_PATH, SPIFFE_ENDPOINT_SOCKET: stub.endpoint },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   let text = ''
-  child.stdout.on('data', (chunk) => { text += chunk })
+  child.stdout.on('data', (chunk) => {
+    text += chunk
+  })
   const timer = setTimeout(() => child.kill(), 30_000)
   await once(child, 'close')
   clearTimeout(timer)
@@ -25,10 +30,15 @@ async function output (file) {
 }
 
 test('example: fastify', async () => {
-  assert.equal(await output('tls/fastify.js'), [
-    'client: hello spiffe://example.org/billing',
-    'client: 401 Bearer',
-    'client: orders of spiffe://example.org/billing, sent by spiffe://example.org/billing', ''].join('\n'))
+  assert.equal(
+    await output('tls/fastify.js'),
+    [
+      'client: hello spiffe://example.org/billing',
+      'client: 401 Bearer',
+      'client: orders of spiffe://example.org/billing, sent by spiffe://example.org/billing',
+      ''
+    ].join('\n')
+  )
 })
 
 test('example: gRPC', async () => {

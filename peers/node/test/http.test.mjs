@@ -8,9 +8,26 @@ import express from 'express'
 import fastify from 'fastify'
 import WebSocket, { WebSocketServer } from 'ws'
 import { claims, countersign, newKey, token } from '../../../__test__/spiffe-scene.mjs'
-import { authorize, client, clientMinted, face, leaf, listening, raw, rootA, rootB, serve, server, shown, sourceOf, svidOf, VERSIONS } from '../../../__test__/tls-scene.mjs'
+import {
+  authorize,
+  client,
+  clientMinted,
+  face,
+  leaf,
+  listening,
+  raw,
+  rootA,
+  rootB,
+  serve,
+  server,
+  shown,
+  sourceOf,
+  svidOf,
+  VERSIONS
+} from '../../../__test__/tls-scene.mjs'
 
-const { clientOptions, createFetch, http2Connect, peerOf, requireBearer, secureServer, serverOptions, undiciConnect } = face
+const { clientOptions, createFetch, http2Connect, peerOf, requireBearer, secureServer, serverOptions, undiciConnect } =
+  face
 const serverSource = sourceOf(server)
 const clientSource = sourceOf(client)
 const toServer = authorize.id('spiffe://a.test/server')
@@ -26,7 +43,9 @@ const jwt = token({ alg: 'ES256', kid: 'one' }, claims(), key)
 for (const version of [6, 7, 8]) {
   // undici 8 needs what Node.js 20 does not have.
   const skip = version === 8 && major < 22
-  test(`undici ${version}: connections of an Agent, and of its own fetch`, { skip: skip && 'undici 8 does not run on this Node.js' }, async (t) => {
+  test(`undici ${version}: connections of an Agent, and of its own fetch`, {
+    skip: skip && 'undici 8 does not run on this Node.js'
+  }, async (t) => {
     const { default: undici } = await import(`undici${version}`)
     const source = sourceOf(client)
     const { port, seen } = await serve(t, serverSource, authorize.any())
@@ -47,12 +66,17 @@ for (const version of [6, 7, 8]) {
     await assert.rejects(get(other), { code: 'ERR_UNTRUSTED_SVID', rule: 'not_authorized' })
     const spiffeFetch = createFetch(source, toServer, { undici })
     assert.equal(await (await spiffeFetch(`https://localhost:${port}/`)).text(), 'spiffe://a.test/next')
-    await assert.rejects(spiffeFetch(`http://localhost:${port}/`), (/** @type {any} */ error) => error.cause.code === 'ERR_INVALID_ARGUMENT')
+    await assert.rejects(
+      spiffeFetch(`http://localhost:${port}/`),
+      (/** @type {any} */ error) => error.cause.code === 'ERR_INVALID_ARGUMENT'
+    )
     assert.equal(seen.requests, 5)
     await Promise.all([dispatcher, fresh, own, other, spiffeFetch].map((one) => one.close()))
   })
 
-  test(`undici ${version}: resumes nothing, whatever it caches`, { skip: skip && 'undici 8 does not run on this Node.js' }, async (t) => {
+  test(`undici ${version}: resumes nothing, whatever it caches`, {
+    skip: skip && 'undici 8 does not run on this Node.js'
+  }, async (t) => {
     const { default: undici } = await import(`undici${version}`)
     const generous = https.createServer({ key: server.keyPem(), cert: server.chainPem() }, (request, response) => {
       response.setHeader('connection', 'close')
@@ -61,9 +85,12 @@ for (const version of [6, 7, 8]) {
     const port = await listening(generous)
     t.after(() => generous.close())
     let welcome = true
-    const dispatcher = new undici.Agent({ connect: { .../** @type {any} */ (clientOptions(clientSource, () => welcome)), maxCachedSessions: 100 } })
+    const dispatcher = new undici.Agent({
+      connect: { .../** @type {any} */ (clientOptions(clientSource, () => welcome)), maxCachedSessions: 100 }
+    })
     const get = async () => (await undici.request(`https://localhost:${port}/`, { dispatcher })).body.text()
-    for (let round = 0; round < 4; round++) assert.match(await get().catch((/** @type {any} */ error) => error.code), /^false$|ATTEMPT_TO_REUSE/)
+    for (let round = 0; round < 4; round++)
+      assert.match(await get().catch((/** @type {any} */ error) => error.code), /^false$|ATTEMPT_TO_REUSE/)
     welcome = false
     for (let round = 0; round < 3; round++) await assert.rejects(get(), /ERR_UNTRUSTED_SVID|not authorized|session/)
     await dispatcher.close()
@@ -89,21 +116,32 @@ test("the host's fetch gets its identity, whichever undici is there as well", as
     }
     main().catch((error) => console.log(error.code ?? error.cause ?? error))`
   const packages = [6, 7, 8].filter((version) => version < 8 || major >= 22)
-  const said = await Promise.all(packages.flatMap((version) => [`require_('undici${version}')`, `await fetch('data:,'); require_('undici${version}')`]).map(async (before) => {
-    const { stdout, stderr } = await runScript(script(before))
-    return [before, stdout || stderr]
-  }))
+  const said = await Promise.all(
+    packages
+      .flatMap((version) => [`require_('undici${version}')`, `await fetch('data:,'); require_('undici${version}')`])
+      .map(async (before) => {
+        const { stdout, stderr } = await runScript(script(before))
+        return [before, stdout || stderr]
+      })
+  )
   for (const [before, text] of said) assert.equal(text, 'spiffe://a.test/client\n', before)
 })
 
 test('express, over https', async (t) => {
   const app = express()
-  app.get('/', (request, response) => { response.send(`hello ${peerOf(request)}`) })
-  app.get('/token', requireBearer(bundles, { audience: 'shop' }), (request, response) => { response.send(`hello ${peerOf(request)} by ${peerOf(request.socket)}`) })
+  app.get('/', (request, response) => {
+    response.send(`hello ${peerOf(request)}`)
+  })
+  app.get('/token', requireBearer(bundles, { audience: 'shop' }), (request, response) => {
+    response.send(`hello ${peerOf(request)} by ${peerOf(request.socket)}`)
+  })
   const one = https.createServer(serverOptions(serverSource, authorize.any()), app)
   secureServer(one, serverSource, authorize.any())
   const port = await listening(one)
-  t.after(() => { one.close(); one.closeAllConnections() })
+  t.after(() => {
+    one.close()
+    one.closeAllConnections()
+  })
   const spiffeFetch = createFetch(clientSource, toServer)
   assert.equal(await (await spiffeFetch(`https://localhost:${port}/`)).text(), 'hello spiffe://a.test/client')
   assert.equal((await spiffeFetch(`https://localhost:${port}/token`)).status, 401)
@@ -128,7 +166,11 @@ for (const http2 of [false, true]) {
     assert.deepEqual(await get(port, '/'), [200, 'hello spiffe://a.test/client spiffe://a.test/client', undefined])
     const [status, , challenge] = await get(port, '/token')
     assert.deepEqual([status, challenge], [401, 'Bearer'])
-    assert.deepEqual(await get(port, '/token', { authorization: `Bearer ${jwt}` }), [200, 'hello spiffe://example.org/billing', undefined])
+    assert.deepEqual(await get(port, '/token', { authorization: `Bearer ${jwt}` }), [
+      200,
+      'hello spiffe://example.org/billing',
+      undefined
+    ])
   })
 
   for (const version of VERSIONS) {
@@ -136,14 +178,21 @@ for (const http2 of [false, true]) {
       let requests = 0
       const app = fastify(/** @type {any} */ ({ http2, https: serverOptions(serverSource, authorize.any()) }))
       secureServer(/** @type {any} */ (app.server), serverSource, authorize.any())
-      app.addHook('onRequest', async () => { requests++ })
+      app.addHook('onRequest', async () => {
+        requests++
+      })
       app.get('/', () => 'hello')
       await app.listen({ port: 0, host: '127.0.0.1' })
       t.after(() => app.close())
       const { port } = /** @type {any} */ (app.server.address())
       await raw(port, { ...forged, minVersion: version, maxVersion: version })
       if (http2) {
-        const session = (await import('node:http2')).connect(`https://localhost:${port}`, { rejectUnauthorized: false, ...forged, minVersion: version, maxVersion: version })
+        const session = (await import('node:http2')).connect(`https://localhost:${port}`, {
+          rejectUnauthorized: false,
+          ...forged,
+          minVersion: version,
+          maxVersion: version
+        })
         session.on('error', () => {})
         const closed = new Promise((resolve) => session.once('close', resolve))
         const request = session.request()
@@ -156,7 +205,7 @@ for (const http2 of [false, true]) {
 }
 
 /** @param {number} port @param {string} path @param {Record<string, string>} [headers] */
-async function over1 (port, path, headers) {
+async function over1(port, path, headers) {
   const spiffeFetch = createFetch(clientSource, toServer)
   const response = await spiffeFetch(`https://localhost:${port}${path}`, { headers })
   const answer = [response.status, await response.text(), response.headers.get('www-authenticate') ?? undefined]
@@ -165,7 +214,7 @@ async function over1 (port, path, headers) {
 }
 
 /** @param {number} port @param {string} path @param {Record<string, string>} [headers] */
-async function over2 (port, path, headers) {
+async function over2(port, path, headers) {
   const session = http2Connect(`https://localhost:${port}`, clientSource, toServer)
   const stream = session.request({ ':path': path, ...headers })
   const [answer] = await once(stream, 'response')
@@ -180,9 +229,16 @@ test('ws, on both sides', async (t) => {
   secureServer(one, serverSource, authorize.any())
   const sockets = new WebSocketServer({ server: one })
   let connections = 0
-  sockets.on('connection', (socket, request) => { connections++; socket.send(`hello ${peerOf(request)}`) })
+  sockets.on('connection', (socket, request) => {
+    connections++
+    socket.send(`hello ${peerOf(request)}`)
+  })
   const port = await listening(one)
-  t.after(() => { sockets.close(); one.close(); one.closeAllConnections() })
+  t.after(() => {
+    sockets.close()
+    one.close()
+    one.closeAllConnections()
+  })
   const source = sourceOf(client)
   const options = clientOptions(source, toServer)
   const hello = async () => {
@@ -194,11 +250,19 @@ test('ws, on both sides', async (t) => {
   assert.equal(await hello(), 'hello spiffe://a.test/client')
   source.rotate(svidOf(leaf(rootA, 'spiffe://a.test/next')))
   assert.equal(await hello(), 'hello spiffe://a.test/next')
-  const other = new WebSocket(`wss://localhost:${port}`, /** @type {any} */ (clientOptions(source, authorize.id('spiffe://a.test/other'))))
+  const other = new WebSocket(
+    `wss://localhost:${port}`,
+    /** @type {any} */ (clientOptions(source, authorize.id('spiffe://a.test/other')))
+  )
   const [error] = await once(other, 'error')
   assert.equal(error.rule, 'not_authorized')
   for (const version of VERSIONS) {
-    const refused = new WebSocket(`wss://localhost:${port}`, { rejectUnauthorized: false, ...forged, minVersion: version, maxVersion: version })
+    const refused = new WebSocket(`wss://localhost:${port}`, {
+      rejectUnauthorized: false,
+      ...forged,
+      minVersion: version,
+      maxVersion: version
+    })
     await once(refused, 'error')
   }
   assert.equal(connections, 2)

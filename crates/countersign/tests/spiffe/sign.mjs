@@ -14,7 +14,7 @@ for (const size of [256, 384, 512]) {
   const ways = [
     [`RS${size}`, 'rsa', { key: rsa.privateKey }],
     [`PS${size}`, 'rsa', { key: rsa.privateKey, ...pss }],
-    [`ES${size}`, curves[size], { key: ec.privateKey, dsaEncoding: 'ieee-p1363' }],
+    [`ES${size}`, curves[size], { key: ec.privateKey, dsaEncoding: 'ieee-p1363' }]
   ]
   for (const [alg, kid, key] of ways) {
     const header = Buffer.from(JSON.stringify({ alg, kid, typ: 'JWT' }))
