@@ -26,65 +26,45 @@
 //! # Ok::<(), countersign::agent::AgentError>(())
 //! ```
 
-mod acceptor;
-mod arguments;
-mod attestation;
+#[expect(clippy::module_inception, reason = "the file of the type `Agent`")]
+mod agent;
+mod attest;
 mod audit_log;
 mod authority;
-mod code;
-mod complaint;
-mod connection;
+mod config;
 mod control;
-mod crew;
-mod daemon;
-mod dev;
-mod event;
-mod explain;
-mod kill_switch;
-mod limits;
-mod lint;
-mod listener;
+mod decisions;
+mod endpoint;
+mod fs;
 pub mod log;
-mod options;
-mod posture;
-mod private_file;
-mod readiness;
 mod record;
-mod reload;
-mod request;
-mod rule;
-mod rule_form;
 mod rules;
-mod rules_error;
-mod server;
-mod service;
-mod stats;
-mod svid_rule;
+mod self_audit;
+mod service_manager;
 pub mod testing;
-mod token;
+mod whoami;
 mod workload;
-mod workload_settings;
 
-pub use arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use agent::{Agent, AgentError};
 pub use audit_log::{AuditLogError, AuditLogOptions, LogFailure};
 pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
-pub use code::Code;
-pub use daemon::{Agent, AgentError};
-pub use dev::DEV_IDENTITY;
-pub use event::{AgentEvent, Caller};
-pub use explain::{Explanation, Verdict};
-pub use kill_switch::KillOrder;
-pub use lint::{Finding, FindingKind};
-pub use listener::{ListenError, Listener, SocketAccess};
-pub use options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
-pub use private_file::PrivateFileError;
-pub use reload::ReloadReport;
-pub use rule::Rule;
-pub use rules::{FileState, RuleSet};
-pub use rules_error::{Position, RulesError};
-pub use stats::{AgentStats, WorkloadStats};
-pub use svid_rule::SvidRule;
-pub use token::{TokenError, TokenSource};
-pub use workload_settings::{
+pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use config::dev::DEV_IDENTITY;
+pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
+pub use decisions::event::{AgentEvent, Caller};
+pub use decisions::kill_switch::KillOrder;
+pub use endpoint::bind::{ListenError, Listener, SocketAccess};
+pub use fs::private_file::PrivateFileError;
+pub use rules::error::{Position, RulesError};
+pub use rules::explain::{Explanation, Verdict};
+pub use rules::lint::{Finding, FindingKind};
+pub use rules::rule::Rule;
+pub use rules::ruleset::{FileState, RuleSet};
+pub use rules::store::ReloadReport;
+pub use rules::svid_entry::SvidRule;
+pub use rules::token::{TokenError, TokenSource};
+pub use rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, DEV_TRUST_DOMAIN, Federation, WorkloadSettings,
 };
+pub use whoami::code::Code;
+pub use whoami::stats::{AgentStats, WorkloadStats};

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::agent::private_file::PrivateFileError;
+use crate::agent::fs::private_file::PrivateFileError;
 
 /// Why there is no audit log.
 #[derive(Debug, thiserror::Error)]

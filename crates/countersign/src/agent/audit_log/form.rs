@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::agent::event::{AgentEvent, Caller};
+use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::control::Timestamp;
 
 /// Something that happened, and when.

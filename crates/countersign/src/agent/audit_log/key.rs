@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::error::AuditLogError;
-use crate::agent::private_file::{self, PrivateFileError};
+use crate::agent::fs::private_file::{self, PrivateFileError};
 use crate::control::log::{LogKey, key_path};
 use crate::spiffe::pem::{self, Pem};
 

@@ -13,11 +13,11 @@ mod writer;
 
 use std::path::PathBuf;
 
-pub use error::AuditLogError;
-pub(super) use form::Entry;
-pub(super) use key::{LogLock, private_key_path};
-pub(super) use on_disk::OnDisk;
-pub(super) use writer::LogWriter;
+pub use self::error::AuditLogError;
+pub(super) use self::form::Entry;
+pub(super) use self::key::{LogLock, private_key_path};
+pub(super) use self::on_disk::OnDisk;
+pub(super) use self::writer::LogWriter;
 
 /// How the audit log is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::key::SigningKey;
-use crate::agent::private_file::{self, PrivateFileError};
+use crate::agent::fs::private_file::{self, PrivateFileError};
 use crate::control::Timestamp;
 use crate::control::log::{Chain, Head, head_path};
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::AuditLogError;
 use super::key::SigningKey;
-use crate::agent::private_file;
+use crate::agent::fs::private_file;
 use crate::control::log::{Chain, Head, Scan, ScanError, Segment, head_path, segments};
 
 /// Where a log goes on.

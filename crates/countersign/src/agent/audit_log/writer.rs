@@ -13,7 +13,7 @@ use super::form::{Entry, fresh, members};
 use super::key::{LogLock, SigningKey, lock};
 use super::on_disk::OnDisk;
 use super::recovery::{Current, Recovered, recover};
-use crate::agent::private_file;
+use crate::agent::fs::private_file;
 use crate::control::Timestamp;
 use crate::control::log::{Chain, Event, FORMAT, rotated_path, segments};
 
@@ -214,8 +214,8 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// An entry that happens now.
-impl From<crate::agent::event::AgentEvent> for Entry {
-    fn from(event: crate::agent::event::AgentEvent) -> Entry {
+impl From<crate::agent::decisions::event::AgentEvent> for Entry {
+    fn from(event: crate::agent::decisions::event::AgentEvent) -> Entry {
         Entry { time: SystemTime::now(), event }
     }
 }

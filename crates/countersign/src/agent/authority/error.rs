@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::agent::private_file::PrivateFileError;
+use crate::agent::fs::private_file::PrivateFileError;
 use crate::spiffe::issue::IssueError;
 
 /// Why there is no authority, or why its keys could not be changed.

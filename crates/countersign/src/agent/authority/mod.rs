@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use error::AuthorityError;
+pub use self::error::AuthorityError;
+pub(super) use self::state_dir::FILE;
 use state::State;
-pub(super) use state_dir::FILE;
 use state_dir::StateDir;
 
-use super::log;
+use crate::agent::log;
 use crate::spiffe::issue::{JwtIssuer, X509Issuer};
 use crate::spiffe::{JwtAuthority, JwtBundle, SpiffeBundle, TrustDomain, X509Bundle};
 

@@ -7,7 +7,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::error::AuthorityError;
-use crate::agent::private_file::{self, PrivateFileError};
+use crate::agent::fs::private_file::{self, PrivateFileError};
 
 pub(in crate::agent) const FILE: &str = "authority.json";
 const LOCK: &str = "authority.lock";

@@ -17,15 +17,15 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use self::access::Access;
-use super::acceptor::{Quarters, accept_batch, accept_until_stopped};
-use super::kill_switch::KillSwitch;
-use super::limits::Limits;
-use super::log;
-use super::options::AgentOptions;
-use super::posture::Posture;
-use super::record::Record;
-use super::server::Service;
-use super::workload::Workload;
+use crate::agent::config::options::AgentOptions;
+use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
+use crate::agent::endpoint::quota::Limits;
+use crate::agent::log;
+use crate::agent::record::Record;
+use crate::agent::self_audit::Posture;
+use crate::agent::whoami::server::Service;
+use crate::agent::workload::Workload;
 use crate::control::Timestamp;
 use crate::peer::Peer;
 

@@ -8,7 +8,7 @@ use super::Control;
 use super::connection::{Following, Operator, name_of};
 use super::metrics::metrics;
 use super::status::status;
-use crate::agent::event::{AgentEvent, Caller};
+use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
 
 /// Alerts that are told when nobody says how many.

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::agent::event::Caller;
+use crate::agent::decisions::event::Caller;
 use crate::control::Timestamp;
 
 /// Rows that are kept.

@@ -12,15 +12,15 @@ mod wording;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-pub(super) use alerts::AlertBus;
-pub(super) use callers::CallerRow;
-pub(super) use scribe::Scribe;
-pub(super) use svids::SvidRow;
+pub(super) use self::alerts::AlertBus;
+pub(super) use self::callers::CallerRow;
+pub(super) use self::scribe::Scribe;
+pub(super) use self::svids::SvidRow;
 
 use self::callers::Callers;
 use self::svids::Svids;
-use super::audit_log::{Entry, LogFailure, OnDisk};
-use super::event::{AgentEvent, Objection};
+use crate::agent::audit_log::{Entry, LogFailure, OnDisk};
+use crate::agent::decisions::event::{AgentEvent, Objection};
 
 /// Events that wait for the scribe, at most.
 const MAX_WAITING: usize = 128 * 1024;

@@ -8,7 +8,7 @@ use super::alerts::AlertBus;
 use super::folding::Folding;
 use super::{Inbox, MAX_WAITING, Record, wording};
 use crate::agent::audit_log::{AuditLogOptions, Entry, LogFailure, LogLock, LogWriter, OnDisk};
-use crate::agent::event::AgentEvent;
+use crate::agent::decisions::event::AgentEvent;
 use crate::agent::log;
 use crate::control::{Severity, Timestamp};
 use crate::spiffe::clock::unix_seconds;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::agent::event::Caller;
+use crate::agent::decisions::event::Caller;
 
 /// SVIDs that are remembered.
 const MAX_ROWS: usize = 8192;

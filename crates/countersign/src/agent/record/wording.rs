@@ -3,8 +3,8 @@
 use super::folding::Kind;
 use super::svids::SvidRow;
 use crate::agent::audit_log::Entry;
-use crate::agent::code::Code;
-use crate::agent::event::{AgentEvent, Caller};
+use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::whoami::code::Code;
 use crate::control::{Alert, Severity, Timestamp};
 
 /// An alert, and of what kind it is; kinds of one user are told of now and then when they go on. `None` for what nobody

@@ -15,17 +15,18 @@
 //! ```
 
 mod ca;
+pub(super) mod faults;
 
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::daemon::{Agent, AgentError};
-pub use ca::{JwtFlaw, TestCa, X509Flaw};
+pub use self::ca::{JwtFlaw, TestCa, X509Flaw};
+use crate::agent::agent::{Agent, AgentError};
 
-use super::options::AgentOptions;
-pub use super::workload::Method;
-pub use super::workload::faults::{CallRecord, Fault, Faults, Order, Plan};
+pub use self::faults::{CallRecord, Fault, Faults, Order, Plan};
+use crate::agent::config::options::AgentOptions;
+pub use crate::agent::workload::Method;
 
 /// An agent that is told what goes wrong. It is an [`Agent`] in all else.
 pub struct TestAgent {
@@ -63,15 +64,15 @@ impl TestAgent {
         let os = |what| move |source| AgentError::Os { what, source };
         let mut directory = None;
         if options.socket.is_none() || options.workload_socket.is_none() {
-            let place = super::dev::private_directory().map_err(os("making a private directory"))?;
+            let place = crate::agent::config::dev::private_directory().map_err(os("making a private directory"))?;
             options.socket.get_or_insert_with(|| place.join("whoami.sock"));
             options.workload_socket.get_or_insert_with(|| place.join("workload.sock"));
             directory = Some(place);
         }
-        if let super::options::RulesSource::Text(text) = &options.rules
+        if let crate::agent::config::options::RulesSource::Text(text) = &options.rules
             && options.trust_domain.is_none()
         {
-            options.trust_domain = super::rules::RuleSet::parse(text)?.some_trust_domain();
+            options.trust_domain = crate::agent::rules::ruleset::RuleSet::parse(text)?.some_trust_domain();
         }
         let faults = Arc::new(Faults::default());
         match Agent::start_with(options, Some(Arc::clone(&faults))) {

@@ -6,10 +6,10 @@ use prost::bytes::Bytes;
 
 use super::Workload;
 use super::call::Method;
-use super::entitlement::{Entitlement, vouch};
 use super::stream::Watched;
 use super::trust::{Encoded, Trust};
-use crate::agent::event::{AgentEvent, Caller};
+use crate::agent::attest::entitlement::{Entitlement, vouch};
+use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::peer::Peer;
 use crate::spiffe::workload_api::Status;
 use crate::spiffe::workload_api::proto::{JwtBundlesResponse, X509BundlesResponse};

@@ -16,14 +16,14 @@ use tokio::time::{Instant, timeout};
 
 use super::bundles::{JwtBundles, X509Bundles};
 use super::call::{Method, deadline, must_carry_security_header, read, speaks_grpc};
-use super::client_frames::{ClientFrames, HEADER_BYTES};
-use super::faults::{Recorder, strike};
+use super::h2::frame_reader::{ClientFrames, HEADER_BYTES};
 use super::reply::Reply;
 use super::x509::X509Svids;
 use super::{Workload, jwt, stream};
-use crate::agent::limits::Place;
+use crate::agent::endpoint::quota::Place;
+use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
-use crate::agent::readiness::watched;
+use crate::agent::testing::faults::{Recorder, strike};
 use crate::peer::Peer;
 use crate::spiffe::workload_api::proto::Empty;
 use crate::spiffe::workload_api::{Code, Status};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::call::Method;
-use super::entitlement::{attest, no_identity, refuse, vouch};
 use super::{Workload, crypto_failed};
-use crate::agent::event::{AgentEvent, Caller};
+use crate::agent::attest::entitlement::{attest, no_identity, refuse, vouch};
+use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::limits::{AUDIENCES, TOKEN_BYTES};

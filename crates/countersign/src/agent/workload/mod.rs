@@ -3,15 +3,12 @@
 //! It has a thread, a socket and limits of its own: whoever keeps it busy keeps nobody from asking who they are.
 
 mod bundles;
-mod call;
-mod client_frames;
+pub(super) mod call;
 mod connection;
-mod entitlement;
-pub(super) mod faults;
 mod federation;
-mod hpack;
+mod h2;
 mod jwt;
-mod reply;
+pub(super) mod reply;
 mod stream;
 mod trust;
 mod x509;
@@ -25,21 +22,21 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-pub use call::Method;
+pub use self::call::Method;
 
-use self::entitlement::Entitlement;
-use self::faults::Faults;
 use self::federation::Federations;
 use self::trust::Trust;
-use super::acceptor::{Quarters, accept_batch, accept_until_stopped};
-use super::authority::Authority;
-use super::complaint::Complaint;
-use super::event::{AgentEvent, Caller};
-use super::limits::Limits;
-use super::log;
-use super::server::Service;
-use super::stats::WorkloadCounters;
-use super::workload_settings::WorkloadConfig;
+use crate::agent::attest::entitlement::Entitlement;
+use crate::agent::authority::Authority;
+use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
+use crate::agent::endpoint::quota::Limits;
+use crate::agent::endpoint::throttled_log::Complaint;
+use crate::agent::log;
+use crate::agent::rules::workload_api::WorkloadConfig;
+use crate::agent::testing::faults::Faults;
+use crate::agent::whoami::server::Service;
+use crate::agent::whoami::stats::WorkloadCounters;
 use crate::peer::Peer;
 use crate::spiffe::issue::IssueError;
 use crate::spiffe::workload_api::{Code, Status};
@@ -191,7 +188,7 @@ async fn keep_trust(workload: Arc<Workload>) {
     let mut advanced = Instant::now();
     loop {
         let config = workload.agent.rules.current().workload.clone();
-        let ca_ttl = config.as_ref().map_or(super::authority::DEFAULT_CA_TTL, |config| config.ca_ttl);
+        let ca_ttl = config.as_ref().map_or(crate::agent::authority::DEFAULT_CA_TTL, |config| config.ca_ttl);
         let pace = (ca_ttl / 100).clamp(Duration::from_millis(100), Duration::from_secs(60));
         tokio::select! {
             _ = editions.changed() => {}

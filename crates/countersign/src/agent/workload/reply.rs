@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use prost::bytes::Bytes;
 
-use super::faults::Recorder;
+use crate::agent::testing::faults::Recorder;
 use crate::spiffe::workload_api::proto::JwtSvidRequest;
 use crate::spiffe::workload_api::{Code, Status};
 
@@ -16,7 +16,7 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const STALLED: Duration = Duration::from_secs(60);
 
 /// The way back to one caller.
-pub(super) struct Reply {
+pub(in crate::agent) struct Reply {
     respond: SendResponse<Bytes>,
     /// Once the head of the response is out.
     body: Option<SendStream<Bytes>>,
@@ -25,27 +25,27 @@ pub(super) struct Reply {
 
 /// The caller is gone, or takes nothing any more.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(in crate::agent) struct Gone;
 
 impl Reply {
-    pub(super) fn new(respond: SendResponse<Bytes>) -> Reply {
+    pub(in crate::agent) fn new(respond: SendResponse<Bytes>) -> Reply {
         Reply { respond, body: None, recorder: None }
     }
 
     /// The same, with what becomes of the call written down. For tests.
-    pub(super) fn recorded(self, recorder: Option<Recorder>) -> Reply {
+    pub(in crate::agent) fn recorded(self, recorder: Option<Recorder>) -> Reply {
         Reply { recorder, ..self }
     }
 
     /// Notes what was asked for. For tests.
-    pub(super) fn asks_for(&self, request: &JwtSvidRequest) {
+    pub(in crate::agent) fn asks_for(&self, request: &JwtSvidRequest) {
         if let Some(recorder) = &self.recorder {
             recorder.asks_for(request);
         }
     }
 
     /// Sends bytes, never more than the caller has room for.
-    pub(super) async fn send(&mut self, mut bytes: Bytes) -> Result<(), Gone> {
+    pub(in crate::agent) async fn send(&mut self, mut bytes: Bytes) -> Result<(), Gone> {
         let body = self.body()?;
         while !bytes.is_empty() {
             body.reserve_capacity(bytes.len());
@@ -73,7 +73,7 @@ impl Reply {
     }
 
     /// Ends the call with a status.
-    pub(super) fn finish(mut self, status: &Status) {
+    pub(in crate::agent) fn finish(mut self, status: &Status) {
         if let Some(recorder) = &self.recorder {
             recorder.ended(status.code);
         }
@@ -96,19 +96,19 @@ impl Reply {
     }
 
     /// Ends the call in good order.
-    pub(super) fn done(self) {
+    pub(in crate::agent) fn done(self) {
         self.finish(&Status::new(Code::Ok, ""));
     }
 
     /// Says no in HTTP's own words: whoever asked does not speak gRPC.
-    pub(super) fn refuse(mut self, status: StatusCode) {
+    pub(in crate::agent) fn refuse(mut self, status: StatusCode) {
         let mut head = Response::new(());
         *head.status_mut() = status;
         let _ = self.respond.send_response(head, true);
     }
 
     /// Ends the stream without a status.
-    pub(super) fn reset(&mut self, reason: Reason) {
+    pub(in crate::agent) fn reset(&mut self, reason: Reason) {
         match &mut self.body {
             Some(body) => body.send_reset(reason),
             None => self.respond.send_reset(reason),
@@ -116,7 +116,7 @@ impl Reply {
     }
 
     /// Waits until the caller wants no more.
-    pub(super) async fn cancelled(&mut self) {
+    pub(in crate::agent) async fn cancelled(&mut self) {
         match &mut self.body {
             Some(body) => drop(poll_fn(|cx| body.poll_reset(cx)).await),
             None => drop(poll_fn(|cx| self.respond.poll_reset(cx)).await),

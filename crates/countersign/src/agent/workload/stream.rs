@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use super::Workload;
 use super::call::Method;
-use super::entitlement::{Entitlement, attest};
-use super::faults::{Mangled, Order};
 use super::reply::Reply;
 use super::trust::Trust;
+use crate::agent::attest::entitlement::{Entitlement, attest};
+use crate::agent::testing::faults::{Mangled, Order};
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::workload_api::framing::frame;

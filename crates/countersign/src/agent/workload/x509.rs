@@ -6,13 +6,13 @@ use std::sync::Arc;
 use prost::bytes::Bytes;
 
 use super::call::Method;
-use super::entitlement::{Entitlement, vouch};
 use super::stream::Watched;
 use super::trust::Trust;
 use super::{Workload, crypto_failed};
-use crate::agent::event::{AgentEvent, Caller};
-use crate::agent::svid_rule::SvidRule;
-use crate::agent::workload_settings::WorkloadConfig;
+use crate::agent::attest::entitlement::{Entitlement, vouch};
+use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::rules::svid_entry::SvidRule;
+use crate::agent::rules::workload_api::WorkloadConfig;
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::issue::{LeafRequest, X509Issuer};

@@ -1,0 +1,298 @@
+//! Making the socket: never over somebody else's, never with more permissions than asked for, never for a moment.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, Permissions, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+/// How many clients may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+/// How long to wait for another agent that is just starting or stopping on the same path.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why there is no socket to answer on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody answers there already.
+    #[error("{}: another process is listening on it", .0.display())]
+    Live(PathBuf),
+    /// What is there is not a dead socket of ours, so it is left alone.
+    #[error("{}: {reason}", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+        /// What is there instead.
+        reason: String,
+    },
+    /// Others could put a socket of their own in the place of ours.
+    #[error("{}: {reason}", directory.display())]
+    UnsafeDirectory {
+        /// The directory that is open to others.
+        directory: PathBuf,
+        /// Why it will not do.
+        reason: String,
+    },
+    /// Another agent is starting on the same path and does not get done.
+    #[error("{}: another agent holds this lock", .0.display())]
+    Locked(PathBuf),
+    /// The service manager offers something that cannot be answered on.
+    #[error("socket activation: {0}")]
+    Activation(String),
+    /// Anything else the operating system says.
+    #[error("{}: {what}: {source}", path.display())]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What came back.
+        source: io::Error,
+    },
+}
+
+/// A listening socket, and the right to remove it again.
+#[derive(Debug)]
+pub struct Listener {
+    path: PathBuf,
+    /// Device and inode of the socket we made; `None` for one that was given to us.
+    made: Option<(u64, u64)>,
+}
+
+/// What the new socket shall be like.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketAccess {
+    /// Permission bits.
+    pub mode: u32,
+    /// User that shall own it.
+    pub owner: Option<u32>,
+    /// Group that shall own it.
+    pub group: Option<u32>,
+}
+
+impl Listener {
+    /// Makes a socket at `path` and listens on it.
+    pub fn bind(path: &Path, access: SocketAccess) -> Result<(Listener, UnixListener), ListenError> {
+        let (directory, name) = split(path)?;
+        make_directory(directory)?;
+        refuse_unsafe(directory)?;
+        let _lock = Lock::take(directory, name)?;
+        clear_the_way(path, access.owner)?;
+        let socket = listen(path, access)?;
+        let found = fs::symlink_metadata(path).map_err(|e| io_error(path, "looking at the new socket", e))?;
+        Ok((Listener { path: path.to_path_buf(), made: Some((found.dev(), found.ino())) }, socket))
+    }
+
+    /// Takes over a socket that somebody else made and will remove.
+    pub fn adopt(socket: UnixListener) -> Result<(Listener, UnixListener), ListenError> {
+        let broken = |error: io::Error| ListenError::Activation(error.to_string());
+        let path = match socket.local_addr().map_err(broken)?.as_pathname() {
+            Some(path) => path.to_path_buf(),
+            None => return Err(ListenError::Activation("the socket has no path".into())),
+        };
+        socket.set_nonblocking(true).map_err(broken)?;
+        Ok((Listener { path, made: None }, socket))
+    }
+
+    /// The path clients connect to.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands over the right to remove the socket.
+    pub(in crate::agent) fn take(&mut self) -> Listener {
+        Listener { path: self.path.clone(), made: self.made.take() }
+    }
+
+    /// Did we make the socket, or was it given to us?
+    pub fn is_ours(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// Removes the socket, if it is still the one we made.
+    pub fn remove(&mut self) {
+        let Some(made) = self.made.take() else { return };
+        let Ok((directory, name)) = split(&self.path) else { return };
+        // Without the lock another agent could be putting its socket there between our look and our unlink. A dead
+        // socket left behind does no harm: the next agent replaces it.
+        let Ok(_lock) = Lock::take(directory, name) else { return };
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == made) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn io_error(path: &Path, what: &'static str, source: impl Into<io::Error>) -> ListenError {
+    ListenError::Io { path: path.to_path_buf(), what, source: source.into() }
+}
+
+fn split(path: &Path) -> Result<(&Path, &std::ffi::OsStr), ListenError> {
+    let foreign = |reason: &str| ListenError::Foreign { path: path.to_path_buf(), reason: reason.into() };
+    let name = path.file_name().ok_or_else(|| foreign("not a path a socket could have"))?;
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => Ok((Path::new("."), name)),
+        Some(parent) => Ok((parent, name)),
+        None => Err(foreign("not a path a socket could have")),
+    }
+}
+
+fn make_directory(directory: &Path) -> Result<(), ListenError> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent().filter(|parent| *parent != Path::new("")) {
+        make_directory(parent)?;
+    }
+    match DirBuilder::new().mode(0o755).create(directory) {
+        // The umask may have taken bits away that clients need to get through.
+        Ok(()) => fs::set_permissions(directory, Permissions::from_mode(0o755)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| io_error(directory, "making the directory", error))
+}
+
+/// Refuses a path on which somebody else could take our name away: every directory on the way counts.
+fn refuse_unsafe(directory: &Path) -> Result<(), ListenError> {
+    let real = fs::canonicalize(directory).map_err(|e| io_error(directory, "resolving the directory", e))?;
+    for step in real.ancestors() {
+        let mode = fs::metadata(step).map_err(|e| io_error(step, "looking at the directory", e))?.mode();
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            return Err(ListenError::UnsafeDirectory {
+                directory: step.to_path_buf(),
+                reason: format!(
+                    "mode {:04o}: every user could replace the socket by one of their own (chmod o-w, or +t)",
+                    mode & 0o7777
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Removes a dead socket of our own; refuses anything else that is in the way.
+fn clear_the_way(path: &Path, owner: Option<u32>) -> Result<(), ListenError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error(path, "looking at what is there", error)),
+    };
+    let foreign = |reason: String| Err(ListenError::Foreign { path: path.to_path_buf(), reason });
+    if !found.file_type().is_socket() {
+        return foreign("it exists and is not a socket".into());
+    }
+    match probe(path) {
+        Ok(()) | Err(Errno::AGAIN) => return Err(ListenError::Live(path.to_path_buf())),
+        Err(Errno::CONNREFUSED) => {}
+        // A datagram socket, or one we may not even ask: somebody has it.
+        Err(errno) => return foreign(format!("a socket that cannot be told to be dead: {}", io::Error::from(errno))),
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if found.uid() != own && Some(found.uid()) != owner {
+        return foreign(format!("a dead socket of uid {}, not ours ({own}): remove it by hand", found.uid()));
+    }
+    fs::remove_file(path).map_err(|error| io_error(path, "removing the dead socket", error))
+}
+
+/// Is anybody listening? Without waiting: a full backlog is an answer too.
+fn probe(path: &Path) -> Result<(), Errno> {
+    let socket = stream_socket()?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+fn stream_socket() -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Nobody can connect before `listen`, so mode and owner are settled before there is anything to reach.
+fn listen(path: &Path, access: SocketAccess) -> Result<UnixListener, ListenError> {
+    let socket = stream_socket().map_err(|e| io_error(path, "making a socket", e))?;
+    let address = SocketAddrUnix::new(path).map_err(|e| io_error(path, "the path", e))?;
+    rustix::net::bind(&socket, &address).map_err(|e| match e {
+        Errno::ADDRINUSE => {
+            ListenError::Foreign { path: path.to_path_buf(), reason: "another process took the path just now".into() }
+        }
+        other => io_error(path, "binding the socket", other),
+    })?;
+    let settled = settle(path, access)
+        .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(|e| io_error(path, "listening", e)));
+    if let Err(error) = settled {
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(UnixListener::from(socket))
+}
+
+fn settle(path: &Path, access: SocketAccess) -> Result<(), ListenError> {
+    if access.owner.is_some() || access.group.is_some() {
+        std::os::unix::fs::lchown(path, access.owner, access.group)
+            .map_err(|e| io_error(path, "changing its owner", e))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(access.mode)).map_err(|e| io_error(path, "changing its mode", e))
+}
+
+/// The lock that keeps two agents from probing and binding at the same time. Its file is gone when nobody needs it.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(directory: &Path, name: &std::ffi::OsStr) -> Result<Lock, ListenError> {
+        let mut lock_name = OsString::from(".");
+        lock_name.push(name);
+        lock_name.push(".lock");
+        let path = directory.join(lock_name);
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            let file = Lock::open(&path)?;
+            match file.try_lock() {
+                // Whoever held it before us removes the file: a lock on a file that is no longer there locks nobody
+                // out, so it only counts while the path still leads to it.
+                Ok(()) if same_file(&path, &file) => return Ok(Lock { path, _file: file }),
+                Ok(()) => continue,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(TryLockError::WouldBlock) => return Err(ListenError::Locked(path)),
+                Err(TryLockError::Error(error)) => return Err(io_error(&path, "locking", error)),
+            }
+        }
+    }
+
+    fn open(path: &Path) -> Result<File, ListenError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
+            .map(File::from)
+            .map_err(|e| io_error(path, "opening the lock", e))?;
+        let found: Metadata = file.metadata().map_err(|e| io_error(path, "opening the lock", e))?;
+        if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() {
+            return Err(ListenError::Foreign { path: path.to_path_buf(), reason: "not a lock file of ours".into() });
+        }
+        Ok(file)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Before the lock is given up, so that nobody else's file is removed.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn same_file(path: &Path, file: &File) -> bool {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(named), Ok(open)) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
+        _ => false,
+    }
+}

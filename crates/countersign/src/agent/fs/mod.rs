@@ -1,0 +1,3 @@
+//! Files and directories the agent relies on.
+
+pub(super) mod private_file;

@@ -1,0 +1,187 @@
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::sync::watch;
+
+use super::error::RulesError;
+use super::ruleset::{FileState, RuleSet};
+use super::workload_api::{DEV_TRUST_DOMAIN, WorkloadConfig, WorkloadSettings};
+use crate::agent::config::dev;
+use crate::agent::config::options::{AgentOptions, RulesSource};
+use crate::agent::decisions::event::{AgentEvent, Observers};
+use crate::agent::log;
+use crate::spiffe::TrustDomain;
+
+/// The rules an agent goes by, and where newer ones come from.
+pub(in crate::agent) struct RulesInForce {
+    options: AgentOptions,
+    current: RwLock<Arc<Edition>>,
+    /// Ticks when there is a new edition.
+    editions: watch::Sender<u64>,
+    /// Those who are told what the agent does.
+    pub(in crate::agent) observers: Observers,
+    /// The state of the file when it was last tried, whether or not it was taken. Held while loading.
+    tried: Mutex<Option<FileState>>,
+}
+
+/// One edition of the rules, and what is read anew with it.
+pub(in crate::agent) struct Edition {
+    pub(in crate::agent) rules: RuleSet,
+    pub(in crate::agent) hostname: String,
+    /// How the Workload API runs; `None` when it is not served.
+    pub(in crate::agent) workload: Option<WorkloadConfig>,
+}
+
+/// What a reload brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReloadReport {
+    /// How many rules are in force now.
+    pub rules: usize,
+    /// What is doubtful about the file, though it was taken.
+    pub warnings: Vec<String>,
+}
+
+impl RulesInForce {
+    pub(in crate::agent) fn open(options: AgentOptions) -> Result<RulesInForce, RulesError> {
+        let (edition, state) = read(&options)?;
+        log_warnings(&options.rules, &edition.rules);
+        Ok(RulesInForce {
+            options,
+            current: RwLock::new(Arc::new(edition)),
+            editions: watch::Sender::new(0),
+            observers: Observers::default(),
+            tried: Mutex::new(state),
+        })
+    }
+
+    /// Hears of new editions.
+    pub(in crate::agent) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.editions.subscribe()
+    }
+
+    /// Has everybody who goes by the rules look at them again.
+    pub(in crate::agent) fn look_again(&self) {
+        self.editions.send_modify(|editions| *editions += 1);
+    }
+
+    pub(in crate::agent) fn current(&self) -> Arc<Edition> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The file that is worth watching, if the rules come from one.
+    pub(in crate::agent) fn file(&self) -> Option<&Path> {
+        match &self.options.rules {
+            RulesSource::File(path) => Some(path),
+            RulesSource::Text(_) | RulesSource::Dev { .. } => None,
+        }
+    }
+
+    /// Is the file in another state than when it was last tried?
+    pub(in crate::agent) fn is_stale(&self, now: Option<FileState>) -> bool {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner) != now
+    }
+
+    /// Reads the rules anew. If they are broken the old ones stay in force.
+    pub(in crate::agent) fn reload(&self) -> Result<ReloadReport, RulesError> {
+        match self.options.rules {
+            RulesSource::File(_) => self.take(&self.options),
+            // What was given once is what it is; it may have been replaced since.
+            RulesSource::Text(_) | RulesSource::Dev { .. } => {
+                let current = self.current();
+                let warnings = current.rules.warnings().to_vec();
+                Ok(ReloadReport { rules: current.rules.rules().len(), warnings })
+            }
+        }
+    }
+
+    /// Goes by this text from now on. If it is broken the old rules stay in force.
+    pub(in crate::agent) fn replace(&self, text: &str) -> Result<ReloadReport, RulesError> {
+        self.take(&self.options.clone().rules_text(text))
+    }
+
+    fn take(&self, options: &AgentOptions) -> Result<ReloadReport, RulesError> {
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = read(options).and_then(|(edition, state)| {
+            edition.may_follow(&self.current()).map_err(|error| match self.file() {
+                Some(path) => error.in_file(path),
+                None => error,
+            })?;
+            Ok((edition, state))
+        });
+        let (edition, state) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                *tried = self.file().and_then(|path| FileState::of(path).ok());
+                tracing::error!(target: log::TARGET, %error, "the new rules are not taken, the old ones stay in force");
+                self.observers.tell(|| AgentEvent::ReloadFailed { error: error.to_string() });
+                return Err(error);
+            }
+        };
+        let rules = &edition.rules;
+        let report = ReloadReport { rules: rules.rules().len(), warnings: rules.warnings().to_vec() };
+        log_warnings(&self.options.rules, rules);
+        *tried = state;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edition);
+        self.editions.send_modify(|editions| *editions += 1);
+        tracing::info!(target: log::TARGET, rules = report.rules, "rules reloaded");
+        self.observers.tell(|| AgentEvent::Reloaded { rules: report.rules });
+        Ok(report)
+    }
+}
+
+impl Edition {
+    /// What is built on cannot be changed under what was built.
+    fn may_follow(&self, last: &Edition) -> Result<(), RulesError> {
+        let fixed =
+            |what: &str| Err(RulesError::whole(format!("{what} of [workload_api] changed: that takes a restart")));
+        match (&self.workload, &last.workload) {
+            (None, None) => Ok(()),
+            (Some(new), Some(old)) if new.trust_domain != old.trust_domain => fixed("trust_domain"),
+            (Some(new), Some(old)) if new.socket != old.socket => fixed("socket"),
+            (Some(new), Some(old)) if new.state_dir != old.state_dir => fixed("state_dir"),
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(RulesError::whole("[workload_api] came or went: that takes a restart")),
+        }
+    }
+}
+
+fn read(options: &AgentOptions) -> Result<(Edition, Option<FileState>), RulesError> {
+    let (rules, state) = match &options.rules {
+        RulesSource::File(path) => RuleSet::load_with_state(path).map(|(rules, state)| (rules, Some(state)))?,
+        RulesSource::Text(text) => (RuleSet::parse(text)?, None),
+        RulesSource::Dev { exe } => (dev::rules(exe.as_deref(), &dev_trust_domain(options)?), None),
+    };
+    let asked_for = options.is_dev() || options.trust_domain.is_some() || options.workload_socket.is_some();
+    let workload = match rules.workload_api() {
+        Some(settings) => Some(settings.resolve(options)?),
+        None if options.is_dev() => {
+            let trust_domain = Some(dev_trust_domain(options)?);
+            Some(WorkloadSettings { trust_domain, ..WorkloadSettings::default() }.resolve(options)?)
+        }
+        None if asked_for => Some(WorkloadSettings::default().resolve(options)?),
+        None => None,
+    };
+    if let Some(config) = &workload {
+        rules.must_live_in(&config.trust_domain)?;
+    }
+    Ok((Edition { rules, hostname: hostname(), workload }, state))
+}
+
+fn dev_trust_domain(options: &AgentOptions) -> Result<TrustDomain, RulesError> {
+    match &options.trust_domain {
+        Some(name) => Ok(name.clone()),
+        None => TrustDomain::parse(DEV_TRUST_DOMAIN).map_err(|error| RulesError::whole(error.to_string())),
+    }
+}
+
+fn log_warnings(source: &RulesSource, rules: &RuleSet) {
+    for warning in rules.warnings() {
+        if let RulesSource::File(path) = source {
+            tracing::warn!(target: log::TARGET, file = %path.display(), "{warning}");
+        }
+    }
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,177 @@
+//! The agent's process, its clock, its log and its kill switch.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::Posture;
+use super::draft::{Area, Draft};
+use crate::agent::audit_log::LogFailure;
+use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::record::Record;
+use crate::agent::rules::store::Edition;
+use crate::control::Severity;
+use crate::control::log::{VerifyOptions, verify};
+
+/// systemd's word on the clock: the directory is there when it keeps the time, the file when it has it.
+const TIMESYNC: &str = "/run/systemd/timesync";
+/// A file that is newer than now was written when the clock was ahead.
+const SLACK: Duration = Duration::from_secs(120);
+
+impl Posture {
+    pub(super) fn machine(
+        &self,
+        edition: &Edition,
+        record: &Record,
+        kill_switch: &KillSwitch,
+        deep: bool,
+        drafts: &mut Vec<Draft>,
+    ) {
+        let looks_into_processes =
+            |rule: &crate::agent::Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
+        if rustix::process::geteuid().is_root() && !edition.rules.rules().iter().any(looks_into_processes) {
+            drafts.push(
+                Draft::new(
+                    "CS-PROC-001",
+                    Severity::Low,
+                    Area::Process,
+                    "The agent runs as root, and no rule needs that",
+                    format!("uid 0, {} rules", edition.rules.rules().len()),
+                )
+                .because(
+                    "Root is needed to see what other users run (exe, exe_sha256), and no rule asks for that.",
+                    "Run it as a user of its own.",
+                ),
+            );
+        }
+        self.clock(drafts);
+        self.log(record, deep, drafts);
+        if let Some(order) = kill_switch.order() {
+            drafts.push(
+                Draft::new(
+                    "CS-KILL-001",
+                    Severity::Info,
+                    Area::Process,
+                    "The kill switch is on",
+                    format!("{} by {}: {}", order.activated, order.activated_by, order.reason),
+                )
+                .because("Nobody is vouched for.", "countersign resume"),
+            );
+        }
+    }
+
+    fn clock(&self, drafts: &mut Vec<Draft>) {
+        let timesync = Path::new(TIMESYNC);
+        if timesync.is_dir() && !timesync.join("synchronized").exists() {
+            drafts.push(
+                Draft::new(
+                    "CS-CLOCK-002",
+                    Severity::Low,
+                    Area::Clock,
+                    "The clock is not synchronised",
+                    format!("{TIMESYNC}/synchronized is not there"),
+                )
+                .because(
+                    "SVIDs are judged by the clock of whoever is shown them.",
+                    "Find out why the time service has not reached anybody.",
+                ),
+            );
+        }
+        let written =
+            [self.rules_file.clone(), self.state_dir.as_ref().map(|dir| dir.join(crate::agent::authority::FILE))];
+        for path in written.into_iter().flatten() {
+            let Ok(modified) = fs::metadata(&path).and_then(|found| found.modified()) else { continue };
+            if modified > SystemTime::now() + SLACK {
+                drafts.push(
+                    Draft::new(
+                        "CS-CLOCK-001",
+                        Severity::Medium,
+                        Area::Clock,
+                        "The clock went back, or a file is from the future",
+                        path.display().to_string(),
+                    )
+                    .because(
+                        "SVIDs and tokens that ended are good again when the clock goes back.",
+                        "Set the clock right, and rotate the keys if it was wrong for long.",
+                    ),
+                );
+            }
+        }
+    }
+
+    fn log(&self, record: &Record, deep: bool, drafts: &mut Vec<Draft>) {
+        let Some(options) = &self.audit_log else {
+            if !self.is_dev {
+                drafts.push(
+                    Draft::new(
+                        "CS-LOG-001",
+                        Severity::Low,
+                        Area::Log,
+                        "No audit log is kept",
+                        "--audit-log is not given",
+                    )
+                    .because("Who was vouched for cannot be told afterwards.", "--audit-log FILE"),
+                );
+            }
+            return;
+        };
+        let path = options.path.display();
+        if options.on_failure == LogFailure::Continue {
+            drafts.push(
+                Draft::new(
+                    "CS-LOG-004",
+                    Severity::Low,
+                    Area::Log,
+                    "The agent goes on when its log cannot be written",
+                    format!("{path}: --log-failure continue"),
+                )
+                .because("Whoever fills the disk is not recorded from then on.", "--log-failure refuse"),
+            );
+        }
+        let health = record.health();
+        if let Some(failing) = health.failing {
+            drafts.push(
+                Draft::new(
+                    "CS-LOG-002",
+                    Severity::Critical,
+                    Area::Log,
+                    "The audit log cannot be written",
+                    format!("{path}: {failing}"),
+                )
+                .because(
+                    "Nobody is vouched for until it can, unless that was decided otherwise.",
+                    "Make room, or repair the disk.",
+                ),
+            );
+        }
+        if health.lost > 0 {
+            drafts.push(
+                Draft::new(
+                    "CS-LOG-006",
+                    Severity::High,
+                    Area::Log,
+                    "The audit log lacks events",
+                    format!("{path}: {} events", health.lost),
+                )
+                .because("They came while it could not be written.", "The log says where they are missing."),
+            );
+        }
+        let Some(on_disk) = record.on_disk.as_ref().filter(|_| deep) else { return };
+        let options = VerifyOptions { keys: vec![on_disk.key()], ..VerifyOptions::default() };
+        if let Err(error) = verify(on_disk.path(), &options) {
+            drafts.push(
+                Draft::new(
+                    "CS-LOG-003",
+                    Severity::Critical,
+                    Area::Log,
+                    "The audit log is not what the agent wrote",
+                    error.to_string(),
+                )
+                .because(
+                    "Lines were changed, removed or put there by somebody else.",
+                    "Keep it as evidence, and find out who can write to it.",
+                ),
+            );
+        }
+    }
+}

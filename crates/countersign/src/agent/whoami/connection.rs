@@ -1,0 +1,296 @@
+//! One connection: one question, one answer.
+//!
+//! Most clients have asked before they are accepted, and are answered on the spot without ever being registered with
+//! the event loop. The others become a task of their own.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::debug;
+
+use super::code::Code;
+use super::request::{Arrival, Request};
+use super::server::Service;
+use crate::agent::attest::attestor::{Answer, Patience, Said, attest, refused, unseen};
+use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::endpoint::quota::Place;
+use crate::agent::endpoint::readiness::watched;
+use crate::agent::log;
+use crate::peer::Peer;
+use crate::whoami::RunnerContext;
+
+/// How long an answered client may keep us waiting for the end of its own stream.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of what an answered client still sends is thrown away before we stop listening to it.
+const MAX_DRAINED: usize = 4 * 1024 * 1024;
+
+/// What keeps a connection from being answered on the spot.
+enum Obstacle {
+    /// The request is not there yet.
+    Request(Request),
+    /// The hash of an executable is needed.
+    Hash(Request, Said),
+    /// Not all of the answer could be written.
+    Answer(Request, Answer, usize),
+    /// The client has its answer, but has not ended its own stream.
+    End,
+}
+
+/// Receives a new connection: answers it now, or leaves it to a task.
+pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) {
+    let socket = Arc::new(socket);
+    let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&service.known)) {
+        Ok(peer) => peer,
+        Err(error) => {
+            let answer = unseen(&error);
+            service.count(answer.code);
+            let code = answer.code.as_str();
+            let caller = Caller::default();
+            service.rules.observers.tell(|| AgentEvent::Answered {
+                caller,
+                code: answer.code,
+                identity: None,
+                exe: None,
+            });
+            match answer.code {
+                // Whoever brings this about can do it thousands of times a second.
+                Code::Busy => {
+                    if let Some(times) = service.exhaustion.note() {
+                        tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be told");
+                    }
+                }
+                _ => tracing::warn!(target: log::TARGET, %error, code, "a peer could not be told"),
+            }
+            dismiss(&socket, &answer, buffer);
+            return;
+        }
+    };
+    let mut request = Request::default();
+    let obstacle = match request.receive(&socket, buffer) {
+        Arrival::Broken => return,
+        Arrival::Waiting => Some(Obstacle::Request(request)),
+        arrival => advance(service, &peer, &socket, request, arrival, buffer),
+    };
+    let Some(obstacle) = obstacle else { return };
+    match service.limits.admit(peer.ids().uid) {
+        Some(place) => {
+            let service = Arc::clone(service);
+            tokio::spawn(async move { attend(service, socket, peer, place, obstacle).await });
+        }
+        // It has its answer.
+        None if matches!(obstacle, Obstacle::End) => {}
+        None => {
+            let who = peer.ids();
+            service.count(Code::Busy);
+            refused(&peer, &service.rules.observers, Code::Busy);
+            debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = Code::Busy.as_str(), "refused");
+            dismiss(&socket, &Answer::refusal(Code::Busy, "too many connections, try again later"), buffer);
+        }
+    }
+}
+
+/// Decides about a request that has arrived, and answers. `None` when the connection is done with.
+fn advance(
+    service: &Service,
+    peer: &Peer,
+    socket: &OwnedFd,
+    request: Request,
+    arrival: Arrival,
+    buffer: &mut [u8],
+) -> Option<Obstacle> {
+    let answer = match understand(&request, arrival) {
+        Err(refusal) => {
+            log_refusal(service, peer, &refusal);
+            refusal
+        }
+        Ok(said) => match attest(peer, &service.rules.current(), &service.rules.observers, said, Patience::Quick) {
+            Ok(answer) => answer,
+            Err(said) => return Some(Obstacle::Hash(request, said)),
+        },
+    };
+    reply(service, socket, request, answer, 0, buffer)
+}
+
+/// What the client said about itself, or why that is no request.
+fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
+    if arrival == Arrival::TooLarge {
+        let limit = crate::agent::config::options::MAX_REQUEST_BYTES;
+        return Err(Answer::refusal(Code::TooLarge, format!("the request is longer than {limit} bytes")));
+    }
+    RunnerContext::parse_request(request.bytes())
+        .map_err(|error| Answer::refusal(Code::BadRequest, format!("the request cannot be understood: {error}")))
+}
+
+fn log_refusal(service: &Service, peer: &Peer, answer: &Answer) {
+    refused(peer, &service.rules.observers, answer.code);
+    let who = peer.ids();
+    tracing::info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), "refused");
+}
+
+/// Writes an answer from an offset on, and ends the connection if that can be done without waiting.
+fn reply(
+    service: &Service,
+    socket: &OwnedFd,
+    request: Request,
+    answer: Answer,
+    mut written: usize,
+    buffer: &mut [u8],
+) -> Option<Obstacle> {
+    while written < answer.body.len() {
+        match send(socket, &answer.body[written..], SendFlags::NOSIGNAL) {
+            Ok(count) => written += count,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Some(Obstacle::Answer(request, answer, written)),
+            // Nobody is there to hear it.
+            Err(_) => return None,
+        }
+    }
+    service.count(answer.code);
+    if request.has_ended() {
+        // Nothing is left unread, so closing cannot take the answer away.
+        return None;
+    }
+    let _ = shutdown(socket, Shutdown::Write);
+    match drain(socket, buffer, &mut 0) {
+        Drained::Waiting => Some(Obstacle::End),
+        Drained::Done => None,
+    }
+}
+
+enum Drained {
+    /// The client may still send something.
+    Waiting,
+    /// It has ended its stream, or sent more than we care for.
+    Done,
+}
+
+/// Throws away what the client sends: closing with bytes unread would destroy the answer on its way.
+fn drain(socket: impl AsFd, buffer: &mut [u8], total: &mut usize) -> Drained {
+    while *total <= MAX_DRAINED {
+        match recv(&socket, &mut *buffer, RecvFlags::empty()) {
+            Ok((0, _)) => return Drained::Done,
+            Ok((count, _)) => *total += count,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Drained::Waiting,
+            Err(_) => return Drained::Done,
+        }
+    }
+    Drained::Done
+}
+
+/// Answers a client there is no room for, as well as that can be done in an instant.
+fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
+    let _ = send(socket, &answer.body, SendFlags::NOSIGNAL);
+    let _ = shutdown(socket, Shutdown::Write);
+    drain(socket, buffer, &mut 0);
+}
+
+/// The life of a connection that could not be answered on the spot.
+async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: Place, obstacle: Obstacle) {
+    let deadline = Instant::now() + service.connection_timeout;
+    let socket = match watched(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(target: log::TARGET, %error, "a connection could not be waited for");
+            return;
+        }
+    };
+    let peer = Arc::new(peer);
+    let mut buffer = vec![0; 4096];
+    let mut next = Some(obstacle);
+    while let Some(obstacle) = next {
+        next = match obstacle {
+            Obstacle::Request(mut request) => {
+                let arrival = await_request(&service, &socket, &mut request, deadline, &mut buffer).await;
+                match arrival {
+                    Arrival::Broken => None,
+                    Arrival::Waiting => {
+                        let answer = Answer::refusal(Code::Timeout, "the request did not end in time");
+                        log_refusal(&service, &peer, &answer);
+                        reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
+                    }
+                    arrival => advance(&service, &peer, socket.get_ref(), request, arrival, &mut buffer),
+                }
+            }
+            Obstacle::Hash(request, said) => {
+                let answer = attest_whole(&service, &peer, said, deadline).await;
+                reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
+            }
+            Obstacle::Answer(request, answer, written) if Instant::now() < deadline => {
+                // Only an answer larger than the socket's buffer comes here, and only from a client that does not
+                // read; it is not worth being told of by the event loop.
+                sleep(Duration::from_millis(5)).await;
+                reply(&service, socket.get_ref(), request, answer, written, &mut buffer)
+            }
+            Obstacle::Answer(..) => None,
+            Obstacle::End => {
+                await_end(&socket, &mut buffer).await;
+                None
+            }
+        };
+    }
+    drop(place);
+}
+
+/// Waits for the request: briefly for its first byte, then for all of it. A client that says nothing has none.
+async fn await_request(
+    service: &Service,
+    socket: &AsyncFd<Arc<OwnedFd>>,
+    request: &mut Request,
+    deadline: Instant,
+    buffer: &mut [u8],
+) -> Arrival {
+    let patience = Instant::now() + service.grace;
+    loop {
+        let until = if request.has_begun() { deadline } else { patience.min(deadline) };
+        let Ok(readable) = timeout_at(until, socket.readable()).await else {
+            // The timer and the bytes may have come together.
+            let arrival = request.receive(socket.get_ref(), buffer);
+            return match arrival {
+                Arrival::Waiting if !request.has_begun() => Arrival::Complete,
+                Arrival::Waiting if Instant::now() < deadline => continue,
+                arrival => arrival,
+            };
+        };
+        let Ok(mut readable) = readable else { return Arrival::Broken };
+        match request.receive(socket.get_ref(), buffer) {
+            Arrival::Waiting => readable.clear_ready(),
+            arrival => return arrival,
+        }
+    }
+}
+
+/// Attests with hashes, on a thread that may be kept busy by them.
+async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, deadline: Instant) -> Answer {
+    let work = {
+        let (service, peer) = (Arc::clone(service), Arc::clone(peer));
+        move || attest(&peer, &service.rules.current(), &service.rules.observers, said, Patience::Whole)
+    };
+    match timeout_at(deadline, service.hashing.spawn_blocking(work)).await {
+        Ok(Ok(Ok(answer))) => answer,
+        // Attestation panicked, or the agent is stopping.
+        Ok(_) => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
+        Err(_) => {
+            let answer = Answer::refusal(Code::Timeout, "the executable could not be examined in time");
+            log_refusal(service, peer, &answer);
+            answer
+        }
+    }
+}
+
+/// Waits, not for long, until an answered client has ended its stream.
+async fn await_end(socket: &AsyncFd<Arc<OwnedFd>>, buffer: &mut [u8]) {
+    let until = Instant::now() + LINGER;
+    let mut total = 0;
+    while let Ok(Ok(mut readable)) = timeout_at(until, socket.readable()).await {
+        match drain(socket.get_ref(), buffer, &mut total) {
+            Drained::Waiting => readable.clear_ready(),
+            Drained::Done => return,
+        }
+    }
+}

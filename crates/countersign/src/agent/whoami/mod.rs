@@ -1,0 +1,8 @@
+//! The identity-by-PID protocol: one connection, one request, one response.
+
+pub(super) mod code;
+pub(super) mod connection;
+pub(super) mod idle_workers;
+pub(super) mod request;
+pub(super) mod server;
+pub(super) mod stats;

@@ -1,0 +1,90 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::code::Code;
+
+/// What an agent did so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentStats {
+    /// How many connections were answered with each code, in the order of [`Code::ALL`].
+    pub answered: [(Code, u64); Code::ALL.len()],
+    /// Connections that are kept waiting now.
+    pub active: usize,
+    /// Times the kernel refused us a connection (no descriptors left, no memory).
+    pub accept_errors: u64,
+}
+
+impl AgentStats {
+    /// How many connections were answered with this code.
+    pub fn count(&self, code: Code) -> u64 {
+        self.answered[code as usize].1
+    }
+}
+
+/// What the Workload API of an agent did so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkloadStats {
+    /// Connections that are open now.
+    pub connections: usize,
+    /// X509-SVIDs that were issued.
+    pub x509_svids: u64,
+    /// JWT-SVIDs that were issued.
+    pub jwt_svids: u64,
+    /// Connections there was no room for.
+    pub turned_away: u64,
+}
+
+/// The counters behind [`WorkloadStats`].
+#[derive(Default)]
+pub(in crate::agent) struct WorkloadCounters {
+    x509_svids: AtomicU64,
+    jwt_svids: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+impl WorkloadCounters {
+    pub(in crate::agent) fn x509_issued(&self) {
+        self.x509_svids.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::agent) fn jwt_issued(&self) {
+        self.jwt_svids.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::agent) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::agent) fn snapshot(&self, connections: usize) -> WorkloadStats {
+        WorkloadStats {
+            connections,
+            x509_svids: self.x509_svids.load(Ordering::Relaxed),
+            jwt_svids: self.jwt_svids.load(Ordering::Relaxed),
+            turned_away: self.turned_away.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The counters behind [`AgentStats`].
+#[derive(Default)]
+pub(in crate::agent) struct Counters {
+    answered: [AtomicU64; Code::ALL.len()],
+    accept_errors: AtomicU64,
+}
+
+impl Counters {
+    pub(in crate::agent) fn answered(&self, code: Code) {
+        self.answered[code as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::agent) fn accept_error(&self) {
+        self.accept_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(in crate::agent) fn snapshot(&self, active: usize) -> AgentStats {
+        AgentStats {
+            answered: Code::ALL.map(|code| (code, self.answered[code as usize].load(Ordering::Relaxed))),
+            active,
+            accept_errors: self.accept_errors.load(Ordering::Relaxed),
+        }
+    }
+}
