@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use agent_scene::{Scene, answer, eventually, is_root, own_rule};
-use countersign::agent::{Agent, Code};
+use countersign::agent::{Agent, WhoamiCode};
 
 #[test]
 fn guest() {
@@ -30,7 +30,7 @@ fn who_asks_and_half_closes_is_answered_at_once() {
         assert_eq!(told["token"], "t0ken");
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    assert_eq!(agent.stats().count(Code::Ok), 5);
+    assert_eq!(agent.stats().count(WhoamiCode::Ok), 5);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn what_is_no_request_is_refused() {
         let told = scene.ask(request);
         assert_eq!(told["error_code"], "E_BAD_REQUEST", "{} {told}", String::from_utf8_lossy(request));
     }
-    assert_eq!(agent.stats().count(Code::BadRequest), bad.len() as u64);
+    assert_eq!(agent.stats().count(WhoamiCode::BadRequest), bad.len() as u64);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn too_many_at_once_are_told_so() {
     }
     drop(waiting.split_off(10));
     eventually("places are free again", || agent.stats().active == 10);
-    assert!(agent.stats().count(Code::Busy) >= 1);
+    assert!(agent.stats().count(WhoamiCode::Busy) >= 1);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_thousand_at_once_are_all_answered() {
         }
     });
     eventually("no connection is left", || agent.stats().active == 0);
-    assert_eq!(agent.stats().count(Code::Ok), 400);
+    assert_eq!(agent.stats().count(WhoamiCode::Ok), 400);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_token_file_is_read_for_every_answer() {
     // The client is told nothing about our files.
     assert!(!told.to_string().contains("token\""), "{told}");
     assert!(!told.to_string().contains(&*scene.directory.path().to_string_lossy()), "{told}");
-    assert_eq!(agent.stats().count(Code::Internal), 1);
+    assert_eq!(agent.stats().count(WhoamiCode::Internal), 1);
 }
 
 #[test]

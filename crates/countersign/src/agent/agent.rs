@@ -19,19 +19,19 @@ use crate::agent::decisions::kill_switch::KillSwitch;
 use crate::agent::endpoint::bind::{ListenError, Listener, SocketAccess};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::endpoint::readiness::watched;
-use crate::agent::endpoint::throttled_log::Complaint;
+use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::fs::private_file::PrivateFileError;
 use crate::agent::log;
-use crate::agent::record::Scribe;
+use crate::agent::record::RecordWriter;
 use crate::agent::rules::error::RulesError;
-use crate::agent::rules::store::{ReloadReport, RulesInForce};
+use crate::agent::rules::store::{ReloadReport, RuleStore};
 use crate::agent::rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, WorkloadConfig,
 };
 use crate::agent::self_audit::Posture;
 use crate::agent::service_manager::{self, Activated, Change};
 use crate::agent::testing::faults::Faults;
-use crate::agent::whoami::idle_workers::Crew;
+use crate::agent::whoami::idle_workers::IdleWorkers;
 use crate::agent::whoami::server::{Service, assist, serve};
 use crate::agent::whoami::stats::{AgentStats, Counters, WorkloadStats};
 use crate::agent::workload::{Workload, WorkloadApi};
@@ -73,7 +73,7 @@ pub struct Agent {
     socket_path: PathBuf,
     workload: Option<WorkloadPart>,
     control: Option<ControlPart>,
-    scribe: Mutex<Option<Scribe>>,
+    record_writer: Mutex<Option<RecordWriter>>,
     temporary: Option<PathBuf>,
     service_manager: bool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -87,7 +87,7 @@ impl Agent {
 
     /// The same, with faults on command. For tests.
     pub(super) fn start_with(options: AgentOptions, faults: Option<Arc<Faults>>) -> Result<Agent, AgentError> {
-        let rules = RulesInForce::open(options.clone())?;
+        let rules = RuleStore::open(options.clone())?;
         let workload = rules.current().workload.clone();
         // Before there is anything to reach: nobody is answered who should not be, or without its being recorded.
         let state_dir = state_dir(&options, workload.as_ref());
@@ -104,24 +104,24 @@ impl Agent {
             control_hold = Some(Hold { listener, temporary: None });
             socket
         });
-        let mut scribe = None;
+        let mut record_writer = None;
         if control_socket.is_some() || log.is_some() {
-            let started = Scribe::start(log.zip(options.audit_log.as_ref())).map_err(os("starting a thread"))?;
+            let started = RecordWriter::start(log.zip(options.audit_log.as_ref())).map_err(os("starting a thread"))?;
             rules.observers.keep(Arc::clone(started.record()));
-            scribe = Some(started);
+            record_writer = Some(started);
         }
-        let record = scribe.as_ref().map(|scribe| Arc::clone(scribe.record()));
+        let record = record_writer.as_ref().map(|record_writer| Arc::clone(record_writer.record()));
         let runtime = event_loop().map_err(os("starting an event loop"))?;
         let service = Arc::new(Service {
             rules,
             limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
             counters: Counters::default(),
-            exhaustion: Complaint::default(),
+            exhaustion: LogThrottle::default(),
             grace: options.grace,
             connection_timeout: options.connection_timeout,
             reload_interval: options.reload_interval,
             known: Arc::default(),
-            crew: Crew::default(),
+            idle_workers: IdleWorkers::default(),
             hashing: runtime.handle().clone(),
             stop: watch::Sender::new(false),
         });
@@ -130,7 +130,7 @@ impl Agent {
             socket_path: hold.listener.path().to_path_buf(),
             workload: None,
             control: None,
-            scribe: Mutex::new(scribe),
+            record_writer: Mutex::new(record_writer),
             temporary,
             service_manager: options.service_manager,
             threads: Mutex::default(),
@@ -258,8 +258,8 @@ impl Agent {
     /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself does not go out: who
     /// runs it fetches, and hands over what came with [`Agent::take_foreign_bundle`].
     pub fn bundle_endpoints(&self) -> Vec<(TrustDomain, BundleEndpoint)> {
-        let edition = self.service.rules.current();
-        let federations = edition.workload.iter().flat_map(|config| &config.federates_with);
+        let snapshot = self.service.rules.current();
+        let federations = snapshot.workload.iter().flat_map(|config| &config.federates_with);
         federations.filter_map(|(name, federation)| Some((name.clone(), federation.endpoint.clone()?))).collect()
     }
 
@@ -320,8 +320,8 @@ impl Agent {
             let _ = running.join();
         }
         self.service.rules.observers.tell(|| AgentEvent::Stopped);
-        if let Some(scribe) = self.scribe.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            scribe.close();
+        if let Some(record_writer) = self.record_writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            record_writer.close();
         }
         // Last: who watches hears of the end.
         if let Some(control) = &self.control {

@@ -3,7 +3,7 @@
 //! One connection is one question. The kernel says who asks, the first rule that fits that process says what it is
 //! told, and what the client claims about itself decides nothing.
 //!
-//! * [`Agent`] - a running daemon, on threads of its own; [`AgentStats`] and [`Code`] say what it answered
+//! * [`Agent`] - a running daemon, on threads of its own; [`AgentStats`] and [`WhoamiCode`] say what it answered
 //! * [`AgentOptions`], [`ParsedArgs`] - how it is to run: one definition for the library and every command line
 //! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
 //! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
@@ -66,5 +66,5 @@ pub use rules::token::{TokenError, TokenSource};
 pub use rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, DEV_TRUST_DOMAIN, Federation, WorkloadSettings,
 };
-pub use whoami::code::Code;
+pub use whoami::code::WhoamiCode;
 pub use whoami::stats::{AgentStats, WorkloadStats};

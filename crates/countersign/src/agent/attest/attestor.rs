@@ -6,21 +6,21 @@ use zeroize::Zeroizing;
 use crate::agent::decisions::event::{AgentEvent, Caller, Objection, Observers};
 use crate::agent::log;
 use crate::agent::rules::rule::{BeforeHash, Rule};
-use crate::agent::rules::store::Edition;
-use crate::agent::whoami::code::Code;
+use crate::agent::rules::store::RulesSnapshot;
+use crate::agent::whoami::code::WhoamiCode;
 use crate::peer::{Examination, Exe, Peer, PeerError};
 use crate::whoami::{DaemonRefusal, Identity, Runner, RunnerContext};
 
 /// What a client is told.
 pub(in crate::agent) struct Answer {
-    pub(in crate::agent) code: Code,
+    pub(in crate::agent) code: WhoamiCode,
     /// The whole document; wiped after use, for it may hold a token.
     pub(in crate::agent) body: Zeroizing<Vec<u8>>,
 }
 
 impl Answer {
     /// An answer that is not about who asks.
-    pub(in crate::agent) fn refusal(code: Code, message: impl Into<String>) -> Answer {
+    pub(in crate::agent) fn refusal(code: WhoamiCode, message: impl Into<String>) -> Answer {
         let refusal = DaemonRefusal { error_code: code.as_str().to_owned(), message: message.into() };
         Answer { code, body: Zeroizing::new(refusal.to_json()) }
     }
@@ -29,8 +29,8 @@ impl Answer {
 impl Objection {
     fn answer(self) -> Answer {
         match self {
-            Objection::Killed => Answer::refusal(Code::Killed, "the kill switch is on: nobody is vouched for"),
-            Objection::Unrecorded => Answer::refusal(Code::Internal, "the decision could not be recorded"),
+            Objection::Killed => Answer::refusal(WhoamiCode::Killed, "the kill switch is on: nobody is vouched for"),
+            Objection::Unrecorded => Answer::refusal(WhoamiCode::Internal, "the decision could not be recorded"),
         }
     }
 }
@@ -51,7 +51,7 @@ pub(in crate::agent) type Said = Option<RunnerContext>;
 /// without the hash of an executable and there was no patience for one.
 pub(in crate::agent) fn attest(
     peer: &Peer,
-    edition: &Edition,
+    snapshot: &RulesSnapshot,
     observers: &Observers,
     said: Said,
     patience: Patience,
@@ -60,38 +60,38 @@ pub(in crate::agent) fn attest(
     let look = Examination::new(peer);
     if observers.are_killed() {
         let answer = Objection::Killed.answer();
-        report(peer, &look, edition, observers, None, &name(&look).unwrap_or_default(), answer.code);
+        report(peer, &look, snapshot, observers, None, &name(&look).unwrap_or_default(), answer.code);
         return Ok(answer);
     }
-    let (rule, process) = match first_match(&look, edition.rules.rules(), patience) {
+    let (rule, process) = match first_match(&look, snapshot.rules.rules(), patience) {
         Ok(Found::NeedsHash) => return Err(said),
         Ok(Found::Rule(rule, process)) => (Some(rule), process),
         Ok(Found::Nothing(process)) => (None, process),
         Err(error) => return Ok(failure(peer, observers, &error)),
     };
     let mut answer = match rule {
-        Some(rule) => identify(peer, rule, edition, said, &process),
+        Some(rule) => identify(peer, rule, snapshot, said, &process),
         None => {
             let uid = peer.ids().uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
-            Answer::refusal(Code::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
+            Answer::refusal(WhoamiCode::NoMatch, format!("No identity rule matches process '{process}' (uid={uid})"))
         }
     };
-    if let (Some(rule), Code::Ok) = (rule, answer.code) {
+    if let (Some(rule), WhoamiCode::Ok) = (rule, answer.code) {
         let event = || AgentEvent::Answered {
             caller: Caller::of(peer, process.clone()),
-            code: Code::Ok,
+            code: WhoamiCode::Ok,
             identity: Some(rule.name().to_owned()),
-            exe: exe_of(&look, edition, Some(rule)),
+            exe: exe_of(&look, snapshot, Some(rule)),
         };
         match observers.vouch(event) {
             Ok(()) => {
-                journal(peer, &look, edition, Some(rule), &process, Code::Ok);
+                journal(peer, &look, snapshot, Some(rule), &process, WhoamiCode::Ok);
                 return Ok(answer);
             }
             Err(objection) => answer = objection.answer(),
         }
     }
-    report(peer, &look, edition, observers, rule, &process, answer.code);
+    report(peer, &look, snapshot, observers, rule, &process, answer.code);
     Ok(answer)
 }
 
@@ -99,19 +99,19 @@ pub(in crate::agent) fn attest(
 fn report(
     peer: &Peer,
     look: &Examination<'_>,
-    edition: &Edition,
+    snapshot: &RulesSnapshot,
     observers: &Observers,
     rule: Option<&Rule>,
     process: &str,
-    code: Code,
+    code: WhoamiCode,
 ) {
     observers.tell(|| AgentEvent::Answered {
         caller: Caller::of(peer, process),
         code,
         identity: None,
-        exe: exe_of(look, edition, rule),
+        exe: exe_of(look, snapshot, rule),
     });
-    journal(peer, look, edition, rule, process, code);
+    journal(peer, look, snapshot, rule, process, code);
 }
 
 /// The answer for a peer that could not be looked at.
@@ -124,7 +124,7 @@ fn failure(peer: &Peer, observers: &Observers, error: &PeerError) -> Answer {
 }
 
 /// Puts on record that somebody was refused who was not looked at any closer.
-pub(in crate::agent) fn refused(peer: &Peer, observers: &Observers, code: Code) {
+pub(in crate::agent) fn refused(peer: &Peer, observers: &Observers, code: WhoamiCode) {
     let caller = || Caller::of(peer, "");
     observers.tell(|| AgentEvent::Answered { caller: caller(), code, identity: None, exe: None });
 }
@@ -132,10 +132,12 @@ pub(in crate::agent) fn refused(peer: &Peer, observers: &Observers, code: Code) 
 /// The same when not even its credentials are known.
 pub(in crate::agent) fn unseen(error: &PeerError) -> Answer {
     match error {
-        PeerError::Gone => Answer::refusal(Code::PeerGone, "the process that asked is gone"),
+        PeerError::Gone => Answer::refusal(WhoamiCode::PeerGone, "the process that asked is gone"),
         // Our own descriptors are used up: that passes.
-        PeerError::Os { source, .. } if is_exhaustion(source) => Answer::refusal(Code::Busy, "too many connections"),
-        _ => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
+        PeerError::Os { source, .. } if is_exhaustion(source) => {
+            Answer::refusal(WhoamiCode::Busy, "too many connections")
+        }
+        _ => Answer::refusal(WhoamiCode::Internal, "the process that asked could not be examined"),
     }
 }
 
@@ -175,12 +177,12 @@ fn name(look: &Examination<'_>) -> Result<String, PeerError> {
     Ok(look.comm()?.unwrap_or_default())
 }
 
-fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &str) -> Answer {
+fn identify(peer: &Peer, rule: &Rule, snapshot: &RulesSnapshot, said: Said, process: &str) -> Answer {
     let token = match rule.token.read() {
         Ok(token) => token,
         Err(error) => {
             tracing::error!(target: log::TARGET, identity = rule.name(), %error, "no token to hand out");
-            return Answer::refusal(Code::Internal, "the token of this identity is not available");
+            return Answer::refusal(WhoamiCode::Internal, "the token of this identity is not available");
         }
     };
     let said = said.unwrap_or_default();
@@ -192,7 +194,7 @@ fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &s
         token,
         runner: Runner {
             identity: rule.name().to_owned(),
-            hostname: edition.hostname.clone(),
+            hostname: snapshot.hostname.clone(),
             process: process.to_owned(),
             pid: who.pid,
             uid: who.uid,
@@ -202,15 +204,22 @@ fn identify(peer: &Peer, rule: &Rule, edition: &Edition, said: Said, process: &s
             extra: said.extra,
         },
     };
-    Answer { code: Code::Ok, body: Zeroizing::new(identity.to_json()) }
+    Answer { code: WhoamiCode::Ok, body: Zeroizing::new(identity.to_json()) }
 }
 
 /// One line per decision.
-fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<&Rule>, process: &str, code: Code) {
+fn journal(
+    peer: &Peer,
+    look: &Examination<'_>,
+    snapshot: &RulesSnapshot,
+    rule: Option<&Rule>,
+    process: &str,
+    code: WhoamiCode,
+) {
     if !enabled!(target: log::TARGET, Level::INFO) {
         return;
     }
-    let exe = exe_of(look, edition, rule);
+    let exe = exe_of(look, snapshot, rule);
     let who = peer.ids();
     info!(
         target: log::TARGET,
@@ -222,16 +231,16 @@ fn journal(peer: &Peer, look: &Examination<'_>, edition: &Edition, rule: Option<
         identity = rule.map(Rule::name),
         code = code.as_str(),
         "{}",
-        if code == Code::Ok { "vouched for" } else { "refused" },
+        if code == WhoamiCode::Ok { "vouched for" } else { "refused" },
     );
 }
 
 /// Named when a rule asked for it; for a refusal that tells the operator what to write into the rules.
-fn exe_of(look: &Examination<'_>, edition: &Edition, rule: Option<&Rule>) -> Option<String> {
+fn exe_of(look: &Examination<'_>, snapshot: &RulesSnapshot, rule: Option<&Rule>) -> Option<String> {
     let asked = |rule: &Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
     let exe = match rule {
         Some(rule) if asked(rule) => look.exe().ok(),
-        None if edition.rules.rules().iter().any(asked) => look.exe().ok(),
+        None if snapshot.rules.rules().iter().any(asked) => look.exe().ok(),
         _ => None,
     };
     match exe? {

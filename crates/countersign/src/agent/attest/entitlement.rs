@@ -7,7 +7,7 @@ use super::attestor::is_exhaustion;
 use crate::agent::decisions::event::{AgentEvent, Caller, Objection};
 use crate::agent::log;
 use crate::agent::rules::rule::BeforeHash;
-use crate::agent::rules::store::Edition;
+use crate::agent::rules::store::RulesSnapshot;
 use crate::agent::rules::svid_entry::SvidRule;
 use crate::agent::workload::Workload;
 use crate::agent::workload::call::Method;
@@ -20,7 +20,7 @@ const HASHING: Duration = Duration::from_secs(5);
 
 /// The SVIDs of a process, and the rules that gave them.
 pub(in crate::agent) struct Entitlement {
-    pub(in crate::agent) edition: Arc<Edition>,
+    pub(in crate::agent) snapshot: Arc<RulesSnapshot>,
     /// In the order of the rules: the first is the default identity. Never empty.
     pub(in crate::agent) svids: Vec<Arc<SvidRule>>,
     /// The name of the process, for the log.
@@ -45,17 +45,17 @@ pub(in crate::agent) async fn attest(
     peer: &Arc<Peer>,
     method: Method,
 ) -> Result<Entitlement, Status> {
-    let edition = workload.agent.rules.current();
+    let snapshot = workload.agent.rules.current();
     if workload.agent.rules.observers.are_killed() {
         let process = peer.comm().unwrap_or_default();
         return Err(objected(workload, peer, method, &process, Objection::Killed));
     }
-    let found = match entitled(peer, &edition, false) {
-        Ok(None) => whole(peer, &edition).await,
+    let found = match entitled(peer, &snapshot, false) {
+        Ok(None) => whole(peer, &snapshot).await,
         found => found,
     };
     let refusal = match found {
-        Ok(Some((svids, process))) if !svids.is_empty() => return Ok(Entitlement { edition, svids, process }),
+        Ok(Some((svids, process))) if !svids.is_empty() => return Ok(Entitlement { snapshot, svids, process }),
         Ok(Some((_, process))) => {
             refuse(workload, peer, method, &process, Code::PermissionDenied, None);
             return Err(no_identity());
@@ -73,9 +73,9 @@ pub(in crate::agent) async fn attest(
 }
 
 /// With hashes, on a thread that may be kept busy by them.
-async fn whole(peer: &Arc<Peer>, edition: &Arc<Edition>) -> Found {
-    let (peer, edition) = (Arc::clone(peer), Arc::clone(edition));
-    let work = tokio::task::spawn_blocking(move || entitled(&peer, &edition, true));
+async fn whole(peer: &Arc<Peer>, snapshot: &Arc<RulesSnapshot>) -> Found {
+    let (peer, snapshot) = (Arc::clone(peer), Arc::clone(snapshot));
+    let work = tokio::task::spawn_blocking(move || entitled(&peer, &snapshot, true));
     match tokio::time::timeout(HASHING, work).await {
         Ok(Ok(found)) => found,
         _ => Ok(None),
@@ -85,11 +85,11 @@ async fn whole(peer: &Arc<Peer>, edition: &Arc<Edition>) -> Found {
 /// `None`: it takes the hash of an executable to tell, and there was no time for one.
 type Found = Result<Option<(Vec<Arc<SvidRule>>, String)>, PeerError>;
 
-fn entitled(peer: &Peer, edition: &Edition, may_hash: bool) -> Found {
+fn entitled(peer: &Peer, snapshot: &RulesSnapshot, may_hash: bool) -> Found {
     // One look for one decision: what is read twice could be two programs.
     let look = Examination::new(peer);
     let mut svids: Vec<Arc<SvidRule>> = Vec::new();
-    for rule in edition.rules.rules() {
+    for rule in snapshot.rules.rules() {
         let Some(svid) = &rule.svid else { continue };
         if !may_hash {
             match &rule.before_hash {

@@ -23,7 +23,7 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long somebody may not read what is written before the connection is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a stopping agent waits for who does not read.
-const FAREWELL: Duration = Duration::from_millis(500);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Alerts that are written in one go.
 const AT_ONCE: usize = 256;
 
@@ -77,7 +77,7 @@ async fn converse(control: &Arc<Control>, mut stream: UnixStream, mut operator: 
             Next::News => tell_news(control, &mut stream, &mut operator).await?,
             // The last thing that is told.
             Next::Stop => {
-                return match timeout(FAREWELL, tell_news(control, &mut stream, &mut operator)).await {
+                return match timeout(DRAIN_TIMEOUT, tell_news(control, &mut stream, &mut operator)).await {
                     Ok(told) => told,
                     Err(_) => Ok(()),
                 };

@@ -22,7 +22,7 @@ use crate::agent::decisions::kill_switch::KillSwitch;
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::log;
-use crate::agent::record::Record;
+use crate::agent::record::Journal;
 use crate::agent::self_audit::Posture;
 use crate::agent::whoami::server::Service;
 use crate::agent::workload::Workload;
@@ -34,13 +34,13 @@ const CONNECTIONS: (usize, usize) = (4096, 2048);
 /// How often the agent looks at its own posture.
 const CHECKS: Duration = Duration::from_secs(3600);
 /// How long a stopping agent waits for what it has begun.
-const FAREWELL: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all connections of operators share.
 pub(super) struct Control {
     pub(super) service: Arc<Service>,
     pub(super) workload: Option<Arc<Workload>>,
-    pub(super) record: Arc<Record>,
+    pub(super) record: Arc<Journal>,
     pub(super) kill_switch: Arc<KillSwitch>,
     pub(super) posture: Posture,
     pub(super) sockets: Sockets,
@@ -61,7 +61,7 @@ impl Control {
     pub(super) fn new(
         service: Arc<Service>,
         workload: Option<Arc<Workload>>,
-        record: Arc<Record>,
+        record: Arc<Journal>,
         kill_switch: Arc<KillSwitch>,
         (options, sockets): (&AgentOptions, Sockets),
         posture: Posture,
@@ -120,7 +120,7 @@ async fn serve(control: Arc<Control>, listener: AsyncFd<UnixListener>, withdraw:
     checks.abort();
     withdraw();
     drop(listener);
-    control.limits.farewell(FAREWELL).await;
+    control.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Takes a connection, if there is room and the kernel says whose it is.
@@ -140,13 +140,13 @@ fn take(control: &Arc<Control>, socket: OwnedFd) {
 
 /// Looks at the agent's own posture, at the start, when the rules are others, and now and then. What is new is told of.
 async fn keep_checking(control: Arc<Control>) {
-    let mut editions = control.service.rules.subscribe();
+    let mut snapshots = control.service.rules.subscribe();
     loop {
-        editions.mark_unchanged();
+        snapshots.mark_unchanged();
         let checking = Arc::clone(&control);
         let _ = tokio::task::spawn_blocking(move || checking.check(false, false)).await;
         tokio::select! {
-            _ = editions.changed() => {}
+            _ = snapshots.changed() => {}
             () = tokio::time::sleep(CHECKS) => {}
         }
     }

@@ -12,7 +12,7 @@ const ROWS: usize = 20;
 pub(super) fn status(control: &Control) -> Value {
     const { assert!(MAX_REPLY_LINE > 1024 * 1024) };
     let record = &control.record;
-    let edition = control.service.rules.current();
+    let snapshot = control.service.rules.current();
     let stats = control.service.counters.snapshot(control.service.limits.active());
     let answered: Map<String, Value> =
         stats.answered.iter().map(|(code, count)| (code.as_str().to_owned(), (*count).into())).collect();
@@ -33,7 +33,7 @@ pub(super) fn status(control: &Control) -> Value {
         "uid": rustix::process::geteuid().as_raw(),
         "started": started,
         "uptimeMs": since.elapsed().as_millis() as u64,
-        "rules": edition.rules.rules().len(),
+        "rules": snapshot.rules.rules().len(),
         "rulesFile": control.service.rules.file(),
         "sockets": {
             "whoami": control.sockets.whoami,

@@ -1,8 +1,8 @@
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::kill_switch::KillSwitch;
-use crate::agent::record::Record;
-use crate::agent::whoami::code::Code;
+use crate::agent::record::Journal;
+use crate::agent::whoami::code::WhoamiCode;
 use crate::control::{ControlCode, Severity};
 use crate::peer::{Peer, PeerIds};
 
@@ -35,7 +35,7 @@ pub enum AgentEvent {
         /// Who asked.
         caller: Caller,
         /// What it was told.
-        code: Code,
+        code: WhoamiCode,
         /// The identity, if it got one.
         identity: Option<String>,
         /// The executable, where a rule asked for it.
@@ -142,7 +142,7 @@ pub(in crate::agent) enum Objection {
 pub(in crate::agent) struct Observers {
     observers: RwLock<Vec<Observer>>,
     /// What keeps a record of it all, if anything does.
-    record: OnceLock<Arc<Record>>,
+    record: OnceLock<Arc<Journal>>,
     kill_switch: OnceLock<Arc<KillSwitch>>,
 }
 
@@ -154,7 +154,7 @@ impl Observers {
     }
 
     /// From now on everything goes into this record, too.
-    pub(in crate::agent) fn keep(&self, record: Arc<Record>) {
+    pub(in crate::agent) fn keep(&self, record: Arc<Journal>) {
         let _ = self.record.set(record);
     }
 

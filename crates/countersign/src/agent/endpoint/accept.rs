@@ -12,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use super::readiness;
-use super::throttled_log::Complaint;
+use super::throttled_log::LogThrottle;
 use crate::agent::log;
 
 /// How many connections are accepted before the tasks that wait get their turn.
@@ -75,7 +75,7 @@ impl Quarters {
 pub(in crate::agent) async fn accept_until_stopped<T: AsRawFd>(
     listener: &AsyncFd<T>,
     stop: &mut watch::Receiver<bool>,
-    exhaustion: &Complaint,
+    exhaustion: &LogThrottle,
     mut batch: impl FnMut(&T) -> Result<Queue, Errno>,
 ) {
     let mut pause = Duration::ZERO;

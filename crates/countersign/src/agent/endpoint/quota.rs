@@ -43,7 +43,7 @@ impl Limits {
     }
 
     /// Gives connections that are kept waiting, on any thread, a moment to end.
-    pub(in crate::agent) async fn farewell(&self, at_most: Duration) {
+    pub(in crate::agent) async fn drain(&self, at_most: Duration) {
         let until = Instant::now() + at_most;
         while self.active() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(5)).await;

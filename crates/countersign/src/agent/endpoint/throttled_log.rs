@@ -6,7 +6,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// A trouble that may come thousands of times a second, and that the log is told of now and then.
 #[derive(Default)]
-pub(in crate::agent) struct Complaint {
+pub(in crate::agent) struct LogThrottle {
     state: Mutex<State>,
 }
 
@@ -16,7 +16,7 @@ struct State {
     last: Option<Instant>,
 }
 
-impl Complaint {
+impl LogThrottle {
     /// Notes one more time. Gives back how often it happened since the log was last told, if it is time to tell it.
     pub(in crate::agent) fn note(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn the_log_is_told_once_in_a_while() {
-        let complaint = Complaint::default();
+        let complaint = LogThrottle::default();
         assert_eq!(complaint.note(), Some(1));
         assert_eq!((complaint.note(), complaint.note()), (None, None));
         if let Ok(mut state) = complaint.state.lock() {

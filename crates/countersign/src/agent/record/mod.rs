@@ -1,34 +1,34 @@
 //! What the agent did, on record: alerts for who watches, counts for who asks, lines for the audit log.
 //!
-//! Whoever decides puts an event into the inbox and goes on. One thread, the scribe, takes them out in batches and does
+//! Whoever decides puts an event into the inbox and goes on. One thread, the writer, takes them out in batches and does
 //! everything that takes time. Nobody who decides ever waits for a subscriber, or for the disk (unless that is asked for).
 
 mod alerts;
 mod callers;
 mod folding;
-mod scribe;
 mod svids;
 mod wording;
+mod writer;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::alerts::AlertBus;
 pub(super) use self::callers::CallerRow;
-pub(super) use self::scribe::Scribe;
 pub(super) use self::svids::SvidRow;
+pub(super) use self::writer::RecordWriter;
 
 use self::callers::Callers;
 use self::svids::Svids;
 use crate::agent::audit_log::{Entry, LogFailure, OnDisk};
 use crate::agent::decisions::event::{AgentEvent, Objection};
 
-/// Events that wait for the scribe, at most.
+/// Events that wait for the writer, at most.
 const MAX_WAITING: usize = 128 * 1024;
 
 /// What is on record, and the way into it.
-pub(super) struct Record {
+pub(super) struct Journal {
     inbox: Mutex<Inbox>,
-    /// Wakes the scribe.
+    /// Wakes the writer.
     arrived: Condvar,
     /// Wakes those who wait for the disk.
     settled: Condvar,
@@ -45,12 +45,12 @@ pub(super) struct Record {
 #[derive(Default)]
 struct Inbox {
     entries: Vec<Entry>,
-    /// The scribe sleeps until it is woken.
+    /// The writer sleeps until it is woken.
     asleep: bool,
     /// The number of the last event that came in, and of the last that is written (with a log, and `sync`: on the disk).
     came: u64,
     done: u64,
-    /// Events the scribe holds because the log cannot be written.
+    /// Events the writer holds because the log cannot be written.
     held: usize,
     /// Why the log cannot be written.
     failing: Option<String>,
@@ -59,7 +59,7 @@ struct Inbox {
     /// Decisions that were taken back because they could not be recorded.
     taken_back: u64,
     closing: bool,
-    /// There is no scribe any more.
+    /// There is no writer any more.
     over: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct LogHealth {
     pub(super) waiting: usize,
 }
 
-impl Record {
+impl Journal {
     /// Puts on record that somebody is vouched for. An error: that must not take effect. Behind the line that says that the
     /// kill switch was turned on there is none of these.
     pub(super) fn vouch(&self, event: AgentEvent, is_killed: impl FnOnce() -> bool) -> Result<(), Objection> {

@@ -4,25 +4,25 @@ use super::folding::Kind;
 use super::svids::SvidRow;
 use crate::agent::audit_log::Entry;
 use crate::agent::decisions::event::{AgentEvent, Caller};
-use crate::agent::whoami::code::Code;
+use crate::agent::whoami::code::WhoamiCode;
 use crate::control::{Alert, Severity, Timestamp};
 
 /// An alert, and of what kind it is; kinds of one user are told of now and then when they go on. `None` for what nobody
 /// needs to be told of as it happens.
 pub(super) fn of(entry: &Entry) -> Option<(Alert, Kind)> {
     let (monitor, severity, uid, what, message, details) = match &entry.event {
-        AgentEvent::Answered { code: Code::Ok, .. } | AgentEvent::Shown { .. } => return None,
+        AgentEvent::Answered { code: WhoamiCode::Ok, .. } | AgentEvent::Shown { .. } => return None,
         AgentEvent::Answered { caller, code, exe, .. } => {
             let severity = match code {
-                Code::Internal => Severity::High,
-                Code::NoMatch | Code::PeerGone | Code::Busy => Severity::Medium,
-                Code::Killed => Severity::Info,
-                Code::Ok | Code::BadRequest | Code::TooLarge | Code::Timeout => Severity::Low,
+                WhoamiCode::Internal => Severity::High,
+                WhoamiCode::NoMatch | WhoamiCode::PeerGone | WhoamiCode::Busy => Severity::Medium,
+                WhoamiCode::Killed => Severity::Info,
+                WhoamiCode::Ok | WhoamiCode::BadRequest | WhoamiCode::TooLarge | WhoamiCode::Timeout => Severity::Low,
             };
             let message = match code {
-                Code::NoMatch => format!("no rule is for {}", name(caller)),
-                Code::PeerGone => format!("{} was gone, or another, before it could be looked at", name(caller)),
-                Code::Killed => format!("{} was refused: the kill switch is on", name(caller)),
+                WhoamiCode::NoMatch => format!("no rule is for {}", name(caller)),
+                WhoamiCode::PeerGone => format!("{} was gone, or another, before it could be looked at", name(caller)),
+                WhoamiCode::Killed => format!("{} was refused: the kill switch is on", name(caller)),
                 other => format!("{} was answered {}", name(caller), other.as_str()),
             };
             ("whoami", severity, caller.uid, code.as_str().to_owned(), message, exe.clone())

@@ -13,19 +13,19 @@ use crate::agent::log;
 use crate::spiffe::TrustDomain;
 
 /// The rules an agent goes by, and where newer ones come from.
-pub(in crate::agent) struct RulesInForce {
+pub(in crate::agent) struct RuleStore {
     options: AgentOptions,
-    current: RwLock<Arc<Edition>>,
-    /// Ticks when there is a new edition.
-    editions: watch::Sender<u64>,
+    current: RwLock<Arc<RulesSnapshot>>,
+    /// Ticks when there is a new snapshot.
+    snapshots: watch::Sender<u64>,
     /// Those who are told what the agent does.
     pub(in crate::agent) observers: Observers,
     /// The state of the file when it was last tried, whether or not it was taken. Held while loading.
     tried: Mutex<Option<FileState>>,
 }
 
-/// One edition of the rules, and what is read anew with it.
-pub(in crate::agent) struct Edition {
+/// One snapshot of the rules, and what is read anew with it.
+pub(in crate::agent) struct RulesSnapshot {
     pub(in crate::agent) rules: RuleSet,
     pub(in crate::agent) hostname: String,
     /// How the Workload API runs; `None` when it is not served.
@@ -41,30 +41,30 @@ pub struct ReloadReport {
     pub warnings: Vec<String>,
 }
 
-impl RulesInForce {
-    pub(in crate::agent) fn open(options: AgentOptions) -> Result<RulesInForce, RulesError> {
-        let (edition, state) = read(&options)?;
-        log_warnings(&options.rules, &edition.rules);
-        Ok(RulesInForce {
+impl RuleStore {
+    pub(in crate::agent) fn open(options: AgentOptions) -> Result<RuleStore, RulesError> {
+        let (snapshot, state) = read(&options)?;
+        log_warnings(&options.rules, &snapshot.rules);
+        Ok(RuleStore {
             options,
-            current: RwLock::new(Arc::new(edition)),
-            editions: watch::Sender::new(0),
+            current: RwLock::new(Arc::new(snapshot)),
+            snapshots: watch::Sender::new(0),
             observers: Observers::default(),
             tried: Mutex::new(state),
         })
     }
 
-    /// Hears of new editions.
+    /// Hears of new snapshots.
     pub(in crate::agent) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.editions.subscribe()
+        self.snapshots.subscribe()
     }
 
     /// Has everybody who goes by the rules look at them again.
     pub(in crate::agent) fn look_again(&self) {
-        self.editions.send_modify(|editions| *editions += 1);
+        self.snapshots.send_modify(|snapshots| *snapshots += 1);
     }
 
-    pub(in crate::agent) fn current(&self) -> Arc<Edition> {
+    pub(in crate::agent) fn current(&self) -> Arc<RulesSnapshot> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -101,14 +101,14 @@ impl RulesInForce {
 
     fn take(&self, options: &AgentOptions) -> Result<ReloadReport, RulesError> {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read(options).and_then(|(edition, state)| {
-            edition.may_follow(&self.current()).map_err(|error| match self.file() {
+        let read = read(options).and_then(|(snapshot, state)| {
+            snapshot.may_follow(&self.current()).map_err(|error| match self.file() {
                 Some(path) => error.in_file(path),
                 None => error,
             })?;
-            Ok((edition, state))
+            Ok((snapshot, state))
         });
-        let (edition, state) = match read {
+        let (snapshot, state) = match read {
             Ok(read) => read,
             Err(error) => {
                 *tried = self.file().and_then(|path| FileState::of(path).ok());
@@ -117,21 +117,21 @@ impl RulesInForce {
                 return Err(error);
             }
         };
-        let rules = &edition.rules;
+        let rules = &snapshot.rules;
         let report = ReloadReport { rules: rules.rules().len(), warnings: rules.warnings().to_vec() };
         log_warnings(&self.options.rules, rules);
         *tried = state;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(edition);
-        self.editions.send_modify(|editions| *editions += 1);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        self.snapshots.send_modify(|snapshots| *snapshots += 1);
         tracing::info!(target: log::TARGET, rules = report.rules, "rules reloaded");
         self.observers.tell(|| AgentEvent::Reloaded { rules: report.rules });
         Ok(report)
     }
 }
 
-impl Edition {
+impl RulesSnapshot {
     /// What is built on cannot be changed under what was built.
-    fn may_follow(&self, last: &Edition) -> Result<(), RulesError> {
+    fn may_follow(&self, last: &RulesSnapshot) -> Result<(), RulesError> {
         let fixed =
             |what: &str| Err(RulesError::whole(format!("{what} of [workload_api] changed: that takes a restart")));
         match (&self.workload, &last.workload) {
@@ -145,7 +145,7 @@ impl Edition {
     }
 }
 
-fn read(options: &AgentOptions) -> Result<(Edition, Option<FileState>), RulesError> {
+fn read(options: &AgentOptions) -> Result<(RulesSnapshot, Option<FileState>), RulesError> {
     let (rules, state) = match &options.rules {
         RulesSource::File(path) => RuleSet::load_with_state(path).map(|(rules, state)| (rules, Some(state)))?,
         RulesSource::Text(text) => (RuleSet::parse(text)?, None),
@@ -164,7 +164,7 @@ fn read(options: &AgentOptions) -> Result<(Edition, Option<FileState>), RulesErr
     if let Some(config) = &workload {
         rules.must_live_in(&config.trust_domain)?;
     }
-    Ok((Edition { rules, hostname: hostname(), workload }, state))
+    Ok((RulesSnapshot { rules, hostname: hostname(), workload }, state))
 }
 
 fn dev_trust_domain(options: &AgentOptions) -> Result<TrustDomain, RulesError> {

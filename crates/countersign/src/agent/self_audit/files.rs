@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Posture;
 use super::draft::{Area, Draft};
-use crate::agent::rules::store::Edition;
+use crate::agent::rules::store::RulesSnapshot;
 use crate::agent::rules::token::TokenSource;
 use crate::control::Severity;
 
@@ -77,7 +77,7 @@ impl Posture {
         }
     }
 
-    pub(super) fn files(&self, edition: &Edition, drafts: &mut Vec<Draft>) {
+    pub(super) fn files(&self, snapshot: &RulesSnapshot, drafts: &mut Vec<Draft>) {
         for path in self.key_files() {
             let Ok(found) = fs::symlink_metadata(&path) else { continue };
             if mode_of(&found) & 0o077 != 0 || !is_trusted(found.uid()) {
@@ -133,15 +133,15 @@ impl Posture {
                 .mode(&log.path, 0o600),
             );
         }
-        self.rules_file(edition, drafts);
-        for rule in edition.rules.rules() {
+        self.rules_file(snapshot, drafts);
+        for rule in snapshot.rules.rules() {
             if let TokenSource::File(path) = &rule.token {
                 token_file(path, rule.name(), drafts);
             }
         }
     }
 
-    fn rules_file(&self, edition: &Edition, drafts: &mut Vec<Draft>) {
+    fn rules_file(&self, snapshot: &RulesSnapshot, drafts: &mut Vec<Draft>) {
         let Some(path) = &self.rules_file else { return };
         let Ok(found) = fs::metadata(path) else { return };
         let mode = mode_of(&found);
@@ -170,7 +170,7 @@ impl Posture {
                 .because("Whoever owns the rules decides who is who.", format!("chown root {}", path.display())),
             );
         }
-        if mode & 0o044 != 0 && edition.rules.rules().iter().any(|rule| matches!(rule.token, TokenSource::Inline(_))) {
+        if mode & 0o044 != 0 && snapshot.rules.rules().iter().any(|rule| matches!(rule.token, TokenSource::Inline(_))) {
             drafts.push(
                 Draft::new(
                     "CS-FILE-003",

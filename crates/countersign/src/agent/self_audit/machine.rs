@@ -8,8 +8,8 @@ use super::Posture;
 use super::draft::{Area, Draft};
 use crate::agent::audit_log::LogFailure;
 use crate::agent::decisions::kill_switch::KillSwitch;
-use crate::agent::record::Record;
-use crate::agent::rules::store::Edition;
+use crate::agent::record::Journal;
+use crate::agent::rules::store::RulesSnapshot;
 use crate::control::Severity;
 use crate::control::log::{VerifyOptions, verify};
 
@@ -21,22 +21,22 @@ const SLACK: Duration = Duration::from_secs(120);
 impl Posture {
     pub(super) fn machine(
         &self,
-        edition: &Edition,
-        record: &Record,
+        snapshot: &RulesSnapshot,
+        record: &Journal,
         kill_switch: &KillSwitch,
         deep: bool,
         drafts: &mut Vec<Draft>,
     ) {
         let looks_into_processes =
             |rule: &crate::agent::Rule| rule.policy.exe.is_some() || rule.policy.exe_sha256.is_some();
-        if rustix::process::geteuid().is_root() && !edition.rules.rules().iter().any(looks_into_processes) {
+        if rustix::process::geteuid().is_root() && !snapshot.rules.rules().iter().any(looks_into_processes) {
             drafts.push(
                 Draft::new(
                     "CS-PROC-001",
                     Severity::Low,
                     Area::Process,
                     "The agent runs as root, and no rule needs that",
-                    format!("uid 0, {} rules", edition.rules.rules().len()),
+                    format!("uid 0, {} rules", snapshot.rules.rules().len()),
                 )
                 .because(
                     "Root is needed to see what other users run (exe, exe_sha256), and no rule asks for that.",
@@ -99,7 +99,7 @@ impl Posture {
         }
     }
 
-    fn log(&self, record: &Record, deep: bool, drafts: &mut Vec<Draft>) {
+    fn log(&self, record: &Journal, deep: bool, drafts: &mut Vec<Draft>) {
         let Some(options) = &self.audit_log else {
             if !self.is_dev {
                 drafts.push(

@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::agent::audit_log::{AuditLogOptions, private_key_path};
 use crate::agent::decisions::kill_switch::KillSwitch;
-use crate::agent::record::Record;
-use crate::agent::rules::store::Edition;
+use crate::agent::record::Journal;
+use crate::agent::rules::store::RulesSnapshot;
 use crate::control::{AuditFinding, AuditReport, Severity, Timestamp};
 
 /// What an audit looks at, besides the rules.
@@ -48,17 +48,17 @@ impl Posture {
     /// Looks, and repairs modes if that is asked for. What comes back besides the report was not found the last time.
     pub(super) fn audit(
         &self,
-        edition: &Edition,
-        record: &Record,
+        snapshot: &RulesSnapshot,
+        record: &Journal,
         kill_switch: &KillSwitch,
         deep: bool,
         fix: bool,
     ) -> (AuditReport, Vec<AuditFinding>) {
         let mut drafts = Vec::new();
         self.sockets(&mut drafts);
-        self.files(edition, &mut drafts);
-        rules::look(edition, deep, &mut drafts);
-        self.machine(edition, record, kill_switch, deep, &mut drafts);
+        self.files(snapshot, &mut drafts);
+        rules::look(snapshot, deep, &mut drafts);
+        self.machine(snapshot, record, kill_switch, deep, &mut drafts);
         let findings: Vec<AuditFinding> = drafts.into_iter().map(|draft| draft.finish(fix)).collect();
         let mode = if self.is_dev { "development" } else { "machine" };
         let now = Timestamp::now();

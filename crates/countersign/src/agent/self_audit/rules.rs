@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::draft::{Area, Draft};
 use crate::agent::rules::lint::FindingKind;
 use crate::agent::rules::rule::Rule;
-use crate::agent::rules::store::Edition;
+use crate::agent::rules::store::RulesSnapshot;
 use crate::control::Severity;
 use crate::peer::PathPattern;
 
@@ -22,9 +22,9 @@ const LONG_CA: Duration = Duration::from_secs(366 * 24 * 3600);
 const INTERPRETERS: [&str; 12] =
     ["node", "bash", "sh", "dash", "zsh", "python", "perl", "ruby", "java", "deno", "bun", "php"];
 
-pub(super) fn look(edition: &Edition, deep: bool, drafts: &mut Vec<Draft>) {
-    let rules = edition.rules.rules();
-    for finding in edition.rules.lint() {
+pub(super) fn look(snapshot: &RulesSnapshot, deep: bool, drafts: &mut Vec<Draft>) {
+    let rules = snapshot.rules.rules();
+    for finding in snapshot.rules.lint() {
         let (id, title) = match finding.kind {
             FindingKind::Duplicate => ("CS-RULE-003", "Two rules have the same conditions"),
             FindingKind::Shadowed => ("CS-RULE-002", "A rule is never reached"),
@@ -41,7 +41,7 @@ pub(super) fn look(edition: &Edition, deep: bool, drafts: &mut Vec<Draft>) {
             executable(exe, rule.policy.exe_sha256.as_ref().filter(|_| deep), &name, drafts);
         }
     }
-    lifetimes(edition, drafts);
+    lifetimes(snapshot, drafts);
 }
 
 fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
@@ -165,8 +165,8 @@ fn digest(path: &Path) -> Option<[u8; 32]> {
     }
 }
 
-fn lifetimes(edition: &Edition, drafts: &mut Vec<Draft>) {
-    let Some(config) = &edition.workload else { return };
+fn lifetimes(snapshot: &RulesSnapshot, drafts: &mut Vec<Draft>) {
+    let Some(config) = &snapshot.workload else { return };
     let mut long = |id: &str, what: &str, ttl: Duration, most: Duration, whose: &str| {
         if ttl > most {
             let evidence = format!("{whose}: {what} of {} s", ttl.as_secs());
@@ -181,7 +181,7 @@ fn lifetimes(edition: &Edition, drafts: &mut Vec<Draft>) {
     long("CS-TTL-001", "x509_svid_ttl", config.x509_svid_ttl, LONG_X509, "[workload_api]");
     long("CS-TTL-002", "jwt_svid_ttl", config.jwt_svid_ttl, LONG_JWT, "[workload_api]");
     long("CS-TTL-003", "ca_ttl", config.ca_ttl, LONG_CA, "[workload_api]");
-    for rule in edition.rules.rules() {
+    for rule in snapshot.rules.rules() {
         let Some(svid) = &rule.svid else { continue };
         if let Some(ttl) = svid.x509_svid_ttl {
             long("CS-TTL-001", "x509_svid_ttl", ttl, LONG_X509, rule.name());

@@ -1,6 +1,6 @@
 /// How a question was answered: `ok`, or the error code the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Code {
+pub enum WhoamiCode {
     /// An identity was handed out.
     Ok,
     /// `E_NO_MATCH`: no rule is for this process.
@@ -21,32 +21,32 @@ pub enum Code {
     Killed,
 }
 
-impl Code {
+impl WhoamiCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Code; 9] = [
-        Code::Ok,
-        Code::NoMatch,
-        Code::BadRequest,
-        Code::TooLarge,
-        Code::Timeout,
-        Code::PeerGone,
-        Code::Internal,
-        Code::Busy,
-        Code::Killed,
+    pub const ALL: [WhoamiCode; 9] = [
+        WhoamiCode::Ok,
+        WhoamiCode::NoMatch,
+        WhoamiCode::BadRequest,
+        WhoamiCode::TooLarge,
+        WhoamiCode::Timeout,
+        WhoamiCode::PeerGone,
+        WhoamiCode::Internal,
+        WhoamiCode::Busy,
+        WhoamiCode::Killed,
     ];
 
     /// As it stands on the wire and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            Code::Ok => "ok",
-            Code::NoMatch => "E_NO_MATCH",
-            Code::BadRequest => "E_BAD_REQUEST",
-            Code::TooLarge => "E_TOO_LARGE",
-            Code::Timeout => "E_TIMEOUT",
-            Code::PeerGone => "E_PEER_GONE",
-            Code::Internal => "E_INTERNAL",
-            Code::Busy => "E_BUSY",
-            Code::Killed => "E_KILLED",
+            WhoamiCode::Ok => "ok",
+            WhoamiCode::NoMatch => "E_NO_MATCH",
+            WhoamiCode::BadRequest => "E_BAD_REQUEST",
+            WhoamiCode::TooLarge => "E_TOO_LARGE",
+            WhoamiCode::Timeout => "E_TIMEOUT",
+            WhoamiCode::PeerGone => "E_PEER_GONE",
+            WhoamiCode::Internal => "E_INTERNAL",
+            WhoamiCode::Busy => "E_BUSY",
+            WhoamiCode::Killed => "E_KILLED",
         }
     }
 }

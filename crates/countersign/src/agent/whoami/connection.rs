@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use super::code::Code;
+use super::code::WhoamiCode;
 use super::request::{Arrival, Request};
 use super::server::Service;
 use crate::agent::attest::attestor::{Answer, Patience, Said, attest, refused, unseen};
@@ -59,7 +59,7 @@ pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &
             });
             match answer.code {
                 // Whoever brings this about can do it thousands of times a second.
-                Code::Busy => {
+                WhoamiCode::Busy => {
                     if let Some(times) = service.exhaustion.note() {
                         tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be told");
                     }
@@ -86,10 +86,10 @@ pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &
         None if matches!(obstacle, Obstacle::End) => {}
         None => {
             let who = peer.ids();
-            service.count(Code::Busy);
-            refused(&peer, &service.rules.observers, Code::Busy);
-            debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = Code::Busy.as_str(), "refused");
-            dismiss(&socket, &Answer::refusal(Code::Busy, "too many connections, try again later"), buffer);
+            service.count(WhoamiCode::Busy);
+            refused(&peer, &service.rules.observers, WhoamiCode::Busy);
+            debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = WhoamiCode::Busy.as_str(), "refused");
+            dismiss(&socket, &Answer::refusal(WhoamiCode::Busy, "too many connections, try again later"), buffer);
         }
     }
 }
@@ -120,10 +120,10 @@ fn advance(
 fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
     if arrival == Arrival::TooLarge {
         let limit = crate::agent::config::options::MAX_REQUEST_BYTES;
-        return Err(Answer::refusal(Code::TooLarge, format!("the request is longer than {limit} bytes")));
+        return Err(Answer::refusal(WhoamiCode::TooLarge, format!("the request is longer than {limit} bytes")));
     }
     RunnerContext::parse_request(request.bytes())
-        .map_err(|error| Answer::refusal(Code::BadRequest, format!("the request cannot be understood: {error}")))
+        .map_err(|error| Answer::refusal(WhoamiCode::BadRequest, format!("the request cannot be understood: {error}")))
 }
 
 fn log_refusal(service: &Service, peer: &Peer, answer: &Answer) {
@@ -210,7 +210,7 @@ async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: 
                 match arrival {
                     Arrival::Broken => None,
                     Arrival::Waiting => {
-                        let answer = Answer::refusal(Code::Timeout, "the request did not end in time");
+                        let answer = Answer::refusal(WhoamiCode::Timeout, "the request did not end in time");
                         log_refusal(&service, &peer, &answer);
                         reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
                     }
@@ -274,9 +274,9 @@ async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, dead
     match timeout_at(deadline, service.hashing.spawn_blocking(work)).await {
         Ok(Ok(Ok(answer))) => answer,
         // Attestation panicked, or the agent is stopping.
-        Ok(_) => Answer::refusal(Code::Internal, "the process that asked could not be examined"),
+        Ok(_) => Answer::refusal(WhoamiCode::Internal, "the process that asked could not be examined"),
         Err(_) => {
-            let answer = Answer::refusal(Code::Timeout, "the executable could not be examined in time");
+            let answer = Answer::refusal(WhoamiCode::Timeout, "the executable could not be examined in time");
             log_refusal(service, peer, &answer);
             answer
         }

@@ -5,12 +5,12 @@ use tokio::sync::Notify;
 /// The threads that answer beside the first one. They rest until clients queue up: to wake one takes longer than to
 /// answer the only client there is.
 #[derive(Default)]
-pub(in crate::agent) struct Crew {
+pub(in crate::agent) struct IdleWorkers {
     resting: AtomicUsize,
     call: Notify,
 }
 
-impl Crew {
+impl IdleWorkers {
     /// More clients wait than one thread can answer at once: somebody who rests shall help.
     pub(in crate::agent) fn call(&self) {
         let one_less = |resting: usize| resting.checked_sub(1);
@@ -34,12 +34,12 @@ mod tests {
     fn a_call_wakes_one_of_those_who_rest_and_is_not_kept_for_later() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let crew = Crew::default();
+            let idle_workers = IdleWorkers::default();
             // Nobody rests: nobody is called.
-            crew.call();
+            idle_workers.call();
             let woken = std::cell::Cell::new(0);
             let worker = || async {
-                crew.rest().await;
+                idle_workers.rest().await;
                 woken.set(woken.get() + 1);
             };
             let callers = async {
@@ -48,7 +48,7 @@ mod tests {
                         tokio::task::yield_now().await;
                     }
                     assert_eq!(woken.get(), expected);
-                    crew.call();
+                    idle_workers.call();
                 }
             };
             tokio::join!(worker(), worker(), callers);

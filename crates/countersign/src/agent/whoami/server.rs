@@ -7,34 +7,34 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::code::Code;
+use super::code::WhoamiCode;
 use super::connection::greet;
-use super::idle_workers::Crew;
+use super::idle_workers::IdleWorkers;
 use super::stats::Counters;
 use crate::agent::endpoint::accept::{Queue, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
-use crate::agent::endpoint::throttled_log::Complaint;
+use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::rules::ruleset::FileState;
-use crate::agent::rules::store::RulesInForce;
+use crate::agent::rules::store::RuleStore;
 use crate::peer::KnownProcesses;
 
 /// What a request is received into; larger ones take more than one go.
 const BUFFER: usize = 16 * 1024;
 /// How long a stopping agent waits for what it has begun.
-const FAREWELL: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all connections of one agent share, whatever thread they are answered on.
 pub(in crate::agent) struct Service {
-    pub(in crate::agent) rules: RulesInForce,
+    pub(in crate::agent) rules: RuleStore,
     pub(in crate::agent) limits: Arc<Limits>,
     pub(in crate::agent) counters: Counters,
     /// The kernel has no descriptors or no memory for us.
-    pub(in crate::agent) exhaustion: Complaint,
+    pub(in crate::agent) exhaustion: LogThrottle,
     pub(in crate::agent) grace: Duration,
     pub(in crate::agent) connection_timeout: Duration,
     pub(in crate::agent) reload_interval: Duration,
     pub(in crate::agent) known: Arc<KnownProcesses>,
-    pub(in crate::agent) crew: Crew,
+    pub(in crate::agent) idle_workers: IdleWorkers,
     /// Where executables are read for their hash: few at a time, whoever asks.
     pub(in crate::agent) hashing: Handle,
     /// Turns true when the agent shall stop.
@@ -42,7 +42,7 @@ pub(in crate::agent) struct Service {
 }
 
 impl Service {
-    pub(in crate::agent) fn count(&self, code: Code) {
+    pub(in crate::agent) fn count(&self, code: WhoamiCode) {
         self.counters.answered(code);
     }
 }
@@ -71,7 +71,7 @@ pub(in crate::agent) async fn serve(
         while let Ok(Queue::Waiting) = answer_batch(&service, listener.get_ref(), &mut buffer) {}
     }
     drop(listener);
-    service.limits.farewell(FAREWELL).await;
+    service.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Answers beside [`serve`] whenever that is called for. What the kernel refuses is left to [`serve`].
@@ -82,21 +82,21 @@ pub(in crate::agent) async fn assist(service: Arc<Service>, listener: Arc<UnixLi
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            () = service.crew.rest() => {}
+            () = service.idle_workers.rest() => {}
         }
         while !*stop.borrow() && matches!(answer_batch(&service, &listener, &mut buffer), Ok(Queue::Waiting)) {
             tokio::task::yield_now().await;
         }
     }
     drop(listener);
-    service.limits.farewell(FAREWELL).await;
+    service.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Answers some connections. An error is one that will pass.
 fn answer_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
     accept_batch(listener, |turn, socket| {
         if turn > 0 {
-            service.crew.call();
+            service.idle_workers.call();
         }
         greet(service, socket, buffer);
     })

@@ -1,12 +1,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::code::Code;
+use super::code::WhoamiCode;
 
 /// What an agent did so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentStats {
-    /// How many connections were answered with each code, in the order of [`Code::ALL`].
-    pub answered: [(Code, u64); Code::ALL.len()],
+    /// How many connections were answered with each code, in the order of [`WhoamiCode::ALL`].
+    pub answered: [(WhoamiCode, u64); WhoamiCode::ALL.len()],
     /// Connections that are kept waiting now.
     pub active: usize,
     /// Times the kernel refused us a connection (no descriptors left, no memory).
@@ -15,7 +15,7 @@ pub struct AgentStats {
 
 impl AgentStats {
     /// How many connections were answered with this code.
-    pub fn count(&self, code: Code) -> u64 {
+    pub fn count(&self, code: WhoamiCode) -> u64 {
         self.answered[code as usize].1
     }
 }
@@ -67,12 +67,12 @@ impl WorkloadCounters {
 /// The counters behind [`AgentStats`].
 #[derive(Default)]
 pub(in crate::agent) struct Counters {
-    answered: [AtomicU64; Code::ALL.len()],
+    answered: [AtomicU64; WhoamiCode::ALL.len()],
     accept_errors: AtomicU64,
 }
 
 impl Counters {
-    pub(in crate::agent) fn answered(&self, code: Code) {
+    pub(in crate::agent) fn answered(&self, code: WhoamiCode) {
         self.answered[code as usize].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -82,7 +82,7 @@ impl Counters {
 
     pub(in crate::agent) fn snapshot(&self, active: usize) -> AgentStats {
         AgentStats {
-            answered: Code::ALL.map(|code| (code, self.answered[code as usize].load(Ordering::Relaxed))),
+            answered: WhoamiCode::ALL.map(|code| (code, self.answered[code as usize].load(Ordering::Relaxed))),
             active,
             accept_errors: self.accept_errors.load(Ordering::Relaxed),
         }

@@ -33,7 +33,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Calls at once on one connection.
 const MAX_STREAMS: u32 = 100;
 /// How long a stopping agent waits for callers to hear of it.
-const FAREWELL: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Streams a client may take back before we even looked at them.
 const MAX_RESET_STREAMS: usize = 100;
 /// Bytes a caller may lag behind.
@@ -90,7 +90,7 @@ pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer,
     let mut calls = JoinSet::new();
     let mut until: Option<Instant> = None;
     loop {
-        let farewell = async {
+        let drain = async {
             match until {
                 Some(until) => tokio::time::sleep_until(until).await,
                 None => std::future::pending().await,
@@ -102,14 +102,14 @@ pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer,
             () = flooding.notified() => {
                 log_flood(&workload, &peer);
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                until.get_or_insert(Instant::now() + FAREWELL);
+                until.get_or_insert(Instant::now() + DRAIN_TIMEOUT);
             }
             // After the calls have said goodbye the connection is closed when the client has heard it.
             _ = stop.wait_for(|stop| *stop), if until.is_none() => {
                 connection.graceful_shutdown();
-                until = Some(Instant::now() + FAREWELL);
+                until = Some(Instant::now() + DRAIN_TIMEOUT);
             }
-            () = farewell => return,
+            () = drain => return,
             Some(_) = calls.join_next() => {}
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {

@@ -31,7 +31,7 @@ use crate::agent::authority::Authority;
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
-use crate::agent::endpoint::throttled_log::Complaint;
+use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::log;
 use crate::agent::rules::workload_api::WorkloadConfig;
 use crate::agent::testing::faults::Faults;
@@ -43,7 +43,7 @@ use crate::spiffe::workload_api::{Code, Status};
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
 /// How long a stopping agent waits for what it has begun.
-const FAREWELL: Duration = Duration::from_millis(1200);
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(1200);
 
 /// What all connections to the Workload API share.
 pub(super) struct Workload {
@@ -55,7 +55,7 @@ pub(super) struct Workload {
     trust: watch::Sender<Arc<Trust>>,
     federations: Federations,
     stop: watch::Sender<bool>,
-    floods: Complaint,
+    floods: LogThrottle,
     faults: Option<Arc<Faults>>,
 }
 
@@ -86,14 +86,14 @@ impl Workload {
             trust: watch::Sender::new(trust),
             federations,
             stop: watch::Sender::new(false),
-            floods: Complaint::default(),
+            floods: LogThrottle::default(),
             faults,
         })
     }
 
     /// How it runs, according to the rules somebody was held against.
     fn config<'a>(&self, who: &'a Entitlement) -> Result<&'a WorkloadConfig, Status> {
-        who.edition.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
+        who.snapshot.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
     }
 
     /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.
@@ -150,7 +150,7 @@ async fn serve(workload: Arc<Workload>, listener: AsyncFd<UnixListener>, withdra
     keeping.abort();
     withdraw();
     drop(listener);
-    workload.limits.farewell(FAREWELL).await;
+    workload.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Takes a connection, if there is room and the kernel says whose it is.
@@ -182,7 +182,7 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
 
 /// Keeps keys and foreign bundles as they should be by now.
 async fn keep_trust(workload: Arc<Workload>) {
-    let mut editions = workload.agent.rules.subscribe();
+    let mut snapshots = workload.agent.rules.subscribe();
     let mut keys = workload.authority.subscribe();
     keys.mark_unchanged();
     let mut advanced = Instant::now();
@@ -191,7 +191,7 @@ async fn keep_trust(workload: Arc<Workload>) {
         let ca_ttl = config.as_ref().map_or(crate::agent::authority::DEFAULT_CA_TTL, |config| config.ca_ttl);
         let pace = (ca_ttl / 100).clamp(Duration::from_millis(100), Duration::from_secs(60));
         tokio::select! {
-            _ = editions.changed() => {}
+            _ = snapshots.changed() => {}
             _ = keys.changed() => {
                 workload.republish();
                 let sequence = workload.authority.current().sequence;

@@ -49,13 +49,13 @@ pub(super) trait Watched: Send {
 
 /// Tells until the caller has enough, or may hear no more.
 pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut reply: Reply, mut watched: W) {
-    let mut editions = workload.agent.rules.subscribe();
+    let mut snapshots = workload.agent.rules.subscribe();
     let mut trust = workload.trust.subscribe();
     let mut stop = workload.stop.subscribe();
     let mut orders = workload.faults.as_ref().map(|faults| faults.orders());
     let mut told = None;
     loop {
-        editions.mark_unchanged();
+        snapshots.mark_unchanged();
         let now = Arc::clone(&trust.borrow_and_update());
         let who = match attest(workload, peer, W::METHOD).await {
             Ok(who) => who,
@@ -82,7 +82,7 @@ pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut 
             _ = stop.wait_for(|stop| *stop) => {
                 return reply.finish(&Status::new(Code::Unavailable, "the agent is shutting down"));
             }
-            _ = editions.changed() => {}
+            _ = snapshots.changed() => {}
             _ = trust.changed() => {}
             order = next_order(&mut orders) => match order {
                 Order::None => {}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::alerts::AlertBus;
 use super::folding::Folding;
-use super::{Inbox, MAX_WAITING, Record, wording};
+use super::{Inbox, Journal, MAX_WAITING, wording};
 use crate::agent::audit_log::{AuditLogOptions, Entry, LogFailure, LogLock, LogWriter, OnDisk};
 use crate::agent::decisions::event::AgentEvent;
 use crate::agent::log;
@@ -15,7 +15,7 @@ use crate::spiffe::clock::unix_seconds;
 
 /// How long events are gathered before they are written together.
 const GATHERING: Duration = Duration::from_millis(10);
-/// How often the scribe looks at what has become due.
+/// How often the record writer looks at what has become due.
 const TICK: Duration = Duration::from_secs(1);
 /// How soon what is written is on the disk.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,8 +23,8 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(250);
 
 /// The threads that keep the record.
-pub(in crate::agent) struct Scribe {
-    record: Arc<Record>,
+pub(in crate::agent) struct RecordWriter {
+    record: Arc<Journal>,
     threads: Vec<JoinHandle<()>>,
     end: Arc<End>,
     /// Until the last line and the head are on the disk.
@@ -38,13 +38,13 @@ struct End {
     told: Condvar,
 }
 
-impl Scribe {
+impl RecordWriter {
     /// Starts keeping a record, with a log or without.
-    pub(in crate::agent) fn start(log: Option<(LogWriter, &AuditLogOptions)>) -> io::Result<Scribe> {
+    pub(in crate::agent) fn start(log: Option<(LogWriter, &AuditLogOptions)>) -> io::Result<RecordWriter> {
         let (mut writer, options) = log.unzip();
         let lock = writer.as_mut().and_then(|writer| writer.lock.take());
         let on_disk = writer.as_ref().map(|writer| Arc::clone(writer.on_disk()));
-        let record = Arc::new(Record {
+        let record = Arc::new(Journal {
             inbox: Mutex::default(),
             arrived: Condvar::new(),
             settled: Condvar::new(),
@@ -68,10 +68,10 @@ impl Scribe {
             let (record, end) = (Arc::clone(&record), Arc::clone(&end));
             threads.push(name("countersign-sync").spawn(move || keep_synced(&record, &on_disk, &end))?);
         }
-        Ok(Scribe { record, threads, end, lock })
+        Ok(RecordWriter { record, threads, end, lock })
     }
 
-    pub(in crate::agent) fn record(&self) -> &Arc<Record> {
+    pub(in crate::agent) fn record(&self) -> &Arc<Journal> {
         &self.record
     }
 
@@ -91,14 +91,14 @@ impl Scribe {
     }
 }
 
-impl Drop for Scribe {
+impl Drop for RecordWriter {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// However the scribe ends, nobody waits for it from then on.
-struct Over(Arc<Record>);
+/// However the record writer ends, nobody waits for it from then on.
+struct Over(Arc<Journal>);
 
 impl Drop for Over {
     fn drop(&mut self) {
@@ -108,7 +108,7 @@ impl Drop for Over {
 }
 
 /// Brings what is written to the disk, once in a while.
-fn keep_synced(record: &Record, on_disk: &OnDisk, end: &End) {
+fn keep_synced(record: &Journal, on_disk: &OnDisk, end: &End) {
     let mut moved = false;
     loop {
         let over = end.over.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +136,7 @@ fn keep_synced(record: &Record, on_disk: &OnDisk, end: &End) {
 const WRITING: &str = "the audit log cannot be written";
 const SYNCING: &str = "the audit log cannot be brought to the disk";
 
-impl Record {
+impl Journal {
     /// The log cannot be written: nobody is vouched for, unless it is to go on without.
     fn fail(&self, what: &'static str, error: &io::Error) {
         let mut inbox = self.lock();
@@ -169,9 +169,9 @@ impl Record {
     }
 }
 
-/// What the scribe works with.
+/// What the record writer works with.
 struct Work {
-    record: Arc<Record>,
+    record: Arc<Journal>,
     writer: Option<LogWriter>,
     /// Events that wait for a log that cannot be written.
     held: VecDeque<Entry>,
