@@ -1,5 +1,15 @@
-use super::Rotation;
 use super::error::AuthorityError;
+
+/// What to do with the keys ahead of their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// Publish the next keys, unless they are published already.
+    Prepare,
+    /// Let the next keys sign; what the present ones signed stays valid.
+    Activate,
+    /// Take the keys that no longer sign out of the bundle: whatever they signed is refused from now on.
+    Forget,
+}
 
 /// Seconds a verifier may lag behind: an old key stays published that much longer.
 const GRACE: i64 = 120;

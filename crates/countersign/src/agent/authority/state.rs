@@ -4,9 +4,8 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::Rotation;
 use super::error::AuthorityError;
-use super::keyring::{Held, Keyring, Retired};
+use super::keyring::{Held, Keyring, Retired, Rotation};
 use crate::spiffe::issue::{JwtIssuer, X509Issuer};
 use crate::spiffe::{Curve, JwtAuthority, PublicKey, TrustDomain};
 

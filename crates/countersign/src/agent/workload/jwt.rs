@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Workload;
 use super::call::Method;
-use super::{Workload, crypto_failed};
+use super::reply::issuing_failed;
 use crate::agent::attest::entitlement::{attest, no_identity, refuse, vouch};
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::peer::Peer;
@@ -54,7 +55,7 @@ pub(super) async fn fetch(
         let ttl = rule.jwt_svid_ttl.unwrap_or(config.jwt_svid_ttl).as_secs() as i64;
         let expires = now.saturating_add(ttl);
         let token = issuing.jwt.issue(&rule.spiffe_id, &request.audience, now, expires);
-        let token = token.map_err(|error| crypto_failed(&error))?;
+        let token = token.map_err(|error| issuing_failed(&error))?;
         let event = AgentEvent::Issued {
             caller: Caller::of(peer, who.process.as_str()),
             method: Method::FetchJwtSvid.name(),

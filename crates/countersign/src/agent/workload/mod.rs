@@ -9,6 +9,7 @@ mod federation;
 mod h2;
 mod jwt;
 pub(super) mod reply;
+mod shared;
 mod stream;
 mod trust;
 mod x509;
@@ -20,100 +21,23 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
 
 pub use self::call::Method;
+pub(super) use self::shared::Workload;
 
-use self::federation::Federations;
-use self::trust::Trust;
-use crate::agent::attest::entitlement::Entitlement;
-use crate::agent::authority::Authority;
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
-use crate::agent::endpoint::quota::Limits;
-use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::log;
-use crate::agent::rules::workload_api::WorkloadConfig;
-use crate::agent::testing::faults::Faults;
-use crate::agent::whoami::server::Service;
-use crate::agent::whoami::stats::WorkloadCounters;
 use crate::peer::Peer;
-use crate::spiffe::issue::IssueError;
-use crate::spiffe::workload_api::{Code, Status};
-use crate::spiffe::{SpiffeBundle, TrustDomain};
+use crate::spiffe::workload_api::Code;
 
 /// How long a stopping agent waits for what it has begun.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1200);
-
-/// What all connections to the Workload API share.
-pub(super) struct Workload {
-    /// The agent whose rules these are.
-    pub(super) agent: Arc<Service>,
-    pub(super) authority: Arc<Authority>,
-    pub(super) counters: WorkloadCounters,
-    pub(super) limits: Arc<Limits>,
-    trust: watch::Sender<Arc<Trust>>,
-    federations: Federations,
-    stop: watch::Sender<bool>,
-    floods: LogThrottle,
-    faults: Option<Arc<Faults>>,
-}
 
 /// A running Workload API.
 pub(super) struct WorkloadApi {
     pub(super) shared: Arc<Workload>,
     thread: Option<JoinHandle<()>>,
-}
-
-impl Workload {
-    pub(super) fn new(
-        agent: Arc<Service>,
-        authority: Authority,
-        limits: Limits,
-        faults: Option<Arc<Faults>>,
-    ) -> Arc<Workload> {
-        let authority = Arc::new(authority);
-        let federations = Federations::default();
-        if let Some(config) = &agent.rules.current().workload {
-            federations.look(&config.federates_with);
-        }
-        let trust = Arc::new(Trust::new(authority.current(), federations.bundles()));
-        Arc::new(Workload {
-            agent,
-            authority,
-            counters: WorkloadCounters::default(),
-            limits: Arc::new(limits),
-            trust: watch::Sender::new(trust),
-            federations,
-            stop: watch::Sender::new(false),
-            floods: LogThrottle::default(),
-            faults,
-        })
-    }
-
-    /// How it runs, according to the rules somebody was held against.
-    fn config<'a>(&self, who: &'a Entitlement) -> Result<&'a WorkloadConfig, Status> {
-        who.snapshot.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
-    }
-
-    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.
-    pub(super) fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
-        let changed = self.federations.take(name, bundle)?;
-        if changed {
-            self.republish();
-        }
-        Some(changed)
-    }
-
-    /// The bundle of a foreign trust domain as it is known now.
-    pub(super) fn foreign_bundle(&self, name: &TrustDomain) -> Option<SpiffeBundle> {
-        Some(self.trust.borrow().foreign.get(name)?.bundle.clone())
-    }
-
-    /// Has everybody told of the keys and bundles of now.
-    pub(super) fn republish(&self) {
-        self.trust.send_replace(Arc::new(Trust::new(self.authority.current(), self.federations.bundles())));
-    }
 }
 
 impl WorkloadApi {
@@ -217,10 +141,4 @@ async fn keep_trust(workload: Arc<Workload>) {
             }
         }
     }
-}
-
-/// For the log; the caller is told no more than that.
-fn crypto_failed(error: &IssueError) -> Status {
-    tracing::error!(target: log::TARGET, %error, "an SVID could not be issued");
-    Status::new(Code::Internal, "the SVID could not be issued")
 }

@@ -7,7 +7,9 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use prost::bytes::Bytes;
 
+use crate::agent::log;
 use crate::agent::testing::faults::Recorder;
+use crate::spiffe::issue::IssueError;
 use crate::spiffe::workload_api::proto::JwtSvidRequest;
 use crate::spiffe::workload_api::{Code, Status};
 
@@ -122,4 +124,10 @@ impl Reply {
             None => drop(poll_fn(|cx| self.respond.poll_reset(cx)).await),
         }
     }
+}
+
+/// The status for an SVID that could not be issued: the reason goes to the log, the caller learns no more.
+pub(super) fn issuing_failed(error: &IssueError) -> Status {
+    tracing::error!(target: log::TARGET, %error, "an SVID could not be issued");
+    Status::new(Code::Internal, "the SVID could not be issued")
 }

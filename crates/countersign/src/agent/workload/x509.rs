@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use prost::bytes::Bytes;
 
+use super::Workload;
 use super::call::Method;
+use super::reply::issuing_failed;
 use super::stream::Watched;
 use super::trust::Trust;
-use super::{Workload, crypto_failed};
 use crate::agent::attest::entitlement::{Entitlement, vouch};
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::agent::rules::svid_entry::SvidRule;
@@ -47,7 +48,7 @@ impl Held {
             not_before: now - BACKDATED.min(ttl / 20),
             not_after: now.saturating_add(ttl),
         };
-        let issued = issuer.issue(&request).map_err(|error| crypto_failed(&error))?;
+        let issued = issuer.issue(&request).map_err(|error| issuing_failed(&error))?;
         Ok(Held {
             rule: Arc::clone(rule),
             issuer: Arc::clone(issuer),

@@ -1,0 +1,81 @@
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::federation::Federations;
+use super::trust::Trust;
+use crate::agent::attest::entitlement::Entitlement;
+use crate::agent::authority::Authority;
+use crate::agent::endpoint::quota::Limits;
+use crate::agent::endpoint::throttled_log::LogThrottle;
+use crate::agent::rules::workload_api::WorkloadConfig;
+use crate::agent::testing::faults::Faults;
+use crate::agent::whoami::server::Service;
+use crate::agent::whoami::stats::WorkloadCounters;
+use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::{SpiffeBundle, TrustDomain};
+
+/// What all connections to the Workload API share.
+pub(in crate::agent) struct Workload {
+    /// The agent whose rules these are.
+    pub(in crate::agent) agent: Arc<Service>,
+    pub(in crate::agent) authority: Arc<Authority>,
+    pub(in crate::agent) counters: WorkloadCounters,
+    pub(in crate::agent) limits: Arc<Limits>,
+    pub(super) trust: watch::Sender<Arc<Trust>>,
+    pub(super) federations: Federations,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) floods: LogThrottle,
+    pub(super) faults: Option<Arc<Faults>>,
+}
+
+impl Workload {
+    pub(in crate::agent) fn new(
+        agent: Arc<Service>,
+        authority: Authority,
+        limits: Limits,
+        faults: Option<Arc<Faults>>,
+    ) -> Arc<Workload> {
+        let authority = Arc::new(authority);
+        let federations = Federations::default();
+        if let Some(config) = &agent.rules.current().workload {
+            federations.look(&config.federates_with);
+        }
+        let trust = Arc::new(Trust::new(authority.current(), federations.bundles()));
+        Arc::new(Workload {
+            agent,
+            authority,
+            counters: WorkloadCounters::default(),
+            limits: Arc::new(limits),
+            trust: watch::Sender::new(trust),
+            federations,
+            stop: watch::Sender::new(false),
+            floods: LogThrottle::default(),
+            faults,
+        })
+    }
+
+    /// How it runs, according to the rules somebody was held against.
+    pub(super) fn config<'a>(&self, who: &'a Entitlement) -> Result<&'a WorkloadConfig, Status> {
+        who.snapshot.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
+    }
+
+    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.
+    pub(in crate::agent) fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
+        let changed = self.federations.take(name, bundle)?;
+        if changed {
+            self.republish();
+        }
+        Some(changed)
+    }
+
+    /// The bundle of a foreign trust domain as it is known now.
+    pub(in crate::agent) fn foreign_bundle(&self, name: &TrustDomain) -> Option<SpiffeBundle> {
+        Some(self.trust.borrow().foreign.get(name)?.bundle.clone())
+    }
+
+    /// Has everybody told of the keys and bundles of now.
+    pub(in crate::agent) fn republish(&self) {
+        self.trust.send_replace(Arc::new(Trust::new(self.authority.current(), self.federations.bundles())));
+    }
+}
