@@ -30,10 +30,10 @@ use crate::agent::rules::workload_api::{
 };
 use crate::agent::self_audit::Posture;
 use crate::agent::service_manager::{self, Activated, Change};
-use crate::agent::testing::faults::Faults;
 use crate::agent::whoami::idle_workers::IdleWorkers;
 use crate::agent::whoami::server::{Service, assist, serve};
 use crate::agent::whoami::stats::{AgentStats, Counters, WorkloadStats};
+use crate::agent::workload::interceptor::{Interceptor, Untouched};
 use crate::agent::workload::{Workload, WorkloadApi};
 use crate::control::DEFAULT_CONTROL_SOCKET_PATH;
 use crate::spiffe::{SpiffeBundle, TrustDomain};
@@ -82,11 +82,11 @@ pub struct Agent {
 impl Agent {
     /// Starts an agent; once this returns, clients are answered.
     pub fn start(options: AgentOptions) -> Result<Agent, AgentError> {
-        Agent::start_with(options, None)
+        Agent::start_with(options, Arc::new(Untouched))
     }
 
-    /// The same, with faults on command. For tests.
-    pub(super) fn start_with(options: AgentOptions, faults: Option<Arc<Faults>>) -> Result<Agent, AgentError> {
+    /// The same, with an interceptor of calls to the Workload API.
+    pub(super) fn start_with(options: AgentOptions, interceptor: Arc<dyn Interceptor>) -> Result<Agent, AgentError> {
         let rules = RuleStore::open(options.clone())?;
         let workload = rules.current().workload.clone();
         // Before there is anything to reach: nobody is answered who should not be, or without its being recorded.
@@ -153,7 +153,7 @@ impl Agent {
         };
         agent.spawn(first).map_err(os("starting a thread"))?;
         if let (Some(config), Some(socket)) = (&workload, workload_socket) {
-            agent.workload = Some(WorkloadPart::start(&options, config, &agent.service, socket, faults)?);
+            agent.workload = Some(WorkloadPart::start(&options, config, &agent.service, socket, interceptor)?);
         }
         if let (Some(socket), Some(hold), Some(record)) = (control_socket, control_hold, record) {
             let paths = SocketPaths {
@@ -522,7 +522,7 @@ impl WorkloadPart {
         config: &WorkloadConfig,
         agent: &Arc<Service>,
         (mut listener, socket): OpenSocket,
-        faults: Option<Arc<Faults>>,
+        interceptor: Arc<dyn Interceptor>,
     ) -> Result<WorkloadPart, AgentError> {
         let authority = match &config.state_dir {
             Some(directory) => Authority::open(config.trust_domain.clone(), config.ca_ttl, directory),
@@ -531,7 +531,7 @@ impl WorkloadPart {
         let socket_path = listener.path().to_path_buf();
         let started = authority.map_err(AgentError::from).and_then(|authority| {
             let limits = Limits::new(options.max_workload_connections, options.max_workload_connections_per_uid);
-            let shared = Workload::new(Arc::clone(agent), authority, limits, faults);
+            let shared = Workload::new(Arc::clone(agent), authority, limits, interceptor);
             let mut hold = Hold { listener: listener.take(), temporary: None };
             let api = WorkloadApi::start(Arc::clone(&shared), socket, move || {
                 hold.withdraw();

@@ -15,18 +15,25 @@
 //! ```
 
 mod ca;
-pub(super) mod faults;
+mod call_record;
+mod fault;
+mod faults;
+mod mangle;
 
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
 pub use self::ca::{JwtFlaw, TestCa, X509Flaw};
+use self::faults::FaultInterceptor;
 use crate::agent::agent::{Agent, AgentError};
 
-pub use self::faults::{CallRecord, Fault, Faults, Order, Plan};
+pub use self::call_record::CallRecord;
+pub use self::fault::{Fault, Plan};
+pub use self::faults::Faults;
 use crate::agent::config::options::AgentOptions;
 pub use crate::agent::workload::Method;
+pub use crate::agent::workload::interceptor::Order;
 
 /// An agent that is told what goes wrong. It is an [`Agent`] in all else.
 pub struct TestAgent {
@@ -75,7 +82,7 @@ impl TestAgent {
             options.trust_domain = crate::agent::rules::ruleset::RuleSet::parse(text)?.some_trust_domain();
         }
         let faults = Arc::new(Faults::default());
-        match Agent::start_with(options, Some(Arc::clone(&faults))) {
+        match Agent::start_with(options, Arc::new(FaultInterceptor(Arc::clone(&faults)))) {
             Ok(agent) => Ok(TestAgent { agent, faults, directory }),
             Err(error) => {
                 if let Some(directory) = directory {

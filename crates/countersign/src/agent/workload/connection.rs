@@ -17,13 +17,13 @@ use tokio::time::{Instant, timeout};
 use super::bundles::{JwtBundles, X509Bundles};
 use super::call::{Method, deadline, must_carry_security_header, read, speaks_grpc};
 use super::h2::frame_reader::{ClientFrames, HEADER_BYTES};
+use super::interceptor::Ending;
 use super::reply::Reply;
 use super::x509::X509Svids;
 use super::{Workload, jwt, stream};
 use crate::agent::endpoint::quota::Place;
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
-use crate::agent::testing::faults::{Recorder, strike};
 use crate::peer::Peer;
 use crate::spiffe::workload_api::proto::Empty;
 use crate::spiffe::workload_api::{Code, Status};
@@ -140,28 +140,35 @@ async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStrea
     }
     let header = must_carry_security_header(request.headers());
     let method = Method::of(request.uri().path());
-    let record = workload.faults.as_ref().map(|faults| {
-        let name = method.as_ref().map_or_else(|_| request.uri().path(), |method| method.name());
-        let number = faults.arrived(name, peer, header.is_ok());
-        Recorder::new(Arc::clone(faults), number)
-    });
-    let mut reply = reply.recorded(record);
+    let name = method.as_ref().map_or_else(|_| request.uri().path(), |method| method.name());
+    let observer = workload.interceptor.call_arrived(name, peer, header.is_ok());
+    let mut reply = reply.observed(observer);
     let method = match method.and_then(|method| header.map(|()| method)) {
         Ok(method) => method,
         Err(status) => return reply.finish(&status),
     };
-    if let Some(faults) = &workload.faults
-        && let Some(fault) = tokio::select! {
+    if let Some(before) = workload.interceptor.before_call(method) {
+        let ending = tokio::select! {
             () = reply.cancelled() => return,
-            fault = faults.on_call(method) => fault,
+            ending = before => ending,
+        };
+        if let Some(ending) = ending {
+            return end(reply, ending);
         }
-    {
-        return strike(reply, fault);
     }
     match deadline(request.headers()) {
         None => dispatch(workload, peer, method, request, reply).await,
         // The caller has given up by then, and knows it without us.
         Some(deadline) => drop(timeout(deadline, dispatch(workload, peer, method, request, reply)).await),
+    }
+}
+
+/// Ends a call that is not served.
+fn end(mut reply: Reply, ending: Ending) {
+    match ending {
+        Ending::Status(status) => reply.finish(&status),
+        Ending::Done => reply.done(),
+        Ending::Reset => reply.reset(Reason::INTERNAL_ERROR),
     }
 }
 

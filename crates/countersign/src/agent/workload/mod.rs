@@ -7,6 +7,7 @@ pub(super) mod call;
 mod connection;
 mod federation;
 mod h2;
+pub(super) mod interceptor;
 mod jwt;
 pub(super) mod reply;
 mod shared;

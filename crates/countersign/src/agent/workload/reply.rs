@@ -7,8 +7,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use prost::bytes::Bytes;
 
+use super::interceptor::CallObserver;
 use crate::agent::log;
-use crate::agent::testing::faults::Recorder;
 use crate::spiffe::issue::IssueError;
 use crate::spiffe::workload_api::proto::JwtSvidRequest;
 use crate::spiffe::workload_api::{Code, Status};
@@ -22,7 +22,7 @@ pub(in crate::agent) struct Reply {
     respond: SendResponse<Bytes>,
     /// Once the head of the response is out.
     body: Option<SendStream<Bytes>>,
-    recorder: Option<Recorder>,
+    observer: Option<Box<dyn CallObserver>>,
 }
 
 /// The caller is gone, or takes nothing any more.
@@ -31,18 +31,18 @@ pub(in crate::agent) struct Gone;
 
 impl Reply {
     pub(in crate::agent) fn new(respond: SendResponse<Bytes>) -> Reply {
-        Reply { respond, body: None, recorder: None }
+        Reply { respond, body: None, observer: None }
     }
 
-    /// The same, with what becomes of the call written down. For tests.
-    pub(in crate::agent) fn recorded(self, recorder: Option<Recorder>) -> Reply {
-        Reply { recorder, ..self }
+    /// The same, with an observer of what becomes of the call.
+    pub(in crate::agent) fn observed(self, observer: Option<Box<dyn CallObserver>>) -> Reply {
+        Reply { observer, ..self }
     }
 
-    /// Notes what was asked for. For tests.
+    /// Tells the observer what was asked for.
     pub(in crate::agent) fn asks_for(&self, request: &JwtSvidRequest) {
-        if let Some(recorder) = &self.recorder {
-            recorder.asks_for(request);
+        if let Some(observer) = &self.observer {
+            observer.token_requested(request);
         }
     }
 
@@ -59,8 +59,8 @@ impl Reply {
             let room = room.and_then(Result::ok).ok_or(Gone)?;
             body.send_data(bytes.split_to(room.min(bytes.len())), false).map_err(|_| Gone)?;
         }
-        if let Some(recorder) = &self.recorder {
-            recorder.sent();
+        if let Some(observer) = &self.observer {
+            observer.message_sent();
         }
         Ok(())
     }
@@ -76,8 +76,8 @@ impl Reply {
 
     /// Ends the call with a status.
     pub(in crate::agent) fn finish(mut self, status: &Status) {
-        if let Some(recorder) = &self.recorder {
-            recorder.ended(status.code);
+        if let Some(observer) = &self.observer {
+            observer.ended(status.code);
         }
         let mut headers = HeaderMap::new();
         headers.insert("grpc-status", HeaderValue::from(status.code as u16));

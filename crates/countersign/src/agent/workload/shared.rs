@@ -3,13 +3,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::federation::Federations;
+use super::interceptor::Interceptor;
 use super::trust::Trust;
 use crate::agent::attest::entitlement::Entitlement;
 use crate::agent::authority::Authority;
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::rules::workload_api::WorkloadConfig;
-use crate::agent::testing::faults::Faults;
 use crate::agent::whoami::server::Service;
 use crate::agent::whoami::stats::WorkloadCounters;
 use crate::spiffe::workload_api::{Code, Status};
@@ -26,7 +26,7 @@ pub(in crate::agent) struct Workload {
     pub(super) federations: Federations,
     pub(super) stop: watch::Sender<bool>,
     pub(super) floods: LogThrottle,
-    pub(super) faults: Option<Arc<Faults>>,
+    pub(super) interceptor: Arc<dyn Interceptor>,
 }
 
 impl Workload {
@@ -34,7 +34,7 @@ impl Workload {
         agent: Arc<Service>,
         authority: Authority,
         limits: Limits,
-        faults: Option<Arc<Faults>>,
+        interceptor: Arc<dyn Interceptor>,
     ) -> Arc<Workload> {
         let authority = Arc::new(authority);
         let federations = Federations::default();
@@ -51,7 +51,7 @@ impl Workload {
             federations,
             stop: watch::Sender::new(false),
             floods: LogThrottle::default(),
-            faults,
+            interceptor,
         })
     }
 

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use super::Workload;
 use super::call::Method;
-use super::reply::Reply;
+use super::interceptor::Order;
+use super::reply::{Gone, Reply};
 use super::trust::Trust;
 use crate::agent::attest::entitlement::{Entitlement, attest};
-use crate::agent::testing::faults::{Mangled, Order};
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::workload_api::framing::frame;
@@ -25,7 +25,7 @@ const NAP: Duration = Duration::from_secs(30);
 /// What a stream tells.
 pub(super) trait Watched: Send {
     /// The message it is told with.
-    type Response: Message + Mangled;
+    type Response: Message;
     /// The method.
     const METHOD: Method;
 
@@ -43,7 +43,7 @@ pub(super) trait Watched: Send {
         None
     }
 
-    /// Starts anew. For tests.
+    /// Issues anew at the next build.
     fn forget(&mut self) {}
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut 
     let mut snapshots = workload.agent.rules.subscribe();
     let mut trust = workload.trust.subscribe();
     let mut stop = workload.stop.subscribe();
-    let mut orders = workload.faults.as_ref().map(|faults| faults.orders());
+    let mut orders = workload.interceptor.orders();
     let mut told = None;
     loop {
         snapshots.mark_unchanged();
@@ -67,11 +67,7 @@ pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut 
         };
         let framed = frame(&message);
         if told.as_ref() != Some(&framed) {
-            let sent = match &workload.faults {
-                None => reply.send(framed.clone()).await,
-                Some(faults) => faults.send(&mut reply, W::METHOD, message).await,
-            };
-            if sent.is_err() {
+            if deliver(workload, &mut reply, W::METHOD, framed.clone()).await.is_err() {
                 return;
             }
             told = Some(framed);
@@ -118,7 +114,7 @@ async fn until(due: Option<i64>) {
 }
 
 /// A call with one answer.
-pub(super) async fn answer<R: Message + Mangled>(
+pub(super) async fn answer<R: Message>(
     workload: &Workload,
     mut reply: Reply,
     method: Method,
@@ -128,15 +124,19 @@ pub(super) async fn answer<R: Message + Mangled>(
         Ok(message) => message,
         Err(status) => return reply.finish(&status),
     };
-    let sent = match &workload.faults {
-        None => reply.send(one(&message)).await,
-        Some(faults) => faults.send(&mut reply, method, message).await,
-    };
-    if sent.is_ok() {
+    if deliver(workload, &mut reply, method, frame(&message)).await.is_ok() {
         reply.done();
     }
 }
 
-fn one(message: &impl Message) -> Bytes {
-    frame(message)
+/// Sends a framed message, or what the interceptor makes of it.
+async fn deliver(workload: &Workload, reply: &mut Reply, method: Method, framed: Bytes) -> Result<(), Gone> {
+    let bytes = match workload.interceptor.before_message(method, &framed) {
+        None => framed,
+        Some(instead) => tokio::select! {
+            () = reply.cancelled() => return Err(Gone),
+            bytes = instead => bytes,
+        },
+    };
+    reply.send(bytes).await
 }
