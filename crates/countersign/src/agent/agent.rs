@@ -14,6 +14,7 @@ use crate::agent::authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Rotatio
 use crate::agent::config::dev;
 use crate::agent::config::options::AgentOptions;
 use crate::agent::control::{Control, ControlServer, Sockets as SocketPaths};
+use crate::agent::core::Core;
 use crate::agent::decisions::event::AgentEvent;
 use crate::agent::decisions::kill_switch::KillSwitch;
 use crate::agent::endpoint::bind::{ListenError, Listener, SocketAccess};
@@ -31,7 +32,7 @@ use crate::agent::rules::workload_api::{
 use crate::agent::self_audit::Posture;
 use crate::agent::service_manager::{self, Activated, Change};
 use crate::agent::whoami::idle_workers::IdleWorkers;
-use crate::agent::whoami::server::{Service, assist, serve};
+use crate::agent::whoami::server::{Whoami, assist, serve};
 use crate::agent::whoami::stats::{AgentStats, Counters, WorkloadStats};
 use crate::agent::workload::interceptor::{Interceptor, Untouched};
 use crate::agent::workload::{Workload, WorkloadApi};
@@ -69,7 +70,8 @@ pub enum AgentError {
 
 /// A running agent, on threads of its own. Dropping it closes it.
 pub struct Agent {
-    service: Arc<Service>,
+    core: Arc<Core>,
+    whoami: Arc<Whoami>,
     socket_path: PathBuf,
     workload: Option<WorkloadPart>,
     control: Option<ControlPart>,
@@ -112,21 +114,25 @@ impl Agent {
         }
         let record = record_writer.as_ref().map(|record_writer| Arc::clone(record_writer.record()));
         let runtime = event_loop().map_err(os("starting an event loop"))?;
-        let service = Arc::new(Service {
+        let core = Arc::new(Core {
             rules,
-            limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
-            counters: Counters::default(),
-            exhaustion: LogThrottle::default(),
-            grace: options.grace,
-            connection_timeout: options.connection_timeout,
             reload_interval: options.reload_interval,
             known: Arc::default(),
+            blocking: runtime.handle().clone(),
+            exhaustion: LogThrottle::default(),
+        });
+        let whoami = Arc::new(Whoami {
+            core: Arc::clone(&core),
+            limits: Arc::new(Limits::new(options.max_connections, options.max_connections_per_uid)),
+            counters: Counters::default(),
+            grace: options.grace,
+            connection_timeout: options.connection_timeout,
             idle_workers: IdleWorkers::default(),
-            hashing: runtime.handle().clone(),
             stop: watch::Sender::new(false),
         });
         let mut agent = Agent {
-            service: Arc::clone(&service),
+            core,
+            whoami: Arc::clone(&whoami),
             socket_path: hold.listener.path().to_path_buf(),
             workload: None,
             control: None,
@@ -138,22 +144,22 @@ impl Agent {
         let socket = Arc::new(socket);
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         for _ in 1..options.threads.min(cores) {
-            let (service, socket) = (Arc::clone(&service), Arc::clone(&socket));
+            let (whoami, socket) = (Arc::clone(&whoami), Arc::clone(&socket));
             let runtime = event_loop().map_err(os("starting an event loop"))?;
-            agent.spawn(move || runtime.block_on(assist(service, socket))).map_err(os("starting a thread"))?;
+            agent.spawn(move || runtime.block_on(assist(whoami, socket))).map_err(os("starting a thread"))?;
         }
         let listener = {
             let _its_loop = runtime.enter();
             watched(socket).map_err(os("watching the socket"))?
         };
         let first = move || {
-            runtime.block_on(serve(service, listener, || hold.withdraw()));
+            runtime.block_on(serve(whoami, listener, || hold.withdraw()));
             // A hash that is being computed is of no use to anybody now.
             runtime.shutdown_timeout(Duration::from_millis(10));
         };
         agent.spawn(first).map_err(os("starting a thread"))?;
         if let (Some(config), Some(socket)) = (&workload, workload_socket) {
-            agent.workload = Some(WorkloadPart::start(&options, config, &agent.service, socket, interceptor)?);
+            agent.workload = Some(WorkloadPart::start(&options, config, &agent.core, socket, interceptor)?);
         }
         if let (Some(socket), Some(hold), Some(record)) = (control_socket, control_hold, record) {
             let paths = SocketPaths {
@@ -162,7 +168,7 @@ impl Agent {
                 control: hold.listener.path().to_path_buf(),
             };
             let posture = Posture {
-                rules_file: agent.service.rules.file().map(Path::to_path_buf),
+                rules_file: agent.core.rules.file().map(Path::to_path_buf),
                 control_socket: paths.control.clone(),
                 control_mode: control_mode(&options),
                 others_are_named: others_are_named(&options),
@@ -173,20 +179,20 @@ impl Agent {
                 seen: Mutex::default(),
             };
             let shared = agent.workload.as_ref().map(|part| Arc::clone(&part.shared));
-            let service = Arc::clone(&agent.service);
-            let control = Control::new(service, shared, record, Arc::clone(&kill_switch), (&options, paths), posture);
+            let whoami = Arc::clone(&agent.whoami);
+            let control = Control::new(whoami, shared, record, Arc::clone(&kill_switch), (&options, paths), posture);
             agent.control = Some(ControlPart::start(control, socket, hold).map_err(os("starting an event loop"))?);
         }
-        let rules_in_force = agent.service.rules.current().rules.rules().len();
+        let rules_in_force = agent.core.rules.current().rules.rules().len();
         let killed = kill_switch.is_on();
-        agent.service.rules.observers.tell(|| AgentEvent::Started { rules: rules_in_force, killed });
+        agent.core.rules.observers.tell(|| AgentEvent::Started { rules: rules_in_force, killed });
         if let Some(order) = kill_switch.order() {
             tracing::error!(target: log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on: nobody is vouched for");
         }
         tracing::info!(
             target: log::TARGET,
             socket = %agent.socket_path.display(),
-            rules = agent.service.rules.current().rules.rules().len(),
+            rules = agent.core.rules.current().rules.rules().len(),
             "listening"
         );
         agent.tell(Change::Ready);
@@ -211,7 +217,7 @@ impl Agent {
 
     /// Is the kill switch on?
     pub fn is_killed(&self) -> bool {
-        self.service.rules.observers.are_killed()
+        self.core.rules.observers.are_killed()
     }
 
     /// The lines a shell needs so that clients find this agent: one for who asks who it is, one for the Workload API and one
@@ -246,7 +252,7 @@ impl Agent {
     /// Changes the keys of the authority ahead of their time. Says whether anything changed.
     pub fn rotate_authority(&self, rotation: Rotation) -> Result<bool, AuthorityError> {
         let Some(part) = &self.workload else { return Ok(false) };
-        let config = self.service.rules.current().workload.clone();
+        let config = self.core.rules.current().workload.clone();
         let changed = part.shared.authority.rotate(rotation, config.map_or(DEFAULT_CA_TTL, |config| config.ca_ttl))?;
         if changed {
             // Now, and not when somebody gets round to it: what is signed from here on is signed by the new keys.
@@ -258,7 +264,7 @@ impl Agent {
     /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself does not go out: who
     /// runs it fetches, and hands over what came with [`Agent::take_foreign_bundle`].
     pub fn bundle_endpoints(&self) -> Vec<(TrustDomain, BundleEndpoint)> {
-        let snapshot = self.service.rules.current();
+        let snapshot = self.core.rules.current();
         let federations = snapshot.workload.iter().flat_map(|config| &config.federates_with);
         federations.filter_map(|(name, federation)| Some((name.clone(), federation.endpoint.clone()?))).collect()
     }
@@ -282,26 +288,26 @@ impl Agent {
 
     /// Has a function told of what the agent does, on the agent's own threads: it must not block.
     pub fn observe(&self, observer: impl Fn(&AgentEvent) + Send + Sync + 'static) {
-        self.service.rules.observers.add(Box::new(observer));
+        self.core.rules.observers.add(Box::new(observer));
     }
 
     /// Goes by these rules from now on, instead of those it was started with. If they are broken the old ones stay in
     /// force.
     pub fn replace_rules(&self, text: &str) -> Result<ReloadReport, RulesError> {
-        self.service.rules.replace(text)
+        self.core.rules.replace(text)
     }
 
     /// Reads the rules anew. If they are broken the old ones stay in force.
     pub fn reload(&self) -> Result<ReloadReport, RulesError> {
         self.tell(Change::Reloading);
-        let report = self.service.rules.reload();
+        let report = self.core.rules.reload();
         self.tell(Change::Ready);
         report
     }
 
     /// What the agent did so far.
     pub fn stats(&self) -> AgentStats {
-        self.service.counters.snapshot(self.service.limits.active())
+        self.whoami.counters.snapshot(self.whoami.limits.active())
     }
 
     /// Stops answering: removes the socket, answers who has come already (for at most a second), and ends the
@@ -315,11 +321,11 @@ impl Agent {
         if let Some(workload) = &self.workload {
             workload.api.lock().unwrap_or_else(PoisonError::into_inner).close();
         }
-        self.service.stop.send_replace(true);
+        self.whoami.stop.send_replace(true);
         for running in threads.drain(..) {
             let _ = running.join();
         }
-        self.service.rules.observers.tell(|| AgentEvent::Stopped);
+        self.core.rules.observers.tell(|| AgentEvent::Stopped);
         if let Some(record_writer) = self.record_writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             record_writer.close();
         }
@@ -520,7 +526,7 @@ impl WorkloadPart {
     fn start(
         options: &AgentOptions,
         config: &WorkloadConfig,
-        agent: &Arc<Service>,
+        core: &Arc<Core>,
         (mut listener, socket): OpenSocket,
         interceptor: Arc<dyn Interceptor>,
     ) -> Result<WorkloadPart, AgentError> {
@@ -531,7 +537,7 @@ impl WorkloadPart {
         let socket_path = listener.path().to_path_buf();
         let started = authority.map_err(AgentError::from).and_then(|authority| {
             let limits = Limits::new(options.max_workload_connections, options.max_workload_connections_per_uid);
-            let shared = Workload::new(Arc::clone(agent), authority, limits, interceptor);
+            let shared = Workload::new(Arc::clone(core), authority, limits, interceptor);
             let mut hold = Hold { listener: listener.take(), temporary: None };
             let api = WorkloadApi::start(Arc::clone(&shared), socket, move || {
                 hold.withdraw();

@@ -33,6 +33,7 @@ mod audit_log;
 mod authority;
 mod config;
 mod control;
+mod core;
 mod decisions;
 mod endpoint;
 mod fs;

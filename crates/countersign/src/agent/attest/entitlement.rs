@@ -45,8 +45,8 @@ pub(in crate::agent) async fn attest(
     peer: &Arc<Peer>,
     method: Method,
 ) -> Result<Entitlement, Status> {
-    let snapshot = workload.agent.rules.current();
-    if workload.agent.rules.observers.are_killed() {
+    let snapshot = workload.core.rules.current();
+    if workload.core.rules.observers.are_killed() {
         let process = peer.comm().unwrap_or_default();
         return Err(objected(workload, peer, method, &process, Objection::Killed));
     }
@@ -128,7 +128,7 @@ pub(in crate::agent) fn vouch(
         AgentEvent::Shown { method, .. } => (*method, None),
         _ => ("", None),
     };
-    if let Err(objection) = workload.agent.rules.observers.vouch(|| event) {
+    if let Err(objection) = workload.core.rules.observers.vouch(|| event) {
         let method = Method::from_name(method).unwrap_or(Method::FetchX509Svid);
         return Err(objected(workload, peer, method, process, objection));
     }
@@ -159,7 +159,7 @@ pub(in crate::agent) fn refuse(
 ) {
     let caller = || Caller::of(peer, process);
     let method = method.name();
-    workload.agent.rules.observers.tell(|| AgentEvent::Refused { caller: caller(), method, code: code.name() });
+    workload.core.rules.observers.tell(|| AgentEvent::Refused { caller: caller(), method, code: code.name() });
     journal(peer, method, process, code, why);
 }
 

@@ -35,7 +35,7 @@ impl Families {
 
 pub(super) fn metrics(control: &Control) -> String {
     let mut families = Families::default();
-    let stats = control.service.counters.snapshot(control.service.limits.active());
+    let stats = control.whoami.counters.snapshot(control.whoami.limits.active());
     let answered = stats.answered.iter().map(|(code, count)| (code.as_str(), *count));
     let name = ("countersign_answers_total", "counter", "Answers to who asked who it is, by code.");
     families.many(name, "code", answered);
@@ -46,7 +46,7 @@ pub(super) fn metrics(control: &Control) -> String {
         "Times the kernel refused us a connection.",
         stats.accept_errors,
     );
-    let rules = control.service.rules.current().rules.rules().len();
+    let rules = control.core.rules.current().rules.rules().len();
     families.one("countersign_rules", "gauge", "Rules in force.", rules);
     let killed = u8::from(control.kill_switch.is_on());
     families.one("countersign_killed", "gauge", "1 while the kill switch is on.", killed);

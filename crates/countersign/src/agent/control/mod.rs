@@ -18,13 +18,14 @@ use tokio::sync::watch;
 
 use self::access::Access;
 use crate::agent::config::options::AgentOptions;
+use crate::agent::core::Core;
 use crate::agent::decisions::kill_switch::KillSwitch;
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::log;
 use crate::agent::record::Journal;
 use crate::agent::self_audit::Posture;
-use crate::agent::whoami::server::Service;
+use crate::agent::whoami::server::Whoami;
 use crate::agent::workload::Workload;
 use crate::control::Timestamp;
 use crate::peer::Peer;
@@ -38,7 +39,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What all connections of operators share.
 pub(super) struct Control {
-    pub(super) service: Arc<Service>,
+    pub(super) core: Arc<Core>,
+    pub(super) whoami: Arc<Whoami>,
     pub(super) workload: Option<Arc<Workload>>,
     pub(super) record: Arc<Journal>,
     pub(super) kill_switch: Arc<KillSwitch>,
@@ -59,7 +61,7 @@ pub(super) struct Sockets {
 
 impl Control {
     pub(super) fn new(
-        service: Arc<Service>,
+        whoami: Arc<Whoami>,
         workload: Option<Arc<Workload>>,
         record: Arc<Journal>,
         kill_switch: Arc<KillSwitch>,
@@ -68,7 +70,8 @@ impl Control {
     ) -> Control {
         let owner = rustix::process::geteuid().as_raw();
         Control {
-            service,
+            core: Arc::clone(&whoami.core),
+            whoami,
             workload,
             record,
             kill_switch,
@@ -113,7 +116,7 @@ impl ControlServer {
 async fn serve(control: Arc<Control>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce()) {
     let checks = tokio::spawn(keep_checking(Arc::clone(&control)));
     let mut stop = control.stop.subscribe();
-    accept_until_stopped(&listener, &mut stop, &control.service.exhaustion, |listener| {
+    accept_until_stopped(&listener, &mut stop, &control.core.exhaustion, |listener| {
         accept_batch(listener, |_, socket| take(&control, socket))
     })
     .await;
@@ -140,7 +143,7 @@ fn take(control: &Arc<Control>, socket: OwnedFd) {
 
 /// Looks at the agent's own posture, at the start, when the rules are others, and now and then. What is new is told of.
 async fn keep_checking(control: Arc<Control>) {
-    let mut snapshots = control.service.rules.subscribe();
+    let mut snapshots = control.core.rules.subscribe();
     loop {
         snapshots.mark_unchanged();
         let checking = Arc::clone(&control);

@@ -12,8 +12,8 @@ const ROWS: usize = 20;
 pub(super) fn status(control: &Control) -> Value {
     const { assert!(MAX_REPLY_LINE > 1024 * 1024) };
     let record = &control.record;
-    let snapshot = control.service.rules.current();
-    let stats = control.service.counters.snapshot(control.service.limits.active());
+    let snapshot = control.core.rules.current();
+    let stats = control.whoami.counters.snapshot(control.whoami.limits.active());
     let answered: Map<String, Value> =
         stats.answered.iter().map(|(code, count)| (code.as_str().to_owned(), (*count).into())).collect();
     let by_severity = record.alerts.by_severity();
@@ -34,7 +34,7 @@ pub(super) fn status(control: &Control) -> Value {
         "started": started,
         "uptimeMs": since.elapsed().as_millis() as u64,
         "rules": snapshot.rules.rules().len(),
-        "rulesFile": control.service.rules.file(),
+        "rulesFile": control.core.rules.file(),
         "sockets": {
             "whoami": control.sockets.whoami,
             "workload": control.sockets.workload,

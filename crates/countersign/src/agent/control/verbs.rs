@@ -57,7 +57,7 @@ fn commanded(control: &Control, caller: &Caller, verb: &'static str, refused: Op
     if let Some(code) = refused {
         tracing::warn!(target: crate::agent::log::TARGET, pid = caller.pid, uid = caller.uid, verb, code = code.as_str(), "an operator was refused");
     }
-    control.service.rules.observers.tell(|| AgentEvent::Commanded { caller: caller.clone(), verb, refused });
+    control.core.rules.observers.tell(|| AgentEvent::Commanded { caller: caller.clone(), verb, refused });
 }
 
 /// The payload is a JSON object without `type` and `id`.
@@ -89,7 +89,7 @@ async fn perform(control: &Arc<Control>, operator: &mut Operator, verb: Verb) ->
             serde_json::to_string(&report).map_err(internal)
         }
         Verb::ReloadPolicy => {
-            let report = in_the_background(control, |control| control.service.rules.reload()).await?;
+            let report = in_the_background(control, |control| control.core.rules.reload()).await?;
             let report = report.map_err(|error| (ControlCode::Rules, error.to_string()))?;
             Ok(json!({ "rules": report.rules, "warnings": report.warnings }).to_string())
         }
@@ -134,10 +134,9 @@ fn name_of_caller(caller: &Caller) -> String {
 impl Control {
     /// Looks at the agent's own posture. What is found for the first time is told of.
     pub(super) fn check(&self, deep: bool, fix: bool) -> crate::control::AuditReport {
-        let (report, new) =
-            self.posture.audit(&self.service.rules.current(), &self.record, &self.kill_switch, deep, fix);
+        let (report, new) = self.posture.audit(&self.core.rules.current(), &self.record, &self.kill_switch, deep, fix);
         for finding in new {
-            self.service.rules.observers.tell(|| AgentEvent::Found {
+            self.core.rules.observers.tell(|| AgentEvent::Found {
                 id: finding.id,
                 severity: finding.severity,
                 title: finding.title,
@@ -151,12 +150,12 @@ impl Control {
     pub(in crate::agent) fn kill(&self, reason: Option<String>, by: String) -> Result<String, Refusal> {
         let done = self.kill_switch.kill(reason, by);
         let order = self.kill_switch.order();
-        self.service.rules.observers.tell(|| AgentEvent::Killed {
+        self.core.rules.observers.tell(|| AgentEvent::Killed {
             by: order.as_ref().map(|order| order.activated_by.clone()).unwrap_or_default(),
             reason: order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
         });
         // Who holds an SVID on an open stream hears of it now.
-        self.service.rules.look_again();
+        self.core.rules.look_again();
         match done {
             Ok(order) => {
                 tracing::warn!(target: crate::agent::log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on");
@@ -181,8 +180,8 @@ impl Control {
             .map_err(|error| (ControlCode::State, format!("the kill switch stays on: {error}")))?;
         if was_on {
             tracing::warn!(target: crate::agent::log::TARGET, by, "the kill switch is off");
-            self.service.rules.observers.tell(|| AgentEvent::Resumed { by: by.to_owned() });
-            self.service.rules.look_again();
+            self.core.rules.observers.tell(|| AgentEvent::Resumed { by: by.to_owned() });
+            self.core.rules.look_again();
         }
         Ok(json!({ "killed": false, "wasKilled": was_on }).to_string())
     }

@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::code::WhoamiCode;
 use super::request::{Arrival, Request};
-use super::server::Service;
+use super::server::Whoami;
 use crate::agent::attest::attestor::{Answer, Patience, Said, attest, refused, unseen};
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::agent::endpoint::quota::Place;
@@ -42,16 +42,16 @@ enum Obstacle {
 }
 
 /// Receives a new connection: answers it now, or leaves it to a task.
-pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &mut [u8]) {
+pub(in crate::agent) fn greet(whoami: &Arc<Whoami>, socket: OwnedFd, buffer: &mut [u8]) {
     let socket = Arc::new(socket);
-    let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&service.known)) {
+    let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&whoami.core.known)) {
         Ok(peer) => peer,
         Err(error) => {
             let answer = unseen(&error);
-            service.count(answer.code);
+            whoami.count(answer.code);
             let code = answer.code.as_str();
             let caller = Caller::default();
-            service.rules.observers.tell(|| AgentEvent::Answered {
+            whoami.core.rules.observers.tell(|| AgentEvent::Answered {
                 caller,
                 code: answer.code,
                 identity: None,
@@ -60,7 +60,7 @@ pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &
             match answer.code {
                 // Whoever brings this about can do it thousands of times a second.
                 WhoamiCode::Busy => {
-                    if let Some(times) = service.exhaustion.note() {
+                    if let Some(times) = whoami.core.exhaustion.note() {
                         tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be told");
                     }
                 }
@@ -74,20 +74,20 @@ pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &
     let obstacle = match request.receive(&socket, buffer) {
         Arrival::Broken => return,
         Arrival::Waiting => Some(Obstacle::Request(request)),
-        arrival => advance(service, &peer, &socket, request, arrival, buffer),
+        arrival => advance(whoami, &peer, &socket, request, arrival, buffer),
     };
     let Some(obstacle) = obstacle else { return };
-    match service.limits.admit(peer.ids().uid) {
+    match whoami.limits.admit(peer.ids().uid) {
         Some(place) => {
-            let service = Arc::clone(service);
-            tokio::spawn(async move { attend(service, socket, peer, place, obstacle).await });
+            let whoami = Arc::clone(whoami);
+            tokio::spawn(async move { attend(whoami, socket, peer, place, obstacle).await });
         }
         // It has its answer.
         None if matches!(obstacle, Obstacle::End) => {}
         None => {
             let who = peer.ids();
-            service.count(WhoamiCode::Busy);
-            refused(&peer, &service.rules.observers, WhoamiCode::Busy);
+            whoami.count(WhoamiCode::Busy);
+            refused(&peer, &whoami.core.rules.observers, WhoamiCode::Busy);
             debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = WhoamiCode::Busy.as_str(), "refused");
             dismiss(&socket, &Answer::refusal(WhoamiCode::Busy, "too many connections, try again later"), buffer);
         }
@@ -96,7 +96,7 @@ pub(in crate::agent) fn greet(service: &Arc<Service>, socket: OwnedFd, buffer: &
 
 /// Decides about a request that has arrived, and answers. `None` when the connection is done with.
 fn advance(
-    service: &Service,
+    whoami: &Whoami,
     peer: &Peer,
     socket: &OwnedFd,
     request: Request,
@@ -105,15 +105,17 @@ fn advance(
 ) -> Option<Obstacle> {
     let answer = match understand(&request, arrival) {
         Err(refusal) => {
-            log_refusal(service, peer, &refusal);
+            log_refusal(whoami, peer, &refusal);
             refusal
         }
-        Ok(said) => match attest(peer, &service.rules.current(), &service.rules.observers, said, Patience::Quick) {
-            Ok(answer) => answer,
-            Err(said) => return Some(Obstacle::Hash(request, said)),
-        },
+        Ok(said) => {
+            match attest(peer, &whoami.core.rules.current(), &whoami.core.rules.observers, said, Patience::Quick) {
+                Ok(answer) => answer,
+                Err(said) => return Some(Obstacle::Hash(request, said)),
+            }
+        }
     };
-    reply(service, socket, request, answer, 0, buffer)
+    reply(whoami, socket, request, answer, 0, buffer)
 }
 
 /// What the client said about itself, or why that is no request.
@@ -126,15 +128,15 @@ fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
         .map_err(|error| Answer::refusal(WhoamiCode::BadRequest, format!("the request cannot be understood: {error}")))
 }
 
-fn log_refusal(service: &Service, peer: &Peer, answer: &Answer) {
-    refused(peer, &service.rules.observers, answer.code);
+fn log_refusal(whoami: &Whoami, peer: &Peer, answer: &Answer) {
+    refused(peer, &whoami.core.rules.observers, answer.code);
     let who = peer.ids();
     tracing::info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), "refused");
 }
 
 /// Writes an answer from an offset on, and ends the connection if that can be done without waiting.
 fn reply(
-    service: &Service,
+    whoami: &Whoami,
     socket: &OwnedFd,
     request: Request,
     answer: Answer,
@@ -150,7 +152,7 @@ fn reply(
             Err(_) => return None,
         }
     }
-    service.count(answer.code);
+    whoami.count(answer.code);
     if request.has_ended() {
         // Nothing is left unread, so closing cannot take the answer away.
         return None;
@@ -191,8 +193,8 @@ fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
 }
 
 /// The life of a connection that could not be answered on the spot.
-async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: Place, obstacle: Obstacle) {
-    let deadline = Instant::now() + service.connection_timeout;
+async fn attend(whoami: Arc<Whoami>, socket: Arc<OwnedFd>, peer: Peer, place: Place, obstacle: Obstacle) {
+    let deadline = Instant::now() + whoami.connection_timeout;
     let socket = match watched(socket) {
         Ok(socket) => socket,
         Err(error) => {
@@ -206,26 +208,26 @@ async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: 
     while let Some(obstacle) = next {
         next = match obstacle {
             Obstacle::Request(mut request) => {
-                let arrival = await_request(&service, &socket, &mut request, deadline, &mut buffer).await;
+                let arrival = await_request(&whoami, &socket, &mut request, deadline, &mut buffer).await;
                 match arrival {
                     Arrival::Broken => None,
                     Arrival::Waiting => {
                         let answer = Answer::refusal(WhoamiCode::Timeout, "the request did not end in time");
-                        log_refusal(&service, &peer, &answer);
-                        reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
+                        log_refusal(&whoami, &peer, &answer);
+                        reply(&whoami, socket.get_ref(), request, answer, 0, &mut buffer)
                     }
-                    arrival => advance(&service, &peer, socket.get_ref(), request, arrival, &mut buffer),
+                    arrival => advance(&whoami, &peer, socket.get_ref(), request, arrival, &mut buffer),
                 }
             }
             Obstacle::Hash(request, said) => {
-                let answer = attest_whole(&service, &peer, said, deadline).await;
-                reply(&service, socket.get_ref(), request, answer, 0, &mut buffer)
+                let answer = attest_whole(&whoami, &peer, said, deadline).await;
+                reply(&whoami, socket.get_ref(), request, answer, 0, &mut buffer)
             }
             Obstacle::Answer(request, answer, written) if Instant::now() < deadline => {
                 // Only an answer larger than the socket's buffer comes here, and only from a client that does not
                 // read; it is not worth being told of by the event loop.
                 sleep(Duration::from_millis(5)).await;
-                reply(&service, socket.get_ref(), request, answer, written, &mut buffer)
+                reply(&whoami, socket.get_ref(), request, answer, written, &mut buffer)
             }
             Obstacle::Answer(..) => None,
             Obstacle::End => {
@@ -239,13 +241,13 @@ async fn attend(service: Arc<Service>, socket: Arc<OwnedFd>, peer: Peer, place: 
 
 /// Waits for the request: briefly for its first byte, then for all of it. A client that says nothing has none.
 async fn await_request(
-    service: &Service,
+    whoami: &Whoami,
     socket: &AsyncFd<Arc<OwnedFd>>,
     request: &mut Request,
     deadline: Instant,
     buffer: &mut [u8],
 ) -> Arrival {
-    let patience = Instant::now() + service.grace;
+    let patience = Instant::now() + whoami.grace;
     loop {
         let until = if request.has_begun() { deadline } else { patience.min(deadline) };
         let Ok(readable) = timeout_at(until, socket.readable()).await else {
@@ -266,18 +268,18 @@ async fn await_request(
 }
 
 /// Attests with hashes, on a thread that may be kept busy by them.
-async fn attest_whole(service: &Arc<Service>, peer: &Arc<Peer>, said: Said, deadline: Instant) -> Answer {
+async fn attest_whole(whoami: &Arc<Whoami>, peer: &Arc<Peer>, said: Said, deadline: Instant) -> Answer {
     let work = {
-        let (service, peer) = (Arc::clone(service), Arc::clone(peer));
-        move || attest(&peer, &service.rules.current(), &service.rules.observers, said, Patience::Whole)
+        let (whoami, peer) = (Arc::clone(whoami), Arc::clone(peer));
+        move || attest(&peer, &whoami.core.rules.current(), &whoami.core.rules.observers, said, Patience::Whole)
     };
-    match timeout_at(deadline, service.hashing.spawn_blocking(work)).await {
+    match timeout_at(deadline, whoami.core.blocking.spawn_blocking(work)).await {
         Ok(Ok(Ok(answer))) => answer,
         // Attestation panicked, or the agent is stopping.
         Ok(_) => Answer::refusal(WhoamiCode::Internal, "the process that asked could not be examined"),
         Err(_) => {
             let answer = Answer::refusal(WhoamiCode::Timeout, "the executable could not be examined in time");
-            log_refusal(service, peer, &answer);
+            log_refusal(whoami, peer, &answer);
             answer
         }
     }

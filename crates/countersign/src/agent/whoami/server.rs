@@ -4,44 +4,36 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::code::WhoamiCode;
 use super::connection::greet;
 use super::idle_workers::IdleWorkers;
 use super::stats::Counters;
+use crate::agent::core::Core;
 use crate::agent::endpoint::accept::{Queue, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
-use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::rules::ruleset::FileState;
-use crate::agent::rules::store::RuleStore;
-use crate::peer::KnownProcesses;
 
 /// What a request is received into; larger ones take more than one go.
 const BUFFER: usize = 16 * 1024;
 /// How long a stopping agent waits for what it has begun.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What all connections of one agent share, whatever thread they are answered on.
-pub(in crate::agent) struct Service {
-    pub(in crate::agent) rules: RuleStore,
+/// What all connections to the whoami socket share, on every thread.
+pub(in crate::agent) struct Whoami {
+    pub(in crate::agent) core: Arc<Core>,
     pub(in crate::agent) limits: Arc<Limits>,
     pub(in crate::agent) counters: Counters,
-    /// The kernel has no descriptors or no memory for us.
-    pub(in crate::agent) exhaustion: LogThrottle,
+    /// How long a client may take until the first byte of its request.
     pub(in crate::agent) grace: Duration,
     pub(in crate::agent) connection_timeout: Duration,
-    pub(in crate::agent) reload_interval: Duration,
-    pub(in crate::agent) known: Arc<KnownProcesses>,
     pub(in crate::agent) idle_workers: IdleWorkers,
-    /// Where executables are read for their hash: few at a time, whoever asks.
-    pub(in crate::agent) hashing: Handle,
     /// Turns true when the agent shall stop.
     pub(in crate::agent) stop: watch::Sender<bool>,
 }
 
-impl Service {
+impl Whoami {
     pub(in crate::agent) fn count(&self, code: WhoamiCode) {
         self.counters.answered(code);
     }
@@ -50,68 +42,68 @@ impl Service {
 /// Answers until told to stop, then finishes what it has begun. `withdraw` takes the socket out of the clients'
 /// sight; it says whether clients that are still in the queue have nobody else to wait for.
 pub(in crate::agent) async fn serve(
-    service: Arc<Service>,
+    whoami: Arc<Whoami>,
     listener: AsyncFd<Arc<UnixListener>>,
     withdraw: impl FnOnce() -> bool,
 ) {
-    let mut stop = service.stop.subscribe();
-    let watch = tokio::spawn(watch_rules(Arc::clone(&service)));
+    let mut stop = whoami.stop.subscribe();
+    let watch = tokio::spawn(watch_rules(Arc::clone(&whoami.core)));
     let mut buffer = vec![0; BUFFER];
-    accept_until_stopped(&listener, &mut stop, &service.exhaustion, |listener| {
-        let accepted = answer_batch(&service, listener, &mut buffer);
+    accept_until_stopped(&listener, &mut stop, &whoami.core.exhaustion, |listener| {
+        let accepted = answer_batch(&whoami, listener, &mut buffer);
         if accepted.is_err() {
-            service.counters.accept_error();
-            service.known.forget();
+            whoami.counters.accept_error();
+            whoami.core.known.forget();
         }
         accepted
     })
     .await;
     watch.abort();
     if withdraw() {
-        while let Ok(Queue::Waiting) = answer_batch(&service, listener.get_ref(), &mut buffer) {}
+        while let Ok(Queue::Waiting) = answer_batch(&whoami, listener.get_ref(), &mut buffer) {}
     }
     drop(listener);
-    service.limits.drain(DRAIN_TIMEOUT).await;
+    whoami.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Answers beside [`serve`] whenever that is called for. What the kernel refuses is left to [`serve`].
-pub(in crate::agent) async fn assist(service: Arc<Service>, listener: Arc<UnixListener>) {
-    let mut stop = service.stop.subscribe();
+pub(in crate::agent) async fn assist(whoami: Arc<Whoami>, listener: Arc<UnixListener>) {
+    let mut stop = whoami.stop.subscribe();
     let mut buffer = vec![0; BUFFER];
     loop {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
-            () = service.idle_workers.rest() => {}
+            () = whoami.idle_workers.rest() => {}
         }
-        while !*stop.borrow() && matches!(answer_batch(&service, &listener, &mut buffer), Ok(Queue::Waiting)) {
+        while !*stop.borrow() && matches!(answer_batch(&whoami, &listener, &mut buffer), Ok(Queue::Waiting)) {
             tokio::task::yield_now().await;
         }
     }
     drop(listener);
-    service.limits.drain(DRAIN_TIMEOUT).await;
+    whoami.limits.drain(DRAIN_TIMEOUT).await;
 }
 
 /// Answers some connections. An error is one that will pass.
-fn answer_batch(service: &Arc<Service>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
+fn answer_batch(whoami: &Arc<Whoami>, listener: &UnixListener, buffer: &mut [u8]) -> Result<Queue, Errno> {
     accept_batch(listener, |turn, socket| {
         if turn > 0 {
-            service.idle_workers.call();
+            whoami.idle_workers.call();
         }
-        greet(service, socket, buffer);
+        greet(whoami, socket, buffer);
     })
 }
 
 /// Looks at the rules file time and again, and reads it when it has changed and come to rest.
-async fn watch_rules(service: Arc<Service>) {
-    let Some(path) = service.rules.file().map(std::path::Path::to_path_buf) else { return };
-    let mut ticks = tokio::time::interval(service.reload_interval.max(Duration::from_millis(1)));
+async fn watch_rules(core: Arc<Core>) {
+    let Some(path) = core.rules.file().map(std::path::Path::to_path_buf) else { return };
+    let mut ticks = tokio::time::interval(core.reload_interval.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let settle = service.reload_interval.min(Duration::from_millis(100));
+    let settle = core.reload_interval.min(Duration::from_millis(100));
     loop {
         ticks.tick().await;
         let seen = FileState::of(&path).ok();
-        if !service.rules.is_stale(seen) {
+        if !core.rules.is_stale(seen) {
             continue;
         }
         // An editor may be in the middle of writing it: half a file can be valid rules, with some of them missing.
@@ -119,7 +111,7 @@ async fn watch_rules(service: Arc<Service>) {
         if FileState::of(&path).ok() != seen {
             continue;
         }
-        let reloading = Arc::clone(&service);
+        let reloading = Arc::clone(&core);
         // Looking up users may ask the network. What came of it is in the log.
         let _ = tokio::task::spawn_blocking(move || reloading.rules.reload()).await;
     }

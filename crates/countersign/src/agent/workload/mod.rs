@@ -68,7 +68,7 @@ impl WorkloadApi {
 async fn serve(workload: Arc<Workload>, listener: AsyncFd<UnixListener>, withdraw: impl FnOnce()) {
     let keeping = tokio::spawn(keep_trust(Arc::clone(&workload)));
     let mut stop = workload.stop.subscribe();
-    accept_until_stopped(&listener, &mut stop, &workload.agent.exhaustion, |listener| {
+    accept_until_stopped(&listener, &mut stop, &workload.core.exhaustion, |listener| {
         accept_batch(listener, |_, socket| take(&workload, socket))
     })
     .await;
@@ -85,7 +85,7 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
         Err(error) => {
             tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
             let code = Code::Unauthenticated.name();
-            workload.agent.rules.observers.tell(|| AgentEvent::Refused { caller: Caller::default(), method: "", code });
+            workload.core.rules.observers.tell(|| AgentEvent::Refused { caller: Caller::default(), method: "", code });
             return;
         }
     };
@@ -93,7 +93,7 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
         Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
         None => {
             workload.counters.turned_away();
-            workload.agent.rules.observers.tell(|| AgentEvent::Refused {
+            workload.core.rules.observers.tell(|| AgentEvent::Refused {
                 caller: Caller::of(&peer, ""),
                 method: "",
                 code: Code::ResourceExhausted.name(),
@@ -107,12 +107,12 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
 
 /// Keeps keys and foreign bundles as they should be by now.
 async fn keep_trust(workload: Arc<Workload>) {
-    let mut snapshots = workload.agent.rules.subscribe();
+    let mut snapshots = workload.core.rules.subscribe();
     let mut keys = workload.authority.subscribe();
     keys.mark_unchanged();
     let mut advanced = Instant::now();
     loop {
-        let config = workload.agent.rules.current().workload.clone();
+        let config = workload.core.rules.current().workload.clone();
         let ca_ttl = config.as_ref().map_or(crate::agent::authority::DEFAULT_CA_TTL, |config| config.ca_ttl);
         let pace = (ca_ttl / 100).clamp(Duration::from_millis(100), Duration::from_secs(60));
         tokio::select! {
@@ -120,10 +120,10 @@ async fn keep_trust(workload: Arc<Workload>) {
             _ = keys.changed() => {
                 workload.republish();
                 let sequence = workload.authority.current().sequence;
-                workload.agent.rules.observers.tell(|| AgentEvent::KeysChanged { sequence });
+                workload.core.rules.observers.tell(|| AgentEvent::KeysChanged { sequence });
                 continue;
             }
-            () = tokio::time::sleep(pace.min(workload.agent.reload_interval.max(Duration::from_millis(1)))) => {}
+            () = tokio::time::sleep(pace.min(workload.core.reload_interval.max(Duration::from_millis(1)))) => {}
         }
         if let Some(config) = &config
             && workload.federations.look(&config.federates_with)

@@ -7,18 +7,17 @@ use super::interceptor::Interceptor;
 use super::trust::Trust;
 use crate::agent::attest::entitlement::Entitlement;
 use crate::agent::authority::Authority;
+use crate::agent::core::Core;
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::endpoint::throttled_log::LogThrottle;
 use crate::agent::rules::workload_api::WorkloadConfig;
-use crate::agent::whoami::server::Service;
 use crate::agent::whoami::stats::WorkloadCounters;
 use crate::spiffe::workload_api::{Code, Status};
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
 /// What all connections to the Workload API share.
 pub(in crate::agent) struct Workload {
-    /// The agent whose rules these are.
-    pub(in crate::agent) agent: Arc<Service>,
+    pub(in crate::agent) core: Arc<Core>,
     pub(in crate::agent) authority: Arc<Authority>,
     pub(in crate::agent) counters: WorkloadCounters,
     pub(in crate::agent) limits: Arc<Limits>,
@@ -31,19 +30,19 @@ pub(in crate::agent) struct Workload {
 
 impl Workload {
     pub(in crate::agent) fn new(
-        agent: Arc<Service>,
+        core: Arc<Core>,
         authority: Authority,
         limits: Limits,
         interceptor: Arc<dyn Interceptor>,
     ) -> Arc<Workload> {
         let authority = Arc::new(authority);
         let federations = Federations::default();
-        if let Some(config) = &agent.rules.current().workload {
+        if let Some(config) = &core.rules.current().workload {
             federations.look(&config.federates_with);
         }
         let trust = Arc::new(Trust::new(authority.current(), federations.bundles()));
         Arc::new(Workload {
-            agent,
+            core,
             authority,
             counters: WorkloadCounters::default(),
             limits: Arc::new(limits),

@@ -49,7 +49,7 @@ pub(super) trait Watched: Send {
 
 /// Tells until the caller has enough, or may hear no more.
 pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut reply: Reply, mut watched: W) {
-    let mut snapshots = workload.agent.rules.subscribe();
+    let mut snapshots = workload.core.rules.subscribe();
     let mut trust = workload.trust.subscribe();
     let mut stop = workload.stop.subscribe();
     let mut orders = workload.interceptor.orders();
