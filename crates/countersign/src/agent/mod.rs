@@ -67,5 +67,6 @@ pub use rules::token::{TokenError, TokenSource};
 pub use rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, DEV_TRUST_DOMAIN, Federation, WorkloadSettings,
 };
-pub use whoami::code::WhoamiCode;
 pub use whoami::stats::{AgentStats, WorkloadStats};
+
+pub use crate::whoami::WhoamiCode;

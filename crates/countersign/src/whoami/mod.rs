@@ -2,6 +2,7 @@
 //! message, in both directions.
 //!
 //! * [`RunnerContext`] - what a caller may say about itself, and the request it travels in
+//! * [`WhoamiCode`] - how an agent answered
 //! * [`Identity`], [`DaemonRefusal`] - the two answers, and how an answer is told apart
 //! * [`DocumentScanner`] - finds the end of a JSON document while it arrives
 //! * [`Exchange`] - one question over one non-blocking socket, driven by whoever owns the event loop
@@ -9,6 +10,7 @@
 
 mod answer;
 mod client;
+mod code;
 mod document;
 mod error;
 mod exchange;
@@ -18,6 +20,7 @@ mod token;
 
 pub use answer::{DaemonRefusal, parse_answer};
 pub use client::Client;
+pub use code::WhoamiCode;
 pub use document::{DocumentScanner, Scan};
 pub use error::WhoamiError;
 pub use exchange::{Exchange, Opened, Progress};

@@ -7,8 +7,8 @@ use crate::agent::decisions::event::{AgentEvent, Caller, Objection, Observers};
 use crate::agent::log;
 use crate::agent::rules::rule::{BeforeHash, Rule};
 use crate::agent::rules::store::RulesSnapshot;
-use crate::agent::whoami::code::WhoamiCode;
 use crate::peer::{Examination, Exe, Peer, PeerError};
+use crate::whoami::WhoamiCode;
 use crate::whoami::{DaemonRefusal, Identity, Runner, RunnerContext};
 
 /// What a client is told.

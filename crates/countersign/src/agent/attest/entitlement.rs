@@ -10,10 +10,9 @@ use crate::agent::rules::rule::BeforeHash;
 use crate::agent::rules::store::RulesSnapshot;
 use crate::agent::rules::svid_entry::SvidRule;
 use crate::agent::workload::Workload;
-use crate::agent::workload::call::Method;
 use crate::peer::{Examination, Peer, PeerError};
 use crate::spiffe::TrustDomain;
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::{Code, Method, Status};
 
 /// How long the hash of an executable may take.
 const HASHING: Duration = Duration::from_secs(5);

@@ -2,9 +2,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::kill_switch::KillSwitch;
 use crate::agent::record::Journal;
-use crate::agent::whoami::code::WhoamiCode;
 use crate::control::{ControlCode, Severity};
 use crate::peer::{Peer, PeerIds};
+use crate::whoami::WhoamiCode;
 
 /// The process an agent decided about, as the kernel says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,8 +4,8 @@ use super::folding::Kind;
 use super::svids::SvidRow;
 use crate::agent::audit_log::Entry;
 use crate::agent::decisions::event::{AgentEvent, Caller};
-use crate::agent::whoami::code::WhoamiCode;
 use crate::control::{Alert, Severity, Timestamp};
+use crate::whoami::WhoamiCode;
 
 /// An alert, and of what kind it is; kinds of one user are told of now and then when they go on. `None` for what nobody
 /// needs to be told of as it happens.

@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use prost::bytes::Bytes;
 
-use crate::agent::workload::Method;
-use crate::spiffe::workload_api::Status;
+use crate::spiffe::workload_api::{Method, Status};
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]

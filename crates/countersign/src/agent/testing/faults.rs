@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use super::call_record::CallRecord;
 use super::fault::{Fault, Plan};
 use super::mangle::mangle;
-use crate::agent::workload::Method;
 use crate::agent::workload::interceptor::{CallObserver, Ending, Interceptor, Later, Order};
 use crate::peer::Peer;
-use crate::spiffe::workload_api::Code;
 use crate::spiffe::workload_api::proto::JwtSvidRequest;
+use crate::spiffe::workload_api::{Code, Method};
 
 /// Calls that are remembered.
 const REMEMBERED: usize = 10_000;

@@ -2,8 +2,8 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use super::fault::Fault;
-use crate::agent::workload::Method;
 use crate::spiffe::issue::{JwtIssuer, KeyUse, SigningKey};
+use crate::spiffe::workload_api::Method;
 use crate::spiffe::workload_api::framing::{frame, wiped};
 use crate::spiffe::workload_api::proto::{
     JwtBundlesResponse, JwtSvidResponse, ValidateJwtSvidResponse, X509BundlesResponse, X509SvidResponse,

@@ -32,8 +32,8 @@ pub use self::call_record::CallRecord;
 pub use self::fault::{Fault, Plan};
 pub use self::faults::Faults;
 use crate::agent::config::options::AgentOptions;
-pub use crate::agent::workload::Method;
 pub use crate::agent::workload::interceptor::Order;
+pub use crate::spiffe::workload_api::Method;
 
 /// An agent that is told what goes wrong. It is an [`Agent`] in all else.
 pub struct TestAgent {

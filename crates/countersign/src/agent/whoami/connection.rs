@@ -13,7 +13,6 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use super::code::WhoamiCode;
 use super::request::{Arrival, Request};
 use super::server::Whoami;
 use crate::agent::attest::attestor::{Answer, Patience, Said, attest, refused, unseen};
@@ -22,7 +21,7 @@ use crate::agent::endpoint::quota::Place;
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
 use crate::peer::Peer;
-use crate::whoami::RunnerContext;
+use crate::whoami::{RunnerContext, WhoamiCode};
 
 /// How long an answered client may keep us waiting for the end of its own stream.
 const LINGER: Duration = Duration::from_secs(1);

@@ -1,6 +1,5 @@
 //! The identity-by-PID protocol: one connection, one request, one response.
 
-pub(super) mod code;
 pub(super) mod connection;
 pub(super) mod idle_workers;
 pub(super) mod request;

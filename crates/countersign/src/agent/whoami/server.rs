@@ -6,7 +6,6 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use super::code::WhoamiCode;
 use super::connection::greet;
 use super::idle_workers::IdleWorkers;
 use super::stats::Counters;
@@ -14,6 +13,7 @@ use crate::agent::core::Core;
 use crate::agent::endpoint::accept::{Queue, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::rules::ruleset::FileState;
+use crate::whoami::WhoamiCode;
 
 /// What a request is received into; larger ones take more than one go.
 const BUFFER: usize = 16 * 1024;

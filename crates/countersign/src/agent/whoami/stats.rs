@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::code::WhoamiCode;
+use crate::whoami::WhoamiCode;
 
 /// What an agent did so far.
 #[derive(Debug, Clone, PartialEq, Eq)]

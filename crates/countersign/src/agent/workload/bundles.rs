@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use prost::bytes::Bytes;
 
 use super::Workload;
-use super::call::Method;
 use super::stream::Watched;
 use super::trust::{Encoded, Trust};
 use crate::agent::attest::entitlement::{Entitlement, vouch};
 use crate::agent::decisions::event::{AgentEvent, Caller};
 use crate::peer::Peer;
-use crate::spiffe::workload_api::Status;
 use crate::spiffe::workload_api::proto::{JwtBundlesResponse, X509BundlesResponse};
+use crate::spiffe::workload_api::{Method, Status};
 
 pub(super) struct X509Bundles;
 

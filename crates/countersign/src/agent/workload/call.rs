@@ -7,81 +7,27 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::spiffe::workload_api::framing::{FrameFault, Messages};
-use crate::spiffe::workload_api::proto::{SECURITY_HEADER, method};
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::proto::SECURITY_HEADER;
+use crate::spiffe::workload_api::{Code, Method, Status};
 
 /// The longest request that is read: a token of the largest size that is looked at, and then some.
 pub(super) const MAX_REQUEST_BYTES: usize = 64 * 1024;
 /// How long a request may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// The methods that are answered, and those that are known and are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// `FetchX509SVID`
-    FetchX509Svid,
-    /// `FetchX509Bundles`
-    FetchX509Bundles,
-    /// `FetchJWTSVID`
-    FetchJwtSvid,
-    /// `FetchJWTBundles`
-    FetchJwtBundles,
-    /// `ValidateJWTSVID`
-    ValidateJwtSvid,
-    /// `FetchWITSVID`, which no agent of ours serves
-    FetchWitSvid,
-    /// `FetchWITBundles`, which no agent of ours serves
-    FetchWitBundles,
-}
-
-impl Method {
-    /// All of them.
-    pub const ALL: [Method; 7] = [
-        Method::FetchX509Svid,
-        Method::FetchX509Bundles,
-        Method::FetchJwtSvid,
-        Method::FetchJwtBundles,
-        Method::ValidateJwtSvid,
-        Method::FetchWitSvid,
-        Method::FetchWitBundles,
-    ];
-
-    fn path(self) -> &'static str {
-        match self {
-            Method::FetchX509Svid => method::FETCH_X509_SVID,
-            Method::FetchX509Bundles => method::FETCH_X509_BUNDLES,
-            Method::FetchJwtSvid => method::FETCH_JWT_SVID,
-            Method::FetchJwtBundles => method::FETCH_JWT_BUNDLES,
-            Method::ValidateJwtSvid => method::VALIDATE_JWT_SVID,
-            Method::FetchWitSvid => method::FETCH_WIT_SVID,
-            Method::FetchWitBundles => method::FETCH_WIT_BUNDLES,
+/// The method a request asks for. The error is the status of a method that does not exist.
+pub(super) fn method_of(path: &str) -> Result<Method, Status> {
+    if let Some(method) = Method::from_path(path) {
+        return Ok(method);
+    }
+    let message = match path.strip_prefix("/SpiffeWorkloadAPI/") {
+        Some(name) => format!("unknown method {name} for service SpiffeWorkloadAPI"),
+        None => {
+            let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+            format!("unknown service {service}")
         }
-    }
-
-    /// The name without the service.
-    pub fn name(self) -> &'static str {
-        self.path().rsplit('/').next().unwrap_or_default()
-    }
-
-    /// The method of that name.
-    pub fn from_name(name: &str) -> Option<Method> {
-        Method::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    /// The method a request asks for.
-    pub(super) fn of(path: &str) -> Result<Method, Status> {
-        if let Some(method) = Method::ALL.into_iter().find(|method| method.path() == path) {
-            return Ok(method);
-        }
-        let message = match path.strip_prefix("/SpiffeWorkloadAPI/") {
-            Some(name) => format!("unknown method {name} for service SpiffeWorkloadAPI"),
-            None => {
-                let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-                format!("unknown service {service}")
-            }
-        };
-        Err(Status::new(Code::Unimplemented, message.chars().take(300).collect::<String>()))
-    }
+    };
+    Err(Status::new(Code::Unimplemented, message.chars().take(300).collect::<String>()))
 }
 
 /// Does the request speak gRPC? Its flavours after `+` and `;` do not matter.
@@ -205,12 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn methods_have_their_names() {
+    fn a_method_is_known_by_its_path() {
         for method in Method::ALL {
-            assert_eq!(Method::of(method.path()), Ok(method));
-            assert_eq!(Method::from_name(method.name()), Some(method));
+            assert_eq!(method_of(method.path()), Ok(method));
         }
-        let refused = |path| Method::of(path).err().map(|status| status.message);
+        let refused = |path| method_of(path).err().map(|status| status.message);
         assert_eq!(
             refused("/spiffe.workload.SpiffeWorkloadAPI/FetchX509SVID").as_deref(),
             Some("unknown service spiffe.workload.SpiffeWorkloadAPI")

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::bundles::{JwtBundles, X509Bundles};
-use super::call::{Method, deadline, must_carry_security_header, read, speaks_grpc};
+use super::call::{deadline, method_of, must_carry_security_header, read, speaks_grpc};
 use super::h2::frame_reader::{ClientFrames, HEADER_BYTES};
 use super::interceptor::Ending;
 use super::reply::Reply;
@@ -26,7 +26,7 @@ use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
 use crate::peer::Peer;
 use crate::spiffe::workload_api::proto::Empty;
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::{Code, Method, Status};
 
 /// Who says nothing this long after connecting does not speak HTTP/2.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -139,7 +139,7 @@ async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStrea
         return reply.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
     let header = must_carry_security_header(request.headers());
-    let method = Method::of(request.uri().path());
+    let method = method_of(request.uri().path());
     let name = method.as_ref().map_or_else(|_| request.uri().path(), |method| method.name());
     let observer = workload.interceptor.call_arrived(name, peer, header.is_ok());
     let mut reply = reply.observed(observer);

@@ -6,10 +6,9 @@ use std::pin::Pin;
 use prost::bytes::Bytes;
 use tokio::sync::watch;
 
-use super::call::Method;
 use crate::peer::Peer;
 use crate::spiffe::workload_api::proto::JwtSvidRequest;
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::{Code, Method, Status};
 
 /// What an interceptor does later.
 pub(in crate::agent) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Workload;
-use super::call::Method;
 use super::reply::issuing_failed;
 use crate::agent::attest::entitlement::{attest, no_identity, refuse, vouch};
 use crate::agent::decisions::event::{AgentEvent, Caller};
@@ -13,7 +12,7 @@ use crate::spiffe::limits::{AUDIENCES, TOKEN_BYTES};
 use crate::spiffe::workload_api::proto::{
     JwtSvid, JwtSvidRequest, JwtSvidResponse, Struct, ValidateJwtSvidRequest, ValidateJwtSvidResponse,
 };
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::{Code, Method, Status};
 use crate::spiffe::{JwtVerifyOptions, SpiffeId, verify_jwt_svid};
 
 fn invalid(message: impl Into<String>) -> Status {

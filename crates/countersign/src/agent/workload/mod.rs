@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use tokio::io::unix::AsyncFd;
 
-pub use self::call::Method;
 pub(super) use self::shared::Workload;
 
 use crate::agent::decisions::event::{AgentEvent, Caller};

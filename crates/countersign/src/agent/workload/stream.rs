@@ -9,7 +9,6 @@ use prost::bytes::Bytes;
 use tokio::sync::watch;
 
 use super::Workload;
-use super::call::Method;
 use super::interceptor::Order;
 use super::reply::{Gone, Reply};
 use super::trust::Trust;
@@ -17,7 +16,7 @@ use crate::agent::attest::entitlement::{Entitlement, attest};
 use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::workload_api::framing::frame;
-use crate::spiffe::workload_api::{Code, Status};
+use crate::spiffe::workload_api::{Code, Method, Status};
 
 /// How long the clock on the wall is not looked at, at most: a machine that slept is noticed.
 const NAP: Duration = Duration::from_secs(30);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use prost::bytes::Bytes;
 
 use super::Workload;
-use super::call::Method;
 use super::reply::issuing_failed;
 use super::stream::Watched;
 use super::trust::Trust;
@@ -18,7 +17,7 @@ use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::issue::{LeafRequest, X509Issuer};
 use crate::spiffe::workload_api::proto::{X509Svid, X509SvidResponse};
-use crate::spiffe::workload_api::{Status, framing};
+use crate::spiffe::workload_api::{Method, Status, framing};
 
 /// Seconds an SVID is valid before it is issued, at most: clocks of peers may lag.
 const BACKDATED: i64 = 10;

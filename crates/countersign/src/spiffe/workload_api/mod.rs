@@ -4,7 +4,7 @@
 //! * [`WorkloadApiClient`] - every method of `SpiffeWorkloadAPI`, over a [`Channel`] that connects by itself
 //! * [`X509Context`], [`JwtSvids`], [`Validated`], [`WitSvids`] - what it answers, read and judged
 //! * [`WorkloadApiError`], [`Ignored`] - what went wrong with all of it, or with a part
-//! * [`proto`], [`framing`], [`Status`] - the wire, for both sides
+//! * [`Method`], [`proto`], [`framing`], [`Status`] - the wire, for both sides
 
 mod call;
 mod channel;
@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 pub mod framing;
 mod jwt_svids;
+mod method;
 pub mod proto;
 mod stage;
 mod status;
@@ -29,6 +30,7 @@ pub use driver::hurry;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Ignored, IgnoredReason, WorkloadApiError};
 pub use jwt_svids::{JwtSvids, Validated};
+pub use method::Method;
 pub use status::{Code, Status};
 pub use subject::Subject;
 pub use trust_bundles::{JwtBundles, X509Bundles};
