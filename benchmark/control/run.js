@@ -1,284 +1,167 @@
 'use strict'
 /**
- * npm run bench:control [-- --built] - the control plane: a round trip beside a bare NDJSON echo, an alert told to a
- * thousand subscribers some of whom do not listen, and what the audit log costs who asks who it is. All sides of a
- * comparison run in turns, in one run. `--built`: take what is built already.
+ * npm run bench:control - the control plane: a round trip beside a bare NDJSON echo, an alert to a thousand subscribers
+ * of whom some do not read, and what the audit log costs whoami clients. The options are those of benchmark/bench.js.
  */
-const { execFileSync, spawn } = require('node:child_process')
+const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
-const net = require('node:net')
-const os = require('node:os')
 const path = require('node:path')
+const { bench } = require('../bench')
+const { LESS_IS_BETTER, MORE_IS_BETTER, atLeast, atMost, listed } = require('../report')
+const { elapsed, elapsedSync, interleave, median, medians, pairedRatio, perCallAsync, sleep } = require('../rounds')
+const { bareClient, subscribers } = require('./connections')
 
-const root = path.join(__dirname, '..', '..')
-const release = path.join(root, 'target', 'release')
-const ROUNDS = 11
-const CALLS = 2000
+/** @typedef {import('../bench').Bench} Bench */
+
+const PINGS = 2000
 const SUBSCRIBERS = 1000
-const DEAF = 100
-const LOAD_ROUNDS = 9
+const SILENT = 100
 const LOAD_MS = 1000
 
-const median = (/** @type {number[]} */ values) => values.toSorted((a, b) => a - b)[values.length >> 1]
-const round = (/** @type {number} */ number, digits = 2) => Number(number.toFixed(digits))
-const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
+/**
+ * Starts an agent with files of its own.
+ * @param {Bench} bench
+ * @param {string} name
+ * @param {{ control?: boolean, auditLog?: boolean, sync?: boolean }} features
+ */
+async function startAgent({ checkout, children, directory }, name, { control, auditLog, sync }) {
+  const at = (/** @type {string} */ file) => path.join(directory, `${name}-${file}`)
+  const [rules, whoami, controlSocket] = ['rules.toml', 'whoami.sock', 'control.sock'].map(at)
+  fs.writeFileSync(rules, `[[rule]]\nidentity = "BENCH"\nmatch = { uid = ${process.getuid?.()} }\n`, { mode: 0o600 })
+  const args = ['--rules', rules, '--socket', whoami, '--log-level', 'off']
+  if (control) args.push('--control-socket', controlSocket)
+  if (auditLog) args.push('--audit-log', at('audit.jsonl'))
+  if (sync) args.push('--log-sync')
+  // The control socket is opened last.
+  const child = await children.serve(checkout.agent, args, control ? controlSocket : whoami)
+  return { process: child, whoami, control: controlSocket }
+}
 
-/** @param {string} what @param {number} value @param {number | undefined} limit @param {boolean} below @param {string} unit @param {string} detail */
-function line(what, value, limit, below, unit, detail) {
-  const ok = limit === undefined || (below ? value <= limit : value >= limit)
-  const verdict = limit === undefined ? '' : ok ? 'ok' : `MISSED (${below ? '<=' : '>='} ${limit})`
-  console.log(
-    `  ${what.padEnd(52)} ${String(round(value, 3)).padStart(8)} ${unit.padEnd(3)} ${verdict.padEnd(18)} ${detail}`
+/** @param {Bench} bench */
+async function roundTrips(bench) {
+  const { report, checkout, children, directory } = bench
+  const echo = path.join(directory, 'echo.sock')
+  const server = await children.serve(checkout.example('ndjson_echo'), [echo], echo)
+  const agent = await startAgent(bench, 'trips', { control: true })
+  const { ControlClient } = checkout.load('control')
+  const client = new ControlClient({ socketPath: agent.control })
+  const bare = await bareClient(echo)
+  const mixed = await bareClient(agent.control)
+  const pings = (/** @type {() => Promise<unknown>} */ call) => async () => (await perCallAsync(PINGS, call)) / 1e3
+  const times = medians(
+    await interleave(
+      { bare: pings(bare.ping), server: pings(mixed.ping), ours: pings(() => client.ping()) },
+      { rounds: 11, warmUp: 1 }
+    )
   )
-  if (!ok) process.exitCode = 1
-}
-
-function prepare() {
-  if (process.argv.includes('--built')) return
-  require('../../scripts/build').build()
-  execFileSync(
-    'cargo',
-    [
-      'build',
-      '--release',
-      '-q',
-      '-p',
-      'countersign',
-      '--bin',
-      'countersign-agent',
-      '--example',
-      'ndjson_echo',
-      '--example',
-      'whoami_load'
-    ],
-    { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }
+  report.section('a round trip on a kept connection')
+  report.ratio(
+    'ControlClient and agent / bare client and echo',
+    times.ours / times.bare,
+    atMost(1.2),
+    `us: ${listed(times, 1)}`
   )
-}
-
-const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-bench-'))
-const at = (/** @type {string} */ name) => path.join(directory, name)
-/** @type {import('node:child_process').ChildProcess[]} */
-const children = []
-
-/** @param {string} program @param {string[]} args @param {string} socket */
-async function start(program, args, socket) {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  children.push(child)
-  while (!fs.existsSync(socket)) await sleep(5)
-  return child
-}
-
-/** @param {string} name @param {string[]} [more] */
-async function agent(name, more = []) {
-  const [whoami, control] = [at(`${name}-whoami.sock`), at(`${name}-control.sock`)]
-  await start(
-    path.join(release, 'countersign-agent'),
-    [
-      '--rules',
-      at('rules.toml'),
-      '--socket',
-      whoami,
-      '--log-level',
-      'off',
-      ...more.map((text) => text.replace('CONTROL', control).replace('LOG', at(`${name}.jsonl`)))
-    ],
-    more.includes('CONTROL') ? control : whoami
-  )
-  return { whoami, control }
-}
-
-/** The least a client can be: one line out, one line in. @param {string} socketPath */
-async function bareClient(socketPath) {
-  const socket = net.connect(socketPath)
-  await new Promise((resolve) => socket.once('connect', resolve))
-  /** @type {(value: any) => void} */
-  let settle = () => {}
-  let rest = ''
-  let id = 0
-  socket.setEncoding('utf8').on('data', (piece) => {
-    rest += piece
-    if (!rest.endsWith('\n')) return
-    const reply = JSON.parse(rest)
-    rest = ''
-    settle(reply)
-  })
-  return {
-    call: () =>
-      new Promise((resolve) => {
-        settle = resolve
-        socket.write(`${JSON.stringify({ type: 'ping', id: ++id })}\n`)
-      }),
-    close: () => socket.destroy()
-  }
-}
-
-async function roundTrips() {
-  console.log('a round trip on a kept connection')
-  await start(path.join(release, 'examples', 'ndjson_echo'), [at('echo.sock')], at('echo.sock'))
-  const { control } = await agent('trips', ['--control-socket', 'CONTROL'])
-  const { ControlClient } = require('../../control')
-  const client = new ControlClient({ socketPath: control })
-  const bare = await bareClient(at('echo.sock'))
-  const mixed = await bareClient(control)
-  /** @type {Record<string, () => Promise<any>>} */
-  const sides = { bare: bare.call, server: mixed.call, ours: () => client.ping() }
-  /** @type {Record<string, number[]>} */
-  const times = { bare: [], server: [], ours: [] }
-  for (const call of Object.values(sides)) for (let calls = 0; calls < CALLS; calls++) await call()
-  for (let turn = 0; turn < ROUNDS; turn++) {
-    for (const [name, call] of Object.entries(sides)) {
-      const begin = performance.now()
-      for (let calls = 0; calls < CALLS; calls++) await call()
-      times[name].push(((performance.now() - begin) * 1000) / CALLS)
-    }
-  }
-  const of = (/** @type {string} */ name) => median(times[name])
-  line(
-    'ControlClient and agent : bare client and echo',
-    of('ours') / of('bare'),
-    1.2,
-    true,
-    'x',
-    `${round(of('ours'))} against ${round(of('bare'))} us a ping`
-  )
-  line('bare client, agent : echo', of('server') / of('bare'), undefined, true, 'x', `${round(of('server'))} us`)
+  report.ratio('bare client and agent / bare client and echo', times.server / times.bare, LESS_IS_BETTER)
   bare.close()
   mixed.close()
   client.close()
+  await Promise.all([children.stop(server), children.stop(agent.process)])
 }
 
-async function fanOut() {
-  console.log(`an alert to ${SUBSCRIBERS} subscribers, ${DEAF} of whom never read`)
-  const { control, whoami } = await agent('fan', ['--control-socket', 'CONTROL'])
-  const { ControlClient } = require('../../control')
-  const { IdentityClient } = require('../..')
-  const client = new ControlClient({ socketPath: control, timeout: 60_000 })
-  let heard = 0
-  /** @type {net.Socket[]} */
-  const sockets = []
-  for (let number = 0; number < SUBSCRIBERS; number++) {
-    const socket = net.connect(control)
-    sockets.push(socket)
-    await new Promise((resolve) => {
-      socket.once('connect', () => socket.write('{"type":"subscribe"}\n'))
-      socket.once('data', resolve)
-    })
-    if (number < DEAF) {
-      socket.pause()
-      continue
-    }
-    socket.on('data', (piece) => {
-      if (piece.includes('the-mark')) heard += 1
-    })
+/** Microseconds of whoami calls, one after the other. @param {any} identity @param {number} calls */
+async function whoamiTimes(identity, calls) {
+  const times = []
+  for (let call = 0; call < calls; call++) {
+    times.push(elapsedSync(() => identity.getIdentitySync()))
+    if (call % 50 === 0) await sleep(0)
   }
-  const identity = new IdentityClient({ socketPath: whoami })
-  const latency = async (/** @type {number} */ calls) => {
-    const times = []
-    for (let call = 0; call < calls; call++) {
-      const begin = performance.now()
-      identity.getIdentitySync()
-      times.push((performance.now() - begin) * 1000)
-      if (call % 50 === 0) await sleep(0)
-    }
-    return times
-  }
-  await latency(500)
-  const quiet = median(await latency(1000))
-  const told = []
+  return times
+}
+
+/** Milliseconds until an alert has reached every subscriber that reads. @param {any} client @param {any} crowd */
+async function deliveryTimes(client, crowd) {
+  const times = []
   for (let turn = 0; turn < 11; turn++) {
-    heard = 0
-    const begin = performance.now()
-    await client.kill({ reason: `the-mark ${turn}` })
-    while (heard < SUBSCRIBERS - DEAF) await sleep(1)
-    told.push(performance.now() - begin)
+    const delivered = crowd.allReceived()
+    times.push(
+      (await elapsed(async () => {
+        await client.kill({ reason: `${crowd.MARK} ${turn}` })
+        await delivered
+      })) / 1e3
+    )
     await client.resume()
+    // Alerts of one cause are gathered: the next one shall not be held back with these.
     await sleep(1100)
   }
-  line(
-    'told to the last of those who listen',
-    median(told),
-    undefined,
-    true,
-    'ms',
-    'from the request: it is gathered for 10 ms first'
-  )
-  // While alerts are told to all of them all the time.
-  let talking = true
-  const talk = (async () => {
-    for (let turn = 0; talking; turn++) await client.alerts({ limit: 0 }).then(() => client.reloadPolicy())
+  return times
+}
+
+/** @param {Bench} bench */
+async function fanOut(bench) {
+  const { report, checkout, children } = bench
+  const agent = await startAgent(bench, 'fan', { control: true })
+  const { ControlClient } = checkout.load('control')
+  const { IdentityClient } = checkout.load()
+  const client = new ControlClient({ socketPath: agent.control, timeout: 60_000 })
+  const identity = new IdentityClient({ socketPath: agent.whoami })
+  const crowd = await subscribers(agent.control, { count: SUBSCRIBERS, silent: SILENT })
+  await whoamiTimes(identity, 500)
+  const quiet = median(await whoamiTimes(identity, 1000))
+  const delivery = median(await deliveryTimes(client, crowd))
+  let goesOn = true
+  const alerts = (async () => {
+    while (goesOn) {
+      await client.alerts({ limit: 0 })
+      await client.reloadPolicy()
+    }
   })()
-  const busy = median(await latency(1000))
-  talking = false
-  await talk
-  line(
-    'who asks who it is, meanwhile : before',
+  const busy = median(await whoamiTimes(identity, 1000))
+  goesOn = false
+  await alerts
+  report.section(`an alert to ${SUBSCRIBERS} subscribers, ${SILENT} of whom never read`)
+  report.figure(
+    'it has reached the last of those who read',
+    delivery,
+    'ms',
+    LESS_IS_BETTER,
+    '10 ms of it are waited for more'
+  )
+  report.ratio(
+    'a whoami call meanwhile / before',
     busy / quiet,
-    undefined,
-    true,
-    'x',
-    `${round(busy)} against ${round(quiet)} us; both share the machine with a thousand readers`
+    LESS_IS_BETTER,
+    `us: ${listed({ busy, quiet })}; the thousand readers share the machine`
   )
-  sockets.forEach((socket) => socket.destroy())
+  crowd.close()
   client.close()
+  await children.stop(agent.process)
 }
 
-async function auditLog() {
-  console.log('what the audit log costs who asks who it is')
-  const sides = {
-    without: await agent('without'),
-    log: await agent('log', ['--audit-log', 'LOG']),
-    both: await agent('both', ['--audit-log', 'LOG', '--control-socket', 'CONTROL']),
-    sync: await agent('sync', ['--audit-log', 'LOG', '--log-sync'])
+/** @param {Bench} bench */
+async function auditLog(bench) {
+  const { report, checkout } = bench
+  const program = checkout.example('whoami_load')
+  const agents = {
+    without: await startAgent(bench, 'without', {}),
+    log: await startAgent(bench, 'log', { auditLog: true }),
+    both: await startAgent(bench, 'both', { auditLog: true, control: true }),
+    sync: await startAgent(bench, 'sync', { auditLog: true, sync: true })
   }
-  /** @type {Record<string, number[]>} */
-  const rates = { without: [], log: [], both: [], sync: [] }
-  const load = (/** @type {string} */ socket) =>
-    (Number(
-      execFileSync(path.join(release, 'examples', 'whoami_load'), [socket, '4', String(LOAD_MS)], { encoding: 'utf8' })
-    ) *
-      1000) /
-    LOAD_MS
-  for (const { whoami } of Object.values(sides)) load(whoami)
-  for (let turn = 0; turn < LOAD_ROUNDS; turn++) {
-    // Forth and back, so that nobody always comes behind the same.
-    const order = Object.entries(sides)
-    for (const [name, { whoami }] of turn % 2 === 0 ? order : order.reverse()) rates[name].push(load(whoami))
-  }
-  const of = (/** @type {string} */ name) => median(rates[name])
-  const ratio = (/** @type {string} */ name) => median(rates[name].map((rate, turn) => rate / rates.without[turn]))
-  line(
-    'answers a second with the log : without',
-    ratio('log'),
-    0.9,
-    false,
-    'x',
-    `${round(of('log'), 0)} against ${round(of('without'), 0)}`
+  const load = (/** @type {string} */ socket) => () =>
+    (Number(execFileSync(program, [socket, '4', String(LOAD_MS)], { encoding: 'utf8' })) * 1000) / LOAD_MS
+  const rates = await interleave(
+    Object.fromEntries(Object.entries(agents).map(([name, { whoami }]) => [name, load(whoami)])),
+    { rounds: 9, warmUp: 1 }
   )
-  line('the same, and a control socket', ratio('both'), 0.9, false, 'x', `${round(of('both'), 0)}`)
-  line(
-    'the same with --log-sync',
-    ratio('sync'),
-    undefined,
-    false,
-    'x',
-    `${round(of('sync'), 0)}: every line on the disk before its answer`
-  )
+  const ratio = (/** @type {string} */ name) => pairedRatio(rates[name], rates.without)
+  report.section('whoami answers a second with an audit log / without')
+  report.ratio('audit log', ratio('log'), atLeast(0.9), listed(medians(rates)))
+  report.ratio('audit log and control socket', ratio('both'), atLeast(0.9))
+  report.ratio('audit log, each line on the disk before its answer', ratio('sync'), MORE_IS_BETTER)
 }
 
-async function main() {
-  prepare()
-  fs.writeFileSync(at('rules.toml'), `[[rule]]\nidentity = "BENCH"\nmatch = { uid = ${process.getuid?.()} }\n`, {
-    mode: 0o600
-  })
-  console.log(`${os.cpus()[0].model}, ${os.cpus().length} cores, Node.js ${process.version}`)
-  try {
-    await roundTrips()
-    await fanOut()
-    await auditLog()
-  } finally {
-    for (const child of children) child.kill()
-    fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
-  }
-}
-
-main()
+bench('control', { examples: ['ndjson_echo', 'whoami_load'] }, async (context) => {
+  await roundTrips(context)
+  await fanOut(context)
+  await auditLog(context)
+})

@@ -1,93 +1,65 @@
 'use strict'
 /**
- * One process, one daemon, all variants interleaved round by round. Prints one JSON document.
- *   node measure.cjs SOCKET [rounds]
+ * All clients in one process against one server, interleaved round by round. Prints one JSON document.
+ *   node measure.cjs CHECKOUT SOCKET [ROUNDS]
  */
 const net = require('node:net')
-const path = require('node:path')
-const { IdentityClient, getPeerCredentials } = require('../..')
+const { Checkout } = require('../checkout')
+const { nativeAddon } = require('../native')
+const { elapsed, elapsedSync, inFlight, interleave, median, medians, perCall, sleep } = require('../rounds')
 const { NetClient } = require('./net-client')
-const bare = require(path.join(__dirname, '..', 'native', 'countersign-benchmark.node'))
 
-const socketPath = process.argv[2]
-const rounds = Number(process.argv[3] ?? 400)
-
+const [directory, socketPath, rounds = '400'] = process.argv.slice(2)
+const { IdentityClient, getPeerCredentials } = new Checkout(directory).load()
+const native = nativeAddon()
 const ours = new IdentityClient({ socketPath })
 const theirs = new NetClient(socketPath)
 
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
-
-async function timed(call) {
-  const start = process.hrtime.bigint()
-  await call()
-  return Number(process.hrtime.bigint() - start) / 1e3
-}
-
-function timedSync(call) {
-  const start = process.hrtime.bigint()
-  call()
-  return Number(process.hrtime.bigint() - start) / 1e3
-}
-
+/** @type {Record<string, () => number | Promise<number>>} */
 const variants = {
-  ours: () => timed(() => ours.getIdentity()),
-  net: () => timed(() => theirs.getIdentity()),
-  sync: () => timedSync(() => ours.getIdentitySync()),
-  // Timed from out here like the others: what is left of the difference is ours.
-  rust: () => timedSync(() => bare.getmyid(socketPath))
+  ours: () => elapsed(() => ours.getIdentity()),
+  net: () => elapsed(() => theirs.getIdentity()),
+  sync: () => elapsedSync(() => ours.getIdentitySync()),
+  // Measured from JavaScript like the others: what is left of the difference is ours.
+  rust: () => elapsedSync(() => native.getmyid(socketPath))
 }
 
-/** One call now and then on an idle loop: every variant once a round, at least 2 ms apart. */
+/** The same variants, each measured in another way. */
+const eachVariant = (/** @type {(call: () => number | Promise<number>) => () => Promise<number>} */ change) =>
+  Object.fromEntries(Object.entries(variants).map(([name, call]) => [name, change(call)]))
+
+/** One call now and then on an idle loop: each variant once a round, at least 2 ms apart. */
 async function isolated() {
-  const times = { ours: [], net: [], sync: [], rust: [] }
-  for (let round = 0; round < rounds; round++) {
-    for (const name of Object.keys(variants)) {
-      await sleep(2 + Math.random())
-      times[name].push(await variants[name]())
-    }
-  }
-  return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]))
+  const paused = eachVariant((call) => async () => {
+    await sleep(2 + Math.random())
+    return call()
+  })
+  return medians(await interleave(paused, { rounds: Number(rounds) }))
 }
 
-/** Call after call; a round is a burst of each variant. */
+/** Call after call: a round is a burst of each variant. */
 async function backToBack() {
-  const times = { ours: [], net: [], sync: [], rust: [] }
-  for (let round = 0; round < Math.ceil(rounds / 10); round++) {
-    for (const name of Object.keys(variants)) {
-      const burst = []
-      for (let call = 0; call < 100; call++) burst.push(await variants[name]())
-      times[name].push(median(burst))
-    }
-  }
-  return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]))
+  const bursts = eachVariant((call) => async () => {
+    const times = []
+    for (let index = 0; index < 100; index++) times.push(await call())
+    return median(times)
+  })
+  return medians(await interleave(bursts, { rounds: Math.ceil(Number(rounds) / 10) }))
 }
 
-/** So many calls in flight at any time: calls a second, and what the caller's process spends on one, in microseconds. */
-async function inFlight(width, calls) {
-  const perSecond = { ours: [], net: [] }
-  const cpu = { ours: [], net: [] }
-  for (let round = 0; round < 9; round++) {
-    for (const [name, client] of [
-      ['ours', ours],
-      ['net', theirs]
-    ]) {
-      let left = calls
-      const worker = async () => {
-        while (left-- > 0) await client.getIdentity()
-      }
-      const before = process.cpuUsage()
-      const start = process.hrtime.bigint()
-      await Promise.all(Array.from({ length: width }, worker))
-      perSecond[name].push(calls / (Number(process.hrtime.bigint() - start) / 1e9))
-      const { user, system } = process.cpuUsage(before)
-      cpu[name].push((user + system) / calls)
-    }
+/** Calls a second, and the CPU that one costs this process, in microseconds. */
+async function crowded(/** @type {number} */ width, /** @type {number} */ calls) {
+  const side = (/** @type {{ getIdentity(): Promise<unknown> }} */ client) => async () => {
+    const before = process.cpuUsage()
+    const spent = await elapsed(() => inFlight(width, calls, () => client.getIdentity()))
+    const { user, system } = process.cpuUsage(before)
+    return { perSecond: (calls * 1e6) / spent, cpu: (user + system) / calls }
   }
+  const samples = await interleave({ ours: side(ours), net: side(theirs) }, { rounds: 9 })
   return {
-    ours: median(perSecond.ours),
-    net: median(perSecond.net),
-    cpu: { ours: median(cpu.ours), net: median(cpu.net) }
+    width,
+    perSecond: medians(samples, ({ perSecond }) => perSecond),
+    cpu: medians(samples, ({ cpu }) => cpu)
   }
 }
 
@@ -95,34 +67,27 @@ async function inFlight(width, calls) {
 async function credentials() {
   const socket = net.connect(socketPath)
   await new Promise((resolve) => socket.once('connect', resolve))
-  const fd = socket._handle.fd
-  const each = (call) => {
-    const all = []
-    for (let round = 0; round < 21; round++) {
-      const start = process.hrtime.bigint()
-      for (let index = 0; index < 20000; index++) call()
-      all.push(Number(process.hrtime.bigint() - start) / 20000)
-    }
-    return median(all)
-  }
-  const result = {
-    ours: each(() => getPeerCredentials(fd)),
-    oursSocket: each(() => getPeerCredentials(socket)),
-    call: each(() => bare.peercred(fd)),
-    bare: median(Array.from({ length: 21 }, () => bare.peercredBare(fd, 20000)))
-  }
+  const fd = /** @type {any} */ (socket)._handle.fd
+  const samples = await interleave(
+    {
+      ours: () => perCall(20_000, () => getPeerCredentials(fd)),
+      oursSocket: () => perCall(20_000, () => getPeerCredentials(socket)),
+      call: () => perCall(20_000, () => native.peercred(fd)),
+      bare: () => native.peercredBare(fd, 20_000)
+    },
+    { rounds: 21 }
+  )
   socket.destroy()
-  return result
+  return medians(samples)
 }
 
 async function main() {
-  for (let index = 0; index < 300; index++) for (const name of Object.keys(variants)) await variants[name]()
+  await interleave(variants, { rounds: 300 })
   const report = {
     node: process.version,
     isolated: await isolated(),
     backToBack: await backToBack(),
-    inFlight64: await inFlight(64, 6400),
-    inFlight1000: await inFlight(1000, 10000),
+    inFlight: [await crowded(64, 6400), await crowded(1000, 10_000)],
     credentials: await credentials()
   }
   console.log(JSON.stringify(report))

@@ -1,7 +1,7 @@
 'use strict'
 /**
  * The client a careful author would write by hand over node:net, tuned: no encoding set, chunks joined once, one
- * listener each, the same checks of the answer as ours.
+ * listener each, the same checks of the response as ours.
  */
 const net = require('node:net')
 

@@ -1,52 +1,19 @@
 'use strict'
 /**
  * npm run bench:identity [-- node24 node26 ...] - our client beside a hand-written net client and the original Rust
- * client, against one daemon, in one process each; then what requiring the package costs, and the agent under load.
- * Further Node binaries are taken from the command line. Prints ratios.
+ * client, in one process against one bare server; then what requiring the package costs, and the agent under load. More
+ * Node.js binaries are taken from the command line. The options are those of benchmark/bench.js.
  */
-const { execFileSync, spawn } = require('node:child_process')
+const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
-const os = require('node:os')
 const path = require('node:path')
+const { bench } = require('../bench')
+const { residentMemory } = require('../children')
+const { buildNative, connections, oneFunction } = require('../native')
+const { LESS_IS_BETTER, MORE_IS_BETTER, atLeast, atMost, listed } = require('../report')
+const { interleave, median, medians, pairedRatio, round } = require('../rounds')
 
-const root = path.join(__dirname, '..', '..')
-const native = path.join(root, 'benchmark', 'native')
-const quiet = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }
-
-function prepare() {
-  if (!fs.existsSync(path.join(root, 'node_modules'))) execFileSync('npm', ['ci', '--no-audit', '--no-fund'], quiet)
-  require('../../scripts/build').build()
-  execFileSync('cargo', ['build', '--release', '-q', '-p', 'countersign', '--bin', 'countersign-agent'], quiet)
-  execFileSync(
-    'cargo',
-    [
-      'build',
-      '--release',
-      '-q',
-      '--manifest-path',
-      path.join(native, 'Cargo.toml'),
-      '--target-dir',
-      path.join(root, 'target', 'benchmark')
-    ],
-    quiet
-  )
-  const built = path.join(root, 'target', 'benchmark', 'release')
-  fs.copyFileSync(path.join(built, 'libcountersign_benchmark.so'), path.join(native, 'countersign-benchmark.node'))
-  return {
-    agent: path.join(root, 'target', 'release', 'countersign-agent'),
-    connections: path.join(built, 'connections')
-  }
-}
-
-/** Start a daemon and wait until it can be reached. */
-async function started(command, args, socket) {
-  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  for (let attempt = 0; !fs.existsSync(socket); attempt++) {
-    if (attempt > 200) throw new Error(`${command} did not start`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return child
-}
+/** @typedef {import('../bench').Bench} Bench */
 
 /** What the bare server answers; the agent's answers are of this shape. */
 const ANSWER = JSON.stringify({
@@ -58,130 +25,135 @@ const ANSWER = JSON.stringify({
   runner: { identity: 'BILLING_PROD', hostname: 'worker-01', process: 'node', pid: 1234, uid: 0, gid: 0 }
 })
 
-/** The limits are not what is measured. */
+/** The quotas of the agent are not what is measured. */
 const UNLIMITED = ['--max-connections', '65536', '--max-connections-per-uid', '65536', '--log-level', 'error']
 
-const round = (number, digits = 2) => Number(number.toFixed(digits))
-const verdict = (value, limit, below = true) =>
-  (below ? value <= limit : value >= limit) ? 'ok' : `MISSED (${below ? '<=' : '>='} ${limit})`
-
-function line(what, ratio, limit, detail, below = true) {
-  console.log(
-    `  ${what.padEnd(52)} ${String(round(ratio)).padStart(6)} x  ${verdict(ratio, limit, below).padEnd(18)} ${detail}`
+/** @param {Bench} bench @param {string} node @param {string} socket */
+function clients({ report, checkout }, node, socket) {
+  const script = path.join(__dirname, 'measure.cjs')
+  const measured = JSON.parse(execFileSync(node, [script, checkout.root, socket], { encoding: 'utf8', maxBuffer: 1e7 }))
+  const { isolated, backToBack, credentials } = measured
+  report.section(`clients, Node.js ${measured.node.slice(1)}`)
+  report.ratio('one call now and then: ours / net client', isolated.ours / isolated.net, atMost(0.55))
+  report.ratio(
+    'one call now and then: ours / blocking Rust',
+    isolated.ours / isolated.rust,
+    atMost(1.5),
+    `us: ${listed(isolated)}`
   )
-}
-
-function clients(node, socket) {
-  const report = JSON.parse(execFileSync(node, [path.join(__dirname, 'measure.cjs'), socket], { maxBuffer: 1e7 }))
-  const { isolated, backToBack, inFlight64, inFlight1000, credentials } = report
-  const us = (values, digits = 0) =>
-    Object.entries(values)
-      .filter(([, value]) => typeof value === 'number')
-      .map(([name, value]) => `${name} ${round(value, digits)}`)
-      .join(', ')
-  console.log(`\n${report.node}`)
-  line('isolated: ours / net client', isolated.ours / isolated.net, 0.55, `us: ${us(isolated)}`)
-  line('isolated: ours / blocking Rust', isolated.ours / isolated.rust, 1.5, '')
-  line('back to back: ours / net client', backToBack.ours / backToBack.net, 0.9, `us: ${us(backToBack)}`)
-  line('back to back: sync / blocking Rust', backToBack.sync / backToBack.rust, 1.2, '')
-  for (const [width, flight] of [
-    [64, inFlight64],
-    [1000, inFlight1000]
-  ]) {
-    line(`${width} in flight: ours / net client, calls a second`, flight.ours / flight.net, 2.8, us(flight), false)
-    line(
-      `${width} in flight: net client / ours, CPU a call`,
-      flight.cpu.net / flight.cpu.ours,
-      2.8,
-      `us: ${us(flight.cpu, 1)}`,
-      false
+  report.ratio('call after call: ours / net client', backToBack.ours / backToBack.net, atMost(0.9))
+  report.ratio(
+    'call after call: sync / blocking Rust',
+    backToBack.sync / backToBack.rust,
+    atMost(1.2),
+    `us: ${listed(backToBack)}`
+  )
+  for (const { width, cpu, perSecond } of measured.inFlight) {
+    const name = `${width} in flight`
+    report.ratio(`${name}: CPU of a call, net client / ours`, cpu.net / cpu.ours, atLeast(2.2), `us: ${listed(cpu, 1)}`)
+    report.ratio(
+      `${name}: calls a second, ours / net client`,
+      perSecond.ours / perSecond.net,
+      MORE_IS_BETTER,
+      listed(perSecond)
     )
   }
-  line(
-    'getPeerCredentials(fd) / bare getsockopt, from JS',
+  report.ratio(
+    'getPeerCredentials(fd) / bare getsockopt, from JavaScript',
     credentials.ours / credentials.call,
-    2.5,
-    `ns: ${us(credentials)}`
+    atMost(2.5),
+    `ns: ${listed(credentials)}`
   )
 }
 
-/** What the package adds to a process: milliseconds and RSS, medians of fresh processes. */
-function cost(node) {
-  const script =
-    'const a = process.memoryUsage().rss, t = process.hrtime.bigint(), c = require(process.argv[1]);' +
-    'const ms = Number(process.hrtime.bigint() - t) / 1e6; c.getIdentity; const more = Number(process.hrtime.bigint() - t) / 1e6;' +
-    'console.log(JSON.stringify([ms, (process.memoryUsage().rss - a) / 1048576, more]))'
-  const all = Array.from({ length: 15 }, () => JSON.parse(execFileSync(node, ['-e', script, root])))
-  const median = (index) => all.map((pair) => pair[index]).sort((a, b) => a - b)[7]
-  const size = fs.statSync(path.join(root, 'countersign.linux-x64-gnu.node')).size / 1048576
-  console.log('\nrequire')
-  line(
-    'milliseconds / 5',
-    median(0) / 5,
-    1,
-    `${round(median(0), 1)} ms; with getIdentity looked up ${round(median(2), 1)} ms`
+/** In a fresh process: milliseconds and memory of `require`, and milliseconds until a name was looked up. */
+const REQUIRE = `
+const memory = process.memoryUsage().rss
+const start = process.hrtime.bigint()
+const loaded = require(process.argv[1])
+const required = Number(process.hrtime.bigint() - start) / 1e6
+const added = process.memoryUsage().rss - memory
+loaded.getIdentity
+const lookedUp = Number(process.hrtime.bigint() - start) / 1e6
+console.log(JSON.stringify({ required, lookedUp, memory, added }))`
+
+/** What the package adds to a process, beside an addon with one function. @param {Bench} bench */
+async function cost({ report, checkout }) {
+  const load = (/** @type {string} */ directory) => () =>
+    JSON.parse(execFileSync(process.execPath, ['-e', REQUIRE, directory], { encoding: 'utf8' }))
+  const samples = await interleave(
+    { ours: load(checkout.root), oneFunction: load(oneFunction) },
+    { rounds: 25, warmUp: 2 }
   )
-  line('RSS in MiB / 5', median(1) / 5, 1, `${round(median(1), 1)} MiB`)
-  line('stripped .node in MiB / 4', size / 4, 1, `${round(size)} MiB`)
+  const times = medians(samples, ({ required }) => required)
+  const lookedUp = median(samples.ours.map(({ lookedUp }) => lookedUp))
+  const memory = medians(samples, ({ added }) => added / 1048576)
+  const before = median(samples.ours.map(({ memory }) => memory / 1048576))
+  report.section('require')
+  report.ratio(
+    'time: ours / an addon with one function',
+    times.ours / times.oneFunction,
+    atMost(2),
+    `ms: ${listed(times, 2)}; with getIdentity looked up ${round(lookedUp)}`
+  )
+  report.ratio(
+    'resident memory: added by ours / Node.js alone',
+    memory.ours / before,
+    atMost(0.12),
+    `MiB: ${listed({ ...memory, 'Node.js': before }, 1)}`
+  )
+  const { bytes } = checkout.build()
+  const budget = JSON.parse(fs.readFileSync(path.join(checkout.root, 'npm', 'size-budget.json'), 'utf8'))
+  const limit = budget[path.basename(checkout.addonFile)]
+  report.ratio('addon: bytes / npm/size-budget.json', bytes / limit, atMost(1), `${bytes} of ${limit} bytes`)
 }
 
-async function agentUnderLoad({ agent, connections }, directory, rules) {
-  const load = (socket, count) => JSON.parse(execFileSync(connections, ['load', socket, '8', String(count)]))
-  const bareSocket = path.join(directory, 'bare.sock')
-  const socket = path.join(directory, 'loaded.sock')
-  const bare = await started(connections, ['serve', bareSocket, ANSWER], bareSocket)
-  const daemon = await started(agent, ['--rules', rules, '--socket', socket, ...UNLIMITED], socket)
-  const rss = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))[1]) / 1024
-  const rounds = []
-  for (let index = 0; index < 5; index++) rounds.push([load(bareSocket, 40000), load(socket, 40000)])
-  const of = (which, key) => rounds.map((pair) => pair[which][key]).sort((a, b) => a - b)[2]
-  console.log('\nagent (rule on uid and exe)')
-  line(
-    'answers a second / 20,000',
-    of(1, 'perSecond') / 20000,
-    1,
-    `${of(1, 'perSecond')}/s, p99 ${of(1, 'p99')} us; ` +
-      `a bare server: ${of(0, 'perSecond')}/s, ${round(of(1, 'perSecond') / of(0, 'perSecond'))} x`,
-    false
-  )
-  const million = Number(process.env.CONNECTIONS ?? 1000000)
-  const before = rss()
-  const long = load(socket, million)
-  line(
-    `RSS after / before ${million} connections`,
-    rss() / before,
-    1.1,
-    `${round(before, 1)} -> ${round(rss(), 1)} MiB, ${long.perSecond}/s, p99 ${long.p99} us`
-  )
-  bare.kill()
-  daemon.kill()
-}
-
-async function main() {
-  const programs = prepare()
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-bench-'))
+/** @param {Bench} bench */
+async function agentUnderLoad({ report, checkout, children, directory }) {
   const rules = path.join(directory, 'rules.toml')
-  const socket = path.join(directory, 'whoami.sock')
-  const nodes = [process.execPath, ...process.argv.slice(2)]
-  const rule = (exe) =>
-    `[[rule]]\nidentity = "BILLING_PROD"\nmatch = { uid = ${process.getuid()}, exe = "${fs.realpathSync(exe)}" }\n` +
-    'idm_url = "https://auth.example.com/oauth2/billing"\nconfig_url = "https://config.example.com/api/billing"\ntoken = "tok_billing_xxx"\n'
-  fs.writeFileSync(rules, rule(programs.connections), { mode: 0o600 })
-  const daemon = await started(programs.connections, ['serve', socket, ANSWER], socket)
-  console.log(
-    `clients against one bare server (so that the daemon is not what is measured), medians; ${os.cpus().length} shared cores`
+  const match = `{ uid = ${process.getuid?.()}, exe = ${JSON.stringify(fs.realpathSync(connections))} }`
+  const answer = 'identity = "BILLING_PROD"\nidm_url = "https://auth.example.com/oauth2/billing"\n'
+  const more = 'config_url = "https://config.example.com/api/billing"\ntoken = "tok_billing_xxx"\n'
+  fs.writeFileSync(rules, `[[rule]]\nmatch = ${match}\n${answer}${more}`, { mode: 0o600 })
+  const [bareSocket, socket] = ['bare.sock', 'agent.sock'].map((name) => path.join(directory, name))
+  await children.serve(connections, ['serve', bareSocket, ANSWER], bareSocket)
+  const agent = await children.serve(checkout.agent, ['--rules', rules, '--socket', socket, ...UNLIMITED], socket)
+  const load = (/** @type {string} */ at, /** @type {number} */ count) =>
+    JSON.parse(execFileSync(connections, ['load', at, '8', String(count)], { encoding: 'utf8' }))
+  const samples = await interleave(
+    { bare: () => load(bareSocket, 40_000), agent: () => load(socket, 40_000) },
+    { rounds: 7, warmUp: 1 }
   )
-  try {
-    for (const node of nodes) clients(node, socket)
-    cost(process.execPath)
-    await agentUnderLoad(programs, directory, rules)
-  } finally {
-    daemon.kill()
-    fs.rmSync(directory, { recursive: true, force: true })
-  }
+  const rates = /** @type {Record<string, number[]>} */ (
+    Object.fromEntries(Object.entries(samples).map(([name, all]) => [name, all.map(({ perSecond }) => perSecond)]))
+  )
+  const p99 = medians(samples, ({ p99 }) => p99)
+  report.section('agent (a rule on uid and exe)')
+  report.ratio(
+    'answers a second: agent / a server that looks at nobody',
+    pairedRatio(rates.agent, rates.bare),
+    atLeast(0.4),
+    `${listed(medians(rates))}; p99 in us: ${listed(p99)}`
+  )
+  const count = Number(process.env.CONNECTIONS ?? 1_000_000)
+  const before = residentMemory(agent)
+  const { perSecond, p99: slow } = load(socket, count)
+  const after = residentMemory(agent)
+  report.ratio(
+    `resident memory: after ${count} connections / before`,
+    after / before,
+    atMost(1.1),
+    `${round(before, 1)} -> ${round(after, 1)} MiB, ${perSecond}/s, p99 ${slow} us`
+  )
 }
 
-main().catch((error) => {
-  console.error(error)
-  process.exitCode = 1
+bench('identity', { examples: [], prepare: buildNative }, async (context) => {
+  const { children, directory, positionals } = context
+  const socket = path.join(directory, 'whoami.sock')
+  // A bare server, so that the agent is not what is measured.
+  const server = await children.serve(connections, ['serve', socket, ANSWER], socket)
+  for (const node of [process.execPath, ...positionals]) clients(context, node, socket)
+  await children.stop(server)
+  await cost(context)
+  await agentUnderLoad(context)
 })

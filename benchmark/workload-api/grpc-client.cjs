@@ -1,5 +1,5 @@
 'use strict'
-/** What people write by hand: @grpc/grpc-js over the proto file. It reads the answer and judges nothing. */
+/** What people write by hand: @grpc/grpc-js over the proto file. It reads the response and verifies nothing. */
 
 const path = require('node:path')
 const { createRequire } = require('node:module')

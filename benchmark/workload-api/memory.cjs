@@ -1,16 +1,18 @@
 'use strict'
 /**
- * A service of some kind, without or with live sources: what is left of the difference is what they cost. RSS in MiB.
- *   node --expose-gc memory.cjs ENDPOINT SOURCES
+ * A small http service, without or with live sources: the difference is what they cost. Prints resident memory in MiB.
+ *   node --expose-gc memory.cjs CHECKOUT ENDPOINT SOURCES
  */
 const http = require('node:http')
+const { createRequire } = require('node:module')
+const path = require('node:path')
 
-const [endpoint, sources] = process.argv.slice(2)
+const [checkout, endpoint, sources] = process.argv.slice(2)
 
 async function main() {
   const held = []
   if (Number(sources) > 0) {
-    const { X509Source } = require('../..')
+    const { X509Source } = createRequire(path.join(checkout, 'package.json'))('countersign')
     held.push(await X509Source.open({ endpoint }))
     while (held.length < Number(sources)) held.push(new X509Source({ endpoint }))
     await Promise.all(held.map((source) => source.ready()))

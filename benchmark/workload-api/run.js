@@ -1,221 +1,145 @@
 'use strict'
 /**
  * npm run bench:workload-api [-- --spire] - our client beside @grpc/grpc-js and beside the crate `spiffe`, against one
- * Workload API that answers at once; then cold starts, memory, reading, rotations, and large messages. With `--spire` the
- * clients of Node are raced against a real SPIRE agent as well. Prints ratios.
+ * Workload API that answers at once; then cold starts, live sources, memory, and large messages. With `--spire` the
+ * clients of Node.js are measured against a real SPIRE agent as well. The other options: benchmark/bench.js.
  */
-const { execFile, execFileSync, spawn } = require('node:child_process')
-const fs = require('node:fs')
-const os = require('node:os')
+const { execFile, execFileSync } = require('node:child_process')
 const path = require('node:path')
-const { createInterface } = require('node:readline')
 const { promisify } = require('node:util')
-const { cache } = require('../../scripts/cache')
+const { bench } = require('../bench')
+const { LESS_IS_BETTER, atMost, listed } = require('../report')
+const { elapsed, interleave, median, medians, round } = require('../rounds')
+const { buildPeers, rustClient, stub } = require('./peers')
+const { writeResponses } = require('./responses')
 
-const root = path.join(__dirname, '..', '..')
+/** @typedef {import('../bench').Bench} Bench */
+/** @typedef {Awaited<ReturnType<typeof serve>>} Server */
 
-function prepare() {
-  require('../../scripts/setup').setUp()
-  require('../../scripts/build').build()
-  require('../../scripts/tls-peers').installPeers()
-  const target = path.join(cache, 'peers-target')
-  execFileSync(
-    'cargo',
-    [
-      'build',
-      '--release',
-      '-q',
-      '--manifest-path',
-      path.join(root, 'peers', 'Cargo.toml'),
-      '-p',
-      'workload-api-peers',
-      '--target-dir',
-      target
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit'] }
-  )
-  return { stub: path.join(target, 'release', 'stub'), rust: path.join(target, 'release', 'spiffe-client') }
-}
+const SHAPES = /** @type {const} */ ({ backToBack: 'call after call', isolated: 'one call now and then' })
+const CALLS = /** @type {const} */ ({ x509: 'fetchX509Svid', jwt: 'fetchJwtSvid' })
 
-const round = (/** @type {number} */ number, digits = 2) => Number(number.toFixed(digits))
-const median = (/** @type {number[]} */ values) => values.toSorted((a, b) => a - b)[values.length >> 1]
-
-/**
- * @param {string} what
- * @param {number} value
- * @param {number} limit
- * @param {string} detail
- */
-function line(what, value, limit, detail, unit = 'x ') {
-  const verdict = value <= limit ? 'ok' : `MISSED (<= ${limit})`
-  console.log(
-    `  ${what.padEnd(62)} ${String(round(value)).padStart(7)} ${unit.padEnd(3)} ${verdict.padEnd(16)} ${detail}`
-  )
-}
-
-/** The responses of the stand-in: one SVID, two to rotate between, tokens, and large ones. @param {string} directory */
-async function write(directory) {
-  const { domain, jwtBundlesResponse, jwtResponse, x509BundlesResponse, x509Response } = await import(
-    '../../__test__/workload-stub.mjs'
-  )
-  const home = domain('example.org')
-  const [first, second, third] = [1, 2, 3].map(() => home.svid('/billing'))
-  const id = 'spiffe://example.org'
-  const many = (/** @type {number} */ count) =>
-    x509Response({
-      svids: Array.from({ length: count }, (_, index) => ({ ...first, hint: `h${index}` })),
-      federated: Object.fromEntries(
-        Array.from({ length: count }, (_, index) => [`spiffe://d${index}.org`, home.ca.der])
-      )
-    })
-  const files = {
-    x509: x509Response({ svids: [first] }),
-    'x509-2': x509Response({ svids: [second] }),
-    'x509-3': x509Response({ svids: [third] }),
-    'x509-bundles': x509BundlesResponse({ [id]: home.ca.der }),
-    jwt: jwtResponse([home.token('/billing', ['spiffe://example.org/shop'], 24 * 3600)]),
-    'jwt-bundles': jwtBundlesResponse({ [id]: home.jwks })
-  }
-  for (const [name, bytes] of Object.entries(files)) fs.writeFileSync(path.join(directory, name), bytes)
-  return [1, 100, 1000].map((count) => {
-    const large = path.join(directory, `large-${count}`)
-    fs.mkdirSync(large)
-    for (const [name, bytes] of Object.entries({ ...files, x509: many(count) }))
-      fs.writeFileSync(path.join(large, name), bytes)
-    return { count, directory: large }
-  })
-}
-
-/** @param {string} program @param {string} socket @param {string} directory */
-async function serve(program, socket, directory) {
-  const child = spawn(program, [socket, directory], { stdio: ['pipe', 'pipe', 'inherit'] })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  await lines.next()
+/** @param {Bench} bench @param {string} socket @param {string} directory */
+async function serve({ children }, socket, directory) {
+  const { child, read, write } = children.converse(stub, [socket, directory])
+  await read()
   return {
     endpoint: `unix:${socket}`,
-    /** @param {string} name */
+    /** Sends another response to those who watch, and returns when that was. @param {string} name */
     async push(name) {
-      child.stdin.write(`${name}\n`)
-      return (await lines.next()).value
+      write(name)
+      return read()
     },
-    stop: () => child.kill()
+    stop: () => children.stop(child)
   }
 }
 
-/** This process has to go on meanwhile: it reads what SPIRE logs, and SPIRE waits for whoever reads that. @param {string} endpoint */
-const measure = async (endpoint) =>
-  JSON.parse((await promisify(execFile)(process.execPath, [path.join(__dirname, 'measure.cjs'), endpoint])).stdout)
+/** @param {string} name @param {string[]} args */
+const script = (name, ...args) => [path.join(__dirname, name), ...args]
 
-/** @param {{ rust: string }} programs @param {string} endpoint */
-async function race({ rust }, endpoint) {
-  const rustTimes = (/** @type {number} */ pause) =>
-    JSON.parse(execFileSync(rust, [endpoint, '300', String(pause)], { encoding: 'utf8' }))
-  const rounds = []
-  for (let turn = 0; turn < 5; turn++)
-    rounds.push({ node: await measure(endpoint), busy: rustTimes(0), idle: rustTimes(2000) })
-  for (const [shape, which] of /** @type {const} */ ([
-    ['backToBack', 'busy'],
-    ['isolated', 'idle']
-  ])) {
-    console.log(`\n${shape === 'backToBack' ? 'call after call' : 'one call now and then'}, microseconds`)
+/** Not synchronous: with SPIRE, this process has to read its logs meanwhile. */
+const clientTimes = async (/** @type {Bench} */ { checkout }, /** @type {string} */ endpoint) =>
+  JSON.parse((await promisify(execFile)(process.execPath, script('measure.cjs', checkout.root, endpoint))).stdout)
+
+/** @param {Bench} bench @param {string} endpoint */
+async function race(bench, endpoint) {
+  const { report } = bench
+  const rust = (/** @type {number} */ pause) => () =>
+    JSON.parse(execFileSync(rustClient, [endpoint, '300', String(pause)], { encoding: 'utf8' }))
+  const samples = await interleave(
+    { node: () => clientTimes(bench, endpoint), backToBack: rust(0), isolated: rust(2000) },
+    { rounds: 5 }
+  )
+  const times = (/** @type {'backToBack' | 'isolated'} */ shape, /** @type {'x509' | 'jwt'} */ call) => ({
+    ours: median(samples.node.map((sample) => sample[shape][call])),
+    grpc: median(samples.node.map((sample) => sample[shape][`${call}Grpc`])),
+    crate: median(samples[shape].map((sample) => sample[call]))
+  })
+  for (const shape of /** @type {const} */ (['backToBack', 'isolated'])) {
+    report.section(SHAPES[shape])
     for (const call of /** @type {const} */ (['x509', 'jwt'])) {
-      const ours = median(rounds.map(({ node }) => node[shape][call]))
-      const grpc = median(rounds.map(({ node }) => node[shape][`${call}Grpc`]))
-      const crate = median(rounds.map((one) => one[which][call]))
-      const name = call === 'x509' ? 'fetchX509Svid' : 'fetchJwtSvid'
-      line(`${name}: ours / grpc-js`, ours / grpc, 0.5, `ours ${round(ours, 0)}, grpc-js ${round(grpc, 0)}`)
-      line(`${name}: ours / the crate spiffe, from Rust`, ours / crate, 1.3, `the crate ${round(crate, 0)}`)
+      const { ours, grpc, crate } = times(shape, call)
+      report.ratio(`${CALLS[call]}: ours / grpc-js`, ours / grpc, atMost(0.5), `us: ${listed({ ours, grpc, crate })}`)
+      report.ratio(`${CALLS[call]}: ours / the crate spiffe, from Rust`, ours / crate, atMost(1.3))
     }
   }
+  return times('isolated', 'x509').ours
 }
 
-/** @param {string} endpoint */
-function cold(endpoint) {
-  const once = (/** @type {string} */ which) =>
-    Number(execFileSync(process.execPath, [path.join(__dirname, 'cold.cjs'), which, endpoint], { encoding: 'utf8' }))
-  const pairs = Array.from({ length: 15 }, () => [once('ours'), once('grpc')])
-  const [ours, grpc] = [0, 1].map((index) => median(pairs.map((pair) => pair[index])))
-  console.log('\ncold start to the first SVID')
-  line('ours / grpc-js', ours / grpc, 0.25, `ms: ours ${round(ours, 1)}, grpc-js ${round(grpc, 1)}`)
+/** @param {Bench} bench @param {string} endpoint */
+async function cold({ report, checkout }, endpoint) {
+  const start = (/** @type {string} */ which) => () =>
+    Number(execFileSync(process.execPath, script('cold.cjs', checkout.root, which, endpoint), { encoding: 'utf8' }))
+  const times = medians(await interleave({ ours: start('ours'), grpc: start('grpc') }, { rounds: 15 }))
+  report.section('cold start to the first SVID')
+  report.ratio('ours / grpc-js', times.ours / times.grpc, atMost(0.25), `ms: ${listed(times, 1)}`)
 }
 
-/** @param {Awaited<ReturnType<typeof serve>>} stub */
-async function sources(stub) {
-  const child = spawn(process.execPath, ['--expose-gc', path.join(__dirname, 'sources.cjs'), stub.endpoint, '500'], {
-    stdio: ['pipe', 'pipe', 'inherit']
-  })
-  let report
-  for await (const text of createInterface({ input: child.stdout })) {
-    if (text.startsWith('push ')) child.stdin.write(`${await stub.push(text.slice(5))}\n`)
-    else report = JSON.parse(text)
+/** @param {Bench} bench @param {Server} server @param {number} call microseconds of a call now and then */
+async function sources({ report, checkout, children }, server, call) {
+  const program = script('sources.cjs', checkout.root, server.endpoint, '500')
+  const { read, write } = children.converse(process.execPath, ['--expose-gc', ...program])
+  let line = await read()
+  for (; line.startsWith('push '); line = await read()) write(await server.push(line.slice(5)))
+  const { reads, rotation } = JSON.parse(line)
+  report.section('live sources')
+  const detail = `ns: ${listed(reads)}`
+  report.ratio('source.svid() / a no-op call of the addon', reads.svid / reads.noop, atMost(12), detail)
+  report.ratio('a kept token, awaited / a no-op call of the addon', reads.jwt / reads.noop, atMost(12))
+  report.ratio(
+    'from the push to the update, median / a call now and then',
+    (rotation.median * 1e3) / call,
+    atMost(3),
+    `ms: ${listed(rotation, 2)} of 500`
+  )
+  report.figure('from the push to the update, p99', rotation.p99, 'ms', LESS_IS_BETTER)
+}
+
+/** What sources add to a service. @param {Bench} bench @param {string} endpoint */
+async function memory({ report, checkout }, endpoint) {
+  const run = (/** @type {number} */ sources) => () => {
+    const program = script('memory.cjs', checkout.root, endpoint, String(sources))
+    return Number(execFileSync(process.execPath, ['--expose-gc', ...program], { encoding: 'utf8' }))
   }
-  console.log('\nlive sources')
-  line(
-    'source.svid() in microseconds',
-    report.svid / 1000,
-    1,
-    `${round(report.svid, 0)} ns; context() ${round(report.context, 0)} ns`,
-    'us'
+  const sizes = medians(await interleave({ none: run(0), one: run(1), many: run(500) }, { rounds: 7 }))
+  report.section('resident memory of a small http service')
+  report.ratio(
+    'with the package, one source, one connection / without',
+    sizes.one / sizes.none,
+    atMost(1.12),
+    `MiB: ${listed(sizes, 1)}`
   )
-  line('a cached token in microseconds', report.jwt / 1000, 1, `${round(report.jwt, 0)} ns, awaited`, 'us')
-  line(
-    'from the push to the update, p99',
-    report.rotation.p99,
-    20,
-    `median ${round(report.rotation.median)}, worst ${round(report.rotation.worst)} of 500`,
-    'ms'
-  )
+  report.ratio('with 500 sources / without', sizes.many / sizes.none, atMost(1.24))
 }
 
-/** What sources add to a service. @param {string} endpoint */
-function memory(endpoint) {
-  const once = (/** @type {number} */ sources) =>
-    Number(
-      execFileSync(process.execPath, ['--expose-gc', path.join(__dirname, 'memory.cjs'), endpoint, String(sources)], {
-        encoding: 'utf8'
-      })
-    )
-  const rounds = Array.from({ length: 7 }, () => [0, 1, 500].map(once))
-  const [none, one, many] = [0, 1, 2].map((index) => median(rounds.map((values) => values[index])))
-  console.log('\nmemory of a small http service')
-  line(
-    'RSS added by the package, one source, one connection',
-    one - none,
-    6,
-    `${round(none, 1)} -> ${round(one, 1)}`,
-    'MiB'
-  )
-  line('the same with 500 sources', many - none, 12, `${round(many, 1)}`, 'MiB')
-}
-
-/** @param {string} program @param {{ count: number, directory: string }[]} sizes */
-async function large(program, sizes) {
-  console.log('\nso many SVIDs and federated bundles in one message: microseconds for each')
+/** @param {Bench} bench @param {{ count: number, directory: string }[]} sizes */
+async function large(bench, sizes) {
+  const { WorkloadApiClient } = bench.checkout.load()
   const each = []
   for (const { count, directory } of sizes) {
-    const stub = await serve(program, path.join(directory, 's.sock'), directory)
-    const { WorkloadApiClient } = require('../..')
+    const server = await serve(bench, path.join(directory, 's.sock'), directory)
     const times = []
     for (let index = 0; index < 15; index++) {
       // Another endpoint in name: what is remembered of the last message must not help.
-      const client = new WorkloadApiClient({
-        endpoint: index % 2 === 0 ? stub.endpoint : stub.endpoint.replace('unix:', 'unix:///..')
-      })
-      const start = process.hrtime.bigint()
-      await client.fetchX509Context()
-      times.push(Number(process.hrtime.bigint() - start) / 1e3)
+      const endpoint = index % 2 === 0 ? server.endpoint : server.endpoint.replace('unix:', 'unix:///..')
+      const client = new WorkloadApiClient({ endpoint })
+      times.push(await elapsed(() => client.fetchX509Context()))
       client.close()
     }
     each.push(median(times) / count)
-    console.log(
-      `  ${String(count).padStart(5)}: ${round(median(times), 0)} us in all, ${round(median(times) / count, 1)} us for one`
-    )
-    stub.stop()
+    await server.stop()
   }
-  line('for one of 1000 / for one of 100', each[2] / each[1], 1.5, '')
+  bench.report.section('many SVIDs and federated bundles in one message')
+  bench.report.ratio(
+    'one of 1000 / one of 100',
+    each[2] / each[1],
+    atMost(1.5),
+    `us for one of 1, 100, 1000: ${each.map((time) => round(time, 1)).join(', ')}`
+  )
 }
 
-async function spire() {
+/** @param {Bench} bench */
+async function spire(bench) {
   const { startSpire } = await import('../../__test__/spire/harness.mjs')
   const running = await startSpire({ federation: false })
   try {
@@ -223,17 +147,13 @@ async function spire() {
       spiffeId: 'spiffe://example.org/billing',
       selectors: [`unix:uid:${process.getuid?.()}`]
     })
-    const report = await measure(running.local.endpoint)
-    console.log('\na real SPIRE agent, which attests each call')
-    for (const [shape, title] of [
-      ['backToBack', 'call after call'],
-      ['isolated', 'now and then']
-    ]) {
-      for (const call of ['x509', 'jwt']) {
-        const [ours, grpc] = [report[shape][call], report[shape][`${call}Grpc`]]
-        console.log(
-          `  ${call}, ${title}: ours ${round(ours, 0)} us, grpc-js ${round(grpc, 0)} us, ${round(ours / grpc)} x`
-        )
+    const times = await clientTimes(bench, running.local.endpoint)
+    bench.report.section('a real SPIRE agent, which attests each call')
+    for (const shape of /** @type {const} */ (['backToBack', 'isolated'])) {
+      for (const call of /** @type {const} */ (['x509', 'jwt'])) {
+        const [ours, grpc] = [times[shape][call], times[shape][`${call}Grpc`]]
+        const name = `${CALLS[call]}, ${SHAPES[shape]}: ours / grpc-js`
+        bench.report.ratio(name, ours / grpc, LESS_IS_BETTER, `us: ${listed({ ours, grpc })}`)
       }
     }
   } finally {
@@ -241,26 +161,15 @@ async function spire() {
   }
 }
 
-async function main() {
-  const programs = prepare()
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-bench-'))
-  console.log(`Node.js ${process.version}, ${os.cpus().length} shared cores; medians`)
-  try {
-    const sizes = await write(directory)
-    const stub = await serve(programs.stub, path.join(directory, 's.sock'), directory)
-    await race(programs, stub.endpoint)
-    cold(stub.endpoint)
-    await sources(stub)
-    memory(stub.endpoint)
-    stub.stop()
-    await large(programs.stub, sizes)
-    if (process.argv.includes('--spire')) await spire()
-  } finally {
-    fs.rmSync(directory, { recursive: true, force: true })
-  }
-}
-
-main().catch((error) => {
-  console.error(error)
-  process.exitCode = 1
+bench('workload-api', { options: { spire: { type: 'boolean' } }, prepare: buildPeers }, async (context) => {
+  const { directory, options } = context
+  const sizes = await writeResponses(directory)
+  const server = await serve(context, path.join(directory, 's.sock'), directory)
+  const call = await race(context, server.endpoint)
+  await cold(context, server.endpoint)
+  await sources(context, server, call)
+  await memory(context, server.endpoint)
+  await server.stop()
+  await large(context, sizes)
+  if (options.spire) await spire(context)
 })

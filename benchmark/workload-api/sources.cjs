@@ -1,46 +1,39 @@
 'use strict'
 /**
- * Live sources in a process of their own: how fast they are read, how soon they know. Prints one JSON
- * document. Rotations are asked for by a line on stdout, `push NAME`; the time of the push comes back on stdin.
- *   node sources.cjs ENDPOINT ROTATIONS
+ * Live sources in a process of their own: how fast they are read, how soon they learn of a rotation. Prints one JSON
+ * document. It asks for a rotation by a line on stdout, `push NAME`; the time of the push comes back on stdin.
+ *   node sources.cjs CHECKOUT ENDPOINT ROTATIONS
  */
 const { createInterface } = require('node:readline')
+const { Checkout } = require('../checkout')
+const { interleave, medians, perCall, perCallAsync, sleep } = require('../rounds')
+const { AUDIENCE } = require('./responses')
 
-const [endpoint, rotations] = process.argv.slice(2)
-const sleep = (/** @type {number} */ milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+const [directory, endpoint, rotations] = process.argv.slice(2)
+const checkout = new Checkout(directory)
+const CALLS = 20_000
 
-/** Nanoseconds a call. @param {number} calls @param {() => unknown} call */
-function each(calls, call) {
-  const all = []
-  for (let round = 0; round < 15; round++) {
-    const start = process.hrtime.bigint()
-    for (let index = 0; index < calls; index++) call()
-    all.push(Number(process.hrtime.bigint() - start) / calls)
+/** Nanoseconds a call, beside a call of the addon that does nothing. @param {any} source @param {any} tokens */
+async function readTimes(source, tokens) {
+  const addon = checkout.addon()
+  await tokens.fetch({ audience: AUDIENCE })
+  const variants = {
+    noop: () => perCall(CALLS, () => addon.version()),
+    svid: () => perCall(CALLS, () => source.svid()),
+    context: () => perCall(CALLS, () => source.context()),
+    jwt: () => perCallAsync(CALLS, () => tokens.fetch({ audience: AUDIENCE }))
   }
-  return all.toSorted((a, b) => a - b)[7]
+  return medians(await interleave(variants, { rounds: 15, warmUp: 1 }))
 }
 
-async function main() {
-  const { X509Source, JwtSource } = require('../..')
-  const source = await X509Source.open({ endpoint })
-  const tokens = await JwtSource.open({ endpoint })
-  const audience = 'spiffe://example.org/shop'
-  await tokens.fetch({ audience })
-  const svid = each(20000, () => source.svid())
-  const context = each(20000, () => source.context())
-  const jwt = []
-  for (let round = 0; round < 15; round++) {
-    const start = process.hrtime.bigint()
-    for (let index = 0; index < 20000; index++) await tokens.fetch({ audience })
-    jwt.push(Number(process.hrtime.bigint() - start) / 20000)
-  }
-  // Rotations: from the push to the update that tells of it.
+/** Milliseconds from each push to the update that announces it. @param {any} source @param {number} count */
+async function rotationDelays(source, count) {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
   const delays = []
-  for (let index = 0; index < Number(rotations); index++) {
+  for (let index = 0; index < count; index++) {
     const known = source.svid()
-    const told = new Promise((resolve) => {
-      const leave = source.subscribe(({ type }) => {
+    const updated = new Promise((resolve) => {
+      const leave = source.subscribe((/** @type {{ type: string }} */ { type }) => {
         if (type !== 'update' || source.svid() === known) return
         leave()
         resolve(process.hrtime.bigint())
@@ -48,14 +41,20 @@ async function main() {
     })
     process.stdout.write(`push x509-${(index % 2) + 2}\n`)
     const pushed = BigInt((await lines.next()).value)
-    delays.push(Number(/** @type {bigint} */ (await told) - pushed) / 1e6)
+    delays.push(Number(/** @type {bigint} */ (await updated) - pushed) / 1e6)
     await sleep(2)
   }
-  delays.sort((a, b) => a - b)
+  return delays.sort((a, b) => a - b)
+}
+
+async function main() {
+  const { X509Source, JwtSource } = checkout.load()
+  const source = await X509Source.open({ endpoint })
+  const reads = await readTimes(source, await JwtSource.open({ endpoint }))
+  const delays = await rotationDelays(source, Number(rotations))
   const at = (/** @type {number} */ part) => delays[Math.min(delays.length - 1, Math.floor(delays.length * part))]
-  process.stdout.write(
-    `${JSON.stringify({ svid, context, jwt: jwt.toSorted((a, b) => a - b)[7], rotation: { median: at(0.5), p99: at(0.99), worst: delays.at(-1) } })}\n`
-  )
+  const rotation = { median: at(0.5), p99: at(0.99), worst: at(1) }
+  process.stdout.write(`${JSON.stringify({ reads, rotation })}\n`)
   process.exit()
 }
 

@@ -1,4 +1,4 @@
-//! The bare cryptography under the judges of SVIDs: nanoseconds a call.
+//! The bare cryptography under the verification of SVIDs: nanoseconds a call.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,14 +20,26 @@ fn timed(rounds: u32, mut call: impl FnMut() -> bool) -> f64 {
 
 /// One ES256 signature check with a key that was parsed before.
 #[napi]
-pub fn bare_es256(point: Uint8ArraySlice<'_>, message: Uint8ArraySlice<'_>, signature: Uint8ArraySlice<'_>, rounds: u32) -> napi::Result<f64> {
-    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &*point).map_err(|error| napi::Error::from_reason(error.to_string()))?;
+pub fn bare_es256(
+    point: Uint8ArraySlice<'_>,
+    message: Uint8ArraySlice<'_>,
+    signature: Uint8ArraySlice<'_>,
+    rounds: u32,
+) -> napi::Result<f64> {
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &*point)
+        .map_err(|error| napi::Error::from_reason(error.to_string()))?;
     Ok(timed(rounds, || key.verify_sig(&message, &signature).is_ok()))
 }
 
 /// One RS256 signature check with a key that was parsed before.
 #[napi]
-pub fn bare_rs256(n: Uint8ArraySlice<'_>, e: Uint8ArraySlice<'_>, message: Uint8ArraySlice<'_>, signature: Uint8ArraySlice<'_>, rounds: u32) -> napi::Result<f64> {
+pub fn bare_rs256(
+    n: Uint8ArraySlice<'_>,
+    e: Uint8ArraySlice<'_>,
+    message: Uint8ArraySlice<'_>,
+    signature: Uint8ArraySlice<'_>,
+    rounds: u32,
+) -> napi::Result<f64> {
     let key = RsaPublicKeyComponents { n: &*n, e: &*e }
         .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
         .map_err(|error| napi::Error::from_reason(error.to_string()))?;
@@ -36,7 +48,12 @@ pub fn bare_rs256(n: Uint8ArraySlice<'_>, e: Uint8ArraySlice<'_>, message: Uint8
 
 /// One path validation from a leaf to an anchor that was built before.
 #[napi]
-pub fn bare_path(anchor: Uint8ArraySlice<'_>, leaf: Uint8ArraySlice<'_>, intermediate: Uint8ArraySlice<'_>, rounds: u32) -> napi::Result<f64> {
+pub fn bare_path(
+    anchor: Uint8ArraySlice<'_>,
+    leaf: Uint8ArraySlice<'_>,
+    intermediate: Uint8ArraySlice<'_>,
+    rounds: u32,
+) -> napi::Result<f64> {
     let failed = |error: webpki::Error| napi::Error::from_reason(error.to_string());
     let anchor = CertificateDer::from(&*anchor);
     let anchors = [anchor_from_trusted_cert(&anchor).map_err(failed)?];
@@ -46,8 +63,16 @@ pub fn bare_path(anchor: Uint8ArraySlice<'_>, leaf: Uint8ArraySlice<'_>, interme
     let now = UnixTime::since_unix_epoch(now);
     Ok(timed(rounds, || {
         EndEntityCert::try_from(&leaf).is_ok_and(|leaf| {
-            leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &intermediates, now, KeyUsage::server_auth(), None, None)
-                .is_ok()
+            leaf.verify_for_usage(
+                ALL_VERIFICATION_ALGS,
+                &anchors,
+                &intermediates,
+                now,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+            .is_ok()
         })
     }))
 }

@@ -1,7 +1,8 @@
-//! The kernel's ceiling, and a load to drive a daemon to its own.
+//! A bare server, which shows what the kernel allows, and a load generator.
 //!
 //! * `connections serve PATH ANSWER` - a bare server: accept, read once, write ANSWER, close
-//! * `connections load PATH THREADS COUNT` - COUNT questions from THREADS threads; prints answers a second and latencies
+//! * `connections load PATH THREADS COUNT` - COUNT requests from THREADS threads; prints responses a second and
+//!   latencies
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
