@@ -3,9 +3,10 @@
  * npm run bench:spiffe - the verification of SVIDs beside jose and beside the bare cryptography under it, and SPIFFE
  * IDs beside URL; all in one process, interleaved round by round. The options are those of benchmark/bench.js.
  */
-const { createPublicKey, generateKeyPairSync, sign, X509Certificate } = require('node:crypto')
+const { createPublicKey, generateKeyPairSync, X509Certificate } = require('node:crypto')
 const { bench } = require('../bench')
 const { Certificates } = require('../certificates')
+const { mintJwtSvid } = require('../jwt-svid')
 const { buildNative, nativeAddon } = require('../native')
 const { atLeast, atMost } = require('../report')
 const { inFlight, interleave, medians, perCall, perCallAsync, round } = require('../rounds')
@@ -45,17 +46,6 @@ const keyPair = (algorithm) =>
     ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
     : generateKeyPairSync('rsa', { modulusLength: 2048 })
 
-/** @param {'ES256' | 'RS256'} algorithm @param {import('node:crypto').KeyObject} key */
-function token(algorithm, key) {
-  const now = Math.floor(Date.now() / 1000)
-  const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const header = part({ alg: algorithm, kid: 'one', typ: 'JWT' })
-  const subject = 'spiffe://example.org/ns/production/sa/billing'
-  const message = Buffer.from(`${header}.${part({ sub: subject, aud: [AUDIENCE], iat: now, exp: now + 3600 })}`)
-  const signature = sign('sha256', message, algorithm === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' } : key)
-  return { text: `${message}.${signature.toString('base64url')}`, message, signature }
-}
-
 /** One check of a signature in Rust, nanoseconds a call. @param {any} native @param {any} jwk @param {any} token */
 function bareCheck(native, jwk, { message, signature }) {
   const bytes = (/** @type {string} */ name) => Buffer.from(jwk[name], 'base64url')
@@ -68,7 +58,8 @@ function bareCheck(native, jwk, { message, signature }) {
 async function tokens(report, { JwtBundle, BundleSet, verifyJwtSvid }, native, algorithm) {
   const { privateKey } = keyPair(algorithm)
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
-  const minted = token(algorithm, privateKey)
+  const claims = { sub: 'spiffe://example.org/ns/production/sa/billing', aud: [AUDIENCE] }
+  const minted = mintJwtSvid(algorithm, privateKey, claims, 3600)
   const bundle = new JwtBundle('example.org')
   bundle.add('one', jwk)
   const remembering = new BundleSet([bundle])

@@ -5,16 +5,22 @@ const path = require('node:path')
 const { createRequire } = require('node:module')
 const peers = createRequire(path.join(__dirname, '..', '..', 'peers', 'node', 'package.json'))
 
+/** The library, and the service that it makes of the proto file. */
+function loadService() {
+  const grpc = peers('@grpc/grpc-js')
+  const definition = peers('@grpc/proto-loader').loadSync(path.join(__dirname, 'workload.proto'), {
+    keepCase: true,
+    longs: Number,
+    defaults: true
+  })
+  const { SpiffeWorkloadAPI } = /** @type {any} */ (grpc.loadPackageDefinition(definition))
+  return { grpc, SpiffeWorkloadAPI }
+}
+
 class GrpcClient {
   /** @param {string} endpoint */
   constructor(endpoint) {
-    const grpc = peers('@grpc/grpc-js')
-    const loaded = peers('@grpc/proto-loader').loadSync(path.join(__dirname, 'workload.proto'), {
-      keepCase: true,
-      longs: Number,
-      defaults: true
-    })
-    const { SpiffeWorkloadAPI } = /** @type {any} */ (grpc.loadPackageDefinition(loaded))
+    const { grpc, SpiffeWorkloadAPI } = loadService()
     this.client = new SpiffeWorkloadAPI(endpoint, grpc.credentials.createInsecure())
     this.metadata = new grpc.Metadata()
     this.metadata.set('workload.spiffe.io', 'true')
@@ -48,4 +54,4 @@ class GrpcClient {
   }
 }
 
-module.exports = { GrpcClient }
+module.exports = { GrpcClient, loadService }

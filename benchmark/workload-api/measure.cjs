@@ -6,7 +6,7 @@
 const { Checkout } = require('../checkout')
 const { elapsed, interleave, median, medians, sleep } = require('../rounds')
 const { GrpcClient } = require('./grpc-client.cjs')
-const { AUDIENCE } = require('./responses')
+const { AUDIENCE } = require('./audience')
 
 const [checkout, endpoint, calls = '300'] = process.argv.slice(2)
 const { WorkloadApiClient } = new Checkout(checkout).load()

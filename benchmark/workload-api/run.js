@@ -163,7 +163,7 @@ async function spire(bench) {
 
 bench('workload-api', { options: { spire: { type: 'boolean' } }, prepare: buildPeers }, async (context) => {
   const { directory, options } = context
-  const sizes = await writeResponses(directory)
+  const sizes = writeResponses(directory)
   const server = await serve(context, path.join(directory, 's.sock'), directory)
   const call = await race(context, server.endpoint)
   await cold(context, server.endpoint)

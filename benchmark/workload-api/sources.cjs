@@ -7,7 +7,7 @@
 const { createInterface } = require('node:readline')
 const { Checkout } = require('../checkout')
 const { interleave, medians, perCall, perCallAsync, sleep } = require('../rounds')
-const { AUDIENCE } = require('./responses')
+const { AUDIENCE } = require('./audience')
 
 const [directory, endpoint, rotations] = process.argv.slice(2)
 const checkout = new Checkout(directory)
