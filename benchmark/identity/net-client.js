@@ -21,7 +21,8 @@ class NetClient {
       const timer = setTimeout(() => socket.destroy(new Error('timeout')), this.timeout)
       socket.on('data', (chunk) => {
         if (first === undefined) first = chunk
-        else (rest ??= [first]).push(chunk)
+        else if (rest === undefined) rest = [first, chunk]
+        else rest.push(chunk)
       })
       socket.on('end', () => {
         clearTimeout(timer)

@@ -10,7 +10,7 @@ const path = require('node:path')
 const { bench } = require('../bench')
 const { residentMemory } = require('../children')
 const { buildNative, connections, oneFunction } = require('../native')
-const { LESS_IS_BETTER, MORE_IS_BETTER, atLeast, atMost, listed } = require('../report')
+const { MORE_IS_BETTER, atLeast, atMost, listed } = require('../report')
 const { interleave, median, medians, pairedRatio, round } = require('../rounds')
 
 /** @typedef {import('../bench').Bench} Bench */

@@ -1,11 +1,13 @@
 'use strict'
-/** Loads an addon as lib of the package does: a table of static requests, the C library, a look at the version. */
+/**
+ * Loads an addon as the package does: a table of static requests, the C library, a look at the version. The addon is
+ * built by benchmark/native.js.
+ */
 
 const EXPECTED = '0.0.0'
 
 /** @type {Record<string, () => { version(): string }>} */
 const ADDONS = {
-  // @ts-ignore: built by benchmark/native.js
   'linux-x64-gnu': () => require('./one-function.node')
 }
 
