@@ -3,16 +3,19 @@
 /**
  * node scripts/code-order.js - writes src/code-order.txt: the functions of the addon that a service runs, which build.rs puts
  * side by side. A process has the code it runs in memory, sixteen pages at a time: with hot and cold mixed, that is all of it.
- * Runs what services do under valgrind, on an addon with its symbols. For whoever changes what a service runs, and for a
- * compiler that names functions in another way: a name that is not found costs nothing but its place.
+ * Runs what services do under valgrind, on a release build of its own that keeps its symbols. Run it after a change to what
+ * a service runs, and for a compiler that names functions in another way: a name that is not found costs nothing but its
+ * place.
  */
 const { execFile, execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { promisify } = require('node:util')
+const { platformHere } = require('./addon')
 const { cache } = require('./cache')
-const { root, setUp } = require('./setup')
+const { setUp } = require('./setup')
+const { cargoEnvironment, root } = require('./sources')
 
 const list = path.join(root, 'src', 'code-order.txt')
 
@@ -39,6 +42,7 @@ function packageWithSymbols(to) {
       'rustc',
       '--release',
       '--quiet',
+      '--locked',
       '--lib',
       '--package',
       'countersign-node',
@@ -48,11 +52,15 @@ function packageWithSymbols(to) {
       '-C',
       'strip=none'
     ],
-    { cwd: root, env: { ...process.env, COUNTERSIGN_NO_CODE_ORDER: '1' }, stdio: ['ignore', 'inherit', 'inherit'] }
+    {
+      cwd: root,
+      env: { ...cargoEnvironment(), COUNTERSIGN_NO_CODE_ORDER: '1' },
+      stdio: ['ignore', 'inherit', 'inherit']
+    }
   )
-  const [addon] = fs.readdirSync(root).filter((name) => name.endsWith('.node'))
-  fs.copyFileSync(path.join(target, 'release', 'libcountersign_node.so'), path.join(to, addon))
-  return path.join(to, addon)
+  const addon = path.join(to, platformHere().file)
+  fs.copyFileSync(path.join(target, 'release', 'libcountersign_node.so'), addon)
+  return addon
 }
 
 /**

@@ -1,13 +1,14 @@
 'use strict'
 /**
  * npm run test:endurance: the tests in __test__/endurance, which bring about in minutes what months do: rotations and
- * restarts of the agent by the ten thousand, with a look at what is left behind. Two at a time, the longest first.
+ * restarts of the agent by the ten thousand, with a look at what is left behind, on the release build. Two at a time, the
+ * longest first.
  */
 const { setUp } = require('./setup')
 const { step, testFiles, TEST_TIMEOUT } = require('./test')
 
 if (process.platform === 'linux') {
-  setUp()
+  setUp({ release: true })
   const files = testFiles('endurance').sort(
     (one, other) => Number(other.includes('restart')) - Number(one.includes('restart'))
   )

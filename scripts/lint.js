@@ -2,7 +2,9 @@
 /** npm run lint: everything that can be wrong with the code without running it. */
 
 const path = require('node:path')
+const { platformHere } = require('./addon')
 const { setUp } = require('./setup')
+const { cargoEnvironment, sharedWithAddon } = require('./sources')
 const { root, step } = require('./test')
 
 /** @param {string} name */
@@ -10,7 +12,9 @@ const bin = (name) => path.join(root, 'node_modules', '.bin', name)
 
 setUp()
 step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
-step('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'])
+// With the environment of the build, and in its profile: what build scripts made for it is not made once more.
+const clippy = ['clippy', ...sharedWithAddon(platformHere().triple), '--all-targets', '--quiet', '--', '-D', 'warnings']
+step('clippy', 'cargo', clippy, cargoEnvironment())
 step('types of the JavaScript', bin('tsc'), ['-p', '.'])
 for (const resolution of ['node16', 'nodenext', 'bundler']) {
   step(`types of a consumer, ${resolution}`, bin('tsc'), ['-p', `__test__/types/tsconfig.${resolution}.json`])

@@ -2,15 +2,18 @@
 'use strict'
 /**
  * npm run prebuild:check [-- --all] [-- --windows] [-- --release] - is the package what people will install? Builds the
- * addon for the Linux systems (x64; with --all arm64 too), packs everything, serves the tarballs as a registry does, installs
- * from there as a user would (an empty folder, no Rust, no other network), and runs package-smoke.cjs in each real runtime.
- * With --windows that for Windows on x64 alone, in wine: elsewhere-smoke.cjs, which has no agent on its own system.
+ * addon for the Linux systems (x64; with --all arm64 too) as a trial, with --release as it ships, packs everything, serves
+ * the tarballs as a registry does, installs from there as a user would (an empty folder, no Rust, no other network), and runs
+ * package-smoke.cjs in each real runtime. With --windows that for Windows on x64 alone, in wine: elsewhere-smoke.cjs, which
+ * has no agent on its own system.
  */
 const { execFileSync, spawn } = require('node:child_process')
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
+const { requireShippable } = require('./addon')
 const { setUp, say, root } = require('./setup')
+const { digest } = require('./sources')
 const { PLATFORMS, packageName } = require('./npm-packages')
 const { startRegistry } = require('./registry')
 
@@ -148,6 +151,7 @@ function runtimesOf(name) {
 
 async function main() {
   const all = process.argv.includes('--all')
+  const release = process.argv.includes('--release')
   const wanted = process.argv.includes('--windows')
     ? PLATFORMS.filter(({ name }) => name === 'win32-x64')
     : PLATFORMS.filter(({ os: system, cpu }) => system === 'linux' && (all || cpu === 'x64'))
@@ -155,11 +159,13 @@ async function main() {
   say(`the addon for ${wanted.map(({ name }) => name).join(', ')} (once; minutes)`)
   const files = execFileSync(
     path.join(__dirname, 'prebuild'),
-    [...(process.argv.includes('--release') ? ['--release'] : []), ...wanted.map(({ name }) => name)],
+    [...(release ? ['--release'] : []), ...wanted.map(({ name }) => name)],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }
   )
     .trim()
     .split('\n')
+  const sources = digest()
+  for (const file of files) requireShippable(file, sources, release ? 'release' : 'trial')
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-install-'))
   let failed = 0
   try {

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * Runs the package on every runtime it is meant for: a smoke test on all of them, the whole test suite on the Nodes.
+ * Runs the package, with the addon as it ships, on every runtime it is meant for: a smoke test on all of them, the whole
+ * test suite on the Nodes.
  * They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/runtimes.
  */
 const { spawn, spawnSync } = require('node:child_process')
@@ -9,6 +10,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { cache: all } = require('./cache')
+const { setUp } = require('./setup')
 const { testFiles, root, TEST_TIMEOUT } = require('./test')
 
 const cache = path.join(all, 'runtimes')
@@ -112,6 +114,7 @@ function runSuite(executable) {
 }
 
 async function main() {
+  setUp({ release: true })
   const { startDaemon } = await import('../__test__/daemon.mjs')
   const { writeIdentities } = await import('../__test__/tls-scene.mjs')
   const { writeAttacks } = await import('../__test__/tls-attack-list.mjs')

@@ -12,7 +12,7 @@ const target = path.join(cache, 'peers-target')
  * @param {string} name of the package
  */
 function rustPeer(name) {
-  const { status, error, stderr } = spawnSync('cargo', ['build', '--quiet', '--release', '-p', name], {
+  const { status, error, stderr } = spawnSync('cargo', ['build', '--quiet', '--locked', '--release', '-p', name], {
     cwd: path.join(root, 'peers'),
     env: { ...process.env, CARGO_TARGET_DIR: target },
     encoding: 'utf8',

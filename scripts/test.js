@@ -6,7 +6,9 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
+const { describe, inspect, platformHere } = require('./addon')
 const { setUp, say, root } = require('./setup')
+const { cargoEnvironment, sharedWithAddon } = require('./sources')
 
 /** A test that hangs is a test that fails. */
 const TEST_TIMEOUT = '--test-timeout=300000'
@@ -28,11 +30,12 @@ function testFiles(below = '') {
  * @param {string} title
  * @param {string} command
  * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
  */
-function step(title, command, args) {
+function step(title, command, args, env = process.env) {
   say(title)
   const start = Date.now()
-  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' })
   if (error) process.stderr.write(`${command}: ${error.message}\n`)
   const seconds = ((Date.now() - start) / 1000).toFixed(0)
   say(`${status === 0 ? 'passed' : `FAILED (${signal ?? status ?? 'not started'})`}: ${title}, ${seconds} s`)
@@ -43,6 +46,8 @@ module.exports = { step, testFiles, root, TEST_TIMEOUT }
 
 if (require.main === module) {
   setUp()
-  step('the core: cargo test -p countersign', 'cargo', ['test', '--quiet', '-p', 'countersign'])
+  const { file, triple } = platformHere()
+  say(describe(inspect(path.join(root, file))))
+  step('the core: cargo test', 'cargo', ['test', '--quiet', ...sharedWithAddon(triple)], cargoEnvironment())
   step('the package: node --test', process.execPath, ['--test', '--test-reporter=spec', TEST_TIMEOUT, ...testFiles()])
 }

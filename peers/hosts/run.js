@@ -10,6 +10,7 @@ const { createRequire } = require('node:module')
 const os = require('node:os')
 const path = require('node:path')
 const { installOnce } = require('../../scripts/cache')
+const { setUp } = require('../../scripts/setup')
 
 const PACKAGES = [
   'esbuild@0.28.2',
@@ -39,6 +40,7 @@ function installPackage(directory) {
 }
 
 async function main() {
+  setUp({ release: true })
   const cache = installOnce('hosts', PACKAGES)
   const foreign = createRequire(path.join(cache, 'package.json'))
   let failed = 0
