@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const { expected } = createRequire(import.meta.url)('../scripts/api-report')
 const reports = expected()

@@ -7,7 +7,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { installFor, run, watch } from './command-line.mjs'
+import { installFor, run, watch } from './support/command-line.mjs'
 import {
   domain,
   field,
@@ -20,7 +20,7 @@ import {
   witResponse,
   x509BundlesResponse,
   x509Response
-} from './workload-stub.mjs'
+} from './support/workload-stub.mjs'
 
 const root = process.getuid?.() === 0
 const needsRoot = { skip: !root && 'SKIPPED: another user: needs root' }
@@ -42,7 +42,7 @@ after(async () => {
 /**
  * What the doctor finds, as JSON and, for its exit code, as text.
  * @param {string | undefined} endpoint
- * @param {{ args?: string[], env?: Record<string, string> } & import('./command-line.mjs').How} [how]
+ * @param {{ args?: string[], env?: Record<string, string> } & import('./support/command-line.mjs').How} [how]
  */
 async function findings(endpoint, { args = [], ...how } = {}) {
   const given = endpoint === undefined ? [] : ['--endpoint', endpoint]
@@ -65,7 +65,7 @@ async function findings(endpoint, { args = [], ...how } = {}) {
   }
 }
 
-/** @param {(call: import('./workload-stub.mjs').Call) => void} answer */
+/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer */
 async function stub(answer) {
   const stub = await startStub(answer, { socket: at(`${++count}.sock`) })
   leave.push(() => stub.kill())
@@ -83,8 +83,8 @@ async function server(serve, where = at(`${++count}.sock`)) {
   return typeof where === 'number' ? `tcp://127.0.0.1:${address.port}` : `unix:${where}`
 }
 
-/** A healthy answer to everything but some methods. @param {Record<string, (call: import('./workload-stub.mjs').Call) => void>} but */
-const but = (but) => (/** @type {import('./workload-stub.mjs').Call} */ call) =>
+/** A healthy answer to everything but some methods. @param {Record<string, (call: import('./support/workload-stub.mjs').Call) => void>} but */
+const but = (but) => (/** @type {import('./support/workload-stub.mjs').Call} */ call) =>
   (but[call.method] ?? healthy(home))(call)
 /** @param {any[]} svids */
 const offers = (...svids) => but({ FetchX509SVID: (call) => call.send(x509Response({ svids })) })
@@ -498,39 +498,40 @@ describe('what it answers', () => {
   })
 
   test('silence, an end in the middle, and HTTP of another kind', async () => {
-    const answers = /** @type {[(call: import('./workload-stub.mjs').Call) => void, number, string, RegExp][]} */ ([
-      [() => {}, 1, 'ERR_TIMEOUT', /does not answer/],
-      [(call) => call.stream.session?.destroy(), 3, 'ERR_CONNECTION_FAILED', /connection broke/],
-      [
-        (call) => call.stream.respond({ ':status': 404 }, { endStream: true }),
-        1,
-        'ERR_WORKLOAD_API',
-        /an HTTP server or a proxy answers/
-      ],
-      [
-        (call) => call.stream.respond({ ':status': 403 }, { endStream: true }),
-        4,
-        'ERR_NO_IDENTITY',
-        /an HTTP server or a proxy answers/
-      ],
-      [
-        (call) => {
-          call.stream.respond({ ':status': 200, 'content-type': 'text/html' })
-          call.stream.end('hello')
-        },
-        1,
-        'ERR_WORKLOAD_API',
-        /hardly a Workload API/
-      ],
-      [(call) => call.raw(Buffer.from('<html>')), 1, 'ERR_INVALID_RESPONSE', /breaks the rules/],
-      [(call) => call.raw(framed(field(1, ''))), 1, 'ERR_INVALID_RESPONSE', /breaks the rules/],
-      [
-        (call) => call.raw(Buffer.from([0, 0xff, 0xff, 0xff, 0xff])),
-        1,
-        'ERR_RESPONSE_TOO_LARGE',
-        /narrow their selectors/
-      ]
-    ])
+    const answers =
+      /** @type {[(call: import('./support/workload-stub.mjs').Call) => void, number, string, RegExp][]} */ ([
+        [() => {}, 1, 'ERR_TIMEOUT', /does not answer/],
+        [(call) => call.stream.session?.destroy(), 3, 'ERR_CONNECTION_FAILED', /connection broke/],
+        [
+          (call) => call.stream.respond({ ':status': 404 }, { endStream: true }),
+          1,
+          'ERR_WORKLOAD_API',
+          /an HTTP server or a proxy answers/
+        ],
+        [
+          (call) => call.stream.respond({ ':status': 403 }, { endStream: true }),
+          4,
+          'ERR_NO_IDENTITY',
+          /an HTTP server or a proxy answers/
+        ],
+        [
+          (call) => {
+            call.stream.respond({ ':status': 200, 'content-type': 'text/html' })
+            call.stream.end('hello')
+          },
+          1,
+          'ERR_WORKLOAD_API',
+          /hardly a Workload API/
+        ],
+        [(call) => call.raw(Buffer.from('<html>')), 1, 'ERR_INVALID_RESPONSE', /breaks the rules/],
+        [(call) => call.raw(framed(field(1, ''))), 1, 'ERR_INVALID_RESPONSE', /breaks the rules/],
+        [
+          (call) => call.raw(Buffer.from([0, 0xff, 0xff, 0xff, 0xff])),
+          1,
+          'ERR_RESPONSE_TOO_LARGE',
+          /narrow their selectors/
+        ]
+      ])
     for (const [answer, exit, code, advice] of answers) {
       const { endpoint } = await stub(answer)
       const { status, failed, the } = await findings(endpoint)

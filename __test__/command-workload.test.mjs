@@ -1,14 +1,14 @@
 // The commands that ask the Workload API, against a stand-in; against real SPIRE they are in __test__/spire.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { run, watch } from './command-line.mjs'
-import { countersign } from './spiffe-scene.mjs'
+import { run, watch } from './support/command-line.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
 import {
   domain,
   healthy,
@@ -18,7 +18,7 @@ import {
   strings,
   x509BundlesResponse,
   x509Response
-} from './workload-stub.mjs'
+} from './support/workload-stub.mjs'
 
 const home = domain('example.org')
 const other = domain('other.org')
@@ -43,7 +43,7 @@ after(async () => {
   fs.rmSync(directory, { recursive: true })
 })
 
-/** Two identities, two trust domains. @param {import('./workload-stub.mjs').Call} call */
+/** Two identities, two trust domains. @param {import('./support/workload-stub.mjs').Call} call */
 function both(call) {
   switch (call.method) {
     case 'FetchX509SVID':
@@ -66,7 +66,7 @@ function both(call) {
   }
 }
 
-const denied = (/** @type {import('./workload-stub.mjs').Call} */ call) => call.end(7, 'no identity issued')
+const denied = (/** @type {import('./support/workload-stub.mjs').Call} */ call) => call.end(7, 'no identity issued')
 /** @param {string} text */
 const secrets = (text) => /PRIVATE KEY|eyJ/.test(text)
 

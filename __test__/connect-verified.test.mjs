@@ -4,13 +4,13 @@ import { getEventListeners, once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import countersign from '../index.js'
-import { runScript } from './child.mjs'
-import { startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { runScript } from './support/child.mjs'
+import { startDaemon } from './support/daemon.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 const { connectVerified } = countersign
 const uid = /** @type {() => number} */ (process.geteuid)()
-const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon

@@ -2,18 +2,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { installFor, run, watch } from './command-line.mjs'
+import { entryPoint } from './support/child.mjs'
+import { installFor, run, watch } from './support/command-line.mjs'
+import { getIdentity, WorkloadApiClient, X509Source } from 'countersign'
+import { ControlClient, verifyLog } from 'countersign/control'
+import { startAgent } from 'countersign/agent'
+import { untilWithin } from './support/until.mjs'
 
-const require = createRequire(import.meta.url)
-const { getIdentity, WorkloadApiClient, X509Source } = require('..')
-const { ControlClient, verifyLog } = require('../control')
-const { startAgent } = require('../lib/agent')
+const until = untilWithin(20)
 
 const uid = /** @type {() => number} */ (process.getuid)()
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-control-'))
@@ -36,12 +37,6 @@ async function agentFor(t, config) {
   const client = new ControlClient({ socketPath: agent.controlSocketPath, timeout: 20_000 })
   t.after(() => client.close())
   return { agent, client }
-}
-
-/** @param {() => any} condition @param {string} what */
-async function until(condition, what) {
-  for (const end = Date.now() + 20_000; !(await condition()); await sleep(5))
-    if (Date.now() > end) assert.fail(`in vain: ${what}`)
 }
 
 /** A server that says what it is told to. @param {import('node:test').TestContext} t @param {(socket: net.Socket, line: string) => void} answer */
@@ -259,7 +254,7 @@ describe('ControlClient', () => {
     const { client } = await agentFor(t)
     /** @param {string} socketPath @param {string} does */
     const said = async (socketPath, does) => {
-      const script = `const { ControlClient } = require(${JSON.stringify(path.join(import.meta.dirname, '..', 'control.js'))})
+      const script = `const { ControlClient } = require(${JSON.stringify(entryPoint('countersign/control'))})
         const client = new ControlClient({ socketPath: ${JSON.stringify(socketPath)} })
         ${does}`
       const { status, stdout } = await run(['--eval', script], { command: [process.execPath] })

@@ -5,9 +5,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { runScript } from './child.mjs'
-import { countersign } from './spiffe-scene.mjs'
-import { domain, field, healthy, startStub, x509Response } from './workload-stub.mjs'
+import { runScript } from './support/child.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
+import { domain, field, healthy, startStub, x509Response } from './support/workload-stub.mjs'
 
 const { CountersignError, JwtSource, X509Source } = countersign
 const PREFIX = 'countersign:source.'
@@ -89,7 +89,7 @@ function listen(endpoint) {
   }
 }
 
-/** @param {(call: import('./workload-stub.mjs').Call) => void} answer */
+/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer */
 async function stubFor(answer) {
   const stub = await startStub(answer)
   leave.push(() => stub.kill())
@@ -99,7 +99,7 @@ async function stubFor(answer) {
 /** @param {any[]} svids */
 const says =
   (...svids) =>
-  (/** @type {import('./workload-stub.mjs').Call} */ call) =>
+  (/** @type {import('./support/workload-stub.mjs').Call} */ call) =>
     call.method === 'FetchX509SVID' ? call.send(x509Response({ svids })) : healthy(home)(call)
 
 test('every channel tells what is documented, and nothing more', async () => {

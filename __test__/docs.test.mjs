@@ -7,12 +7,12 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { root, runScript } from './child.mjs'
-import { run } from './command-line.mjs'
+import { root, runScript } from './support/child.mjs'
+import { run } from './support/command-line.mjs'
+import { startAgent } from 'countersign/agent'
+import { TestCa } from 'countersign/testing'
 
 const require = createRequire(import.meta.url)
-const { startAgent } = require('../lib/agent')
-const { TestCa } = require('../lib/testing')
 
 /** @type {any} */
 let agent

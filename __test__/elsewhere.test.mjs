@@ -2,16 +2,13 @@
 // from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { root } from './child.mjs'
-import { run } from './command-line.mjs'
-import { onTcp } from './on-tcp.cjs'
-
-const require = createRequire(import.meta.url)
-const { startTestAgent } = require('../lib/testing')
+import { root } from './support/child.mjs'
+import { run } from './support/command-line.mjs'
+import { onTcp } from './support/on-tcp.cjs'
+import { startTestAgent } from 'countersign/testing'
 
 /** What the sources compile for Linux alone, by the names JavaScript has for it. */
 function namesOfLinux() {

@@ -3,8 +3,11 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
-import { countersign } from './spiffe-scene.mjs'
-import { domain, jwtBundlesResponse, jwtResponse, startStub, strings } from './workload-stub.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
+import { domain, jwtBundlesResponse, jwtResponse, startStub, strings } from './support/workload-stub.mjs'
+import { untilWithin } from './support/until.mjs'
+
+const until = untilWithin(15)
 
 const { JwtSource } = countersign
 const home = domain('example.org')
@@ -34,14 +37,6 @@ async function serve({ seconds = 600, delay = 0, options } = {}) {
   const source = await JwtSource.open({ endpoint: stub.endpoint, ...options })
   sources.push(source)
   return { stub, source, fault, asked: () => stub.calls.filter(({ method }) => method === 'FetchJWTSVID').length }
-}
-
-/** @param {() => unknown} condition @param {string} what */
-async function until(condition, what, patience = 15_000) {
-  for (const start = Date.now(); ; await sleep(10)) {
-    if (condition()) return
-    if (Date.now() - start > patience) throw new Error(`in vain: ${what}`)
-  }
 }
 
 test('one token for one wish, whatever the order it is said in', async () => {

@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const unit = path.join(root, 'packaging', 'systemd', 'countersign-agent.service')
 const text = readFileSync(unit, 'utf8')

@@ -10,8 +10,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import tls from 'node:tls'
-import countersign from '../index.js'
-import { certificate } from './certificate.mjs'
+import countersign from 'countersign'
+import { certificate } from './support/certificate.mjs'
+import { socketPair } from './support/socket-pair.mjs'
 
 const { getPeerCredentials, getPeerProcess, authorizePeer } = countersign
 const uid = /** @type {() => number} */ (process.geteuid)()
@@ -28,21 +29,9 @@ before(() => {
 after(() => rmSync(directory, { recursive: true }))
 
 let sockets = 0
-/** Both ends of a connection within this process. @param {import('node:test').TestContext} t */
-async function pair(t) {
-  const listener = net.createServer().listen(path.join(directory, `${++sockets}.sock`))
-  await once(listener, 'listening')
-  const client = net.connect(/** @type {string} */ (listener.address()))
-  const [server] = await once(listener, 'connection')
-  if (client.connecting) await once(client, 'connect')
-  t.after(() => {
-    client.destroy()
-    server.destroy()
-    listener.close()
-  })
-  return { client, server, listener }
-}
 
+/** Both ends of a connection within this process. @param {import('node:test').TestContext} t */
+const pair = (t) => socketPair(t, path.join(directory, `${++sockets}.sock`))
 /** The server's end of a connection that another process opened, as somebody else perhaps. @param {import('node:test').TestContext} t @param {string[]} [as] */
 async function visited(t, as = []) {
   // Not read from: Node closes a socket as soon as it reads the end of it.

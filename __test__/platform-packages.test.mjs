@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const require = createRequire(import.meta.url)
 const { PLATFORMS, expected, packageName } = require('../scripts/npm-packages')

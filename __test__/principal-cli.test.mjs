@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CliResolver, Issuer } from 'countersign/principal'
-import { runScript } from './child.mjs'
-import { failing, OTHER_TENANT, TENANT } from './principal-scene.mjs'
+import { entryPoint, runScript } from './support/child.mjs'
+import { failing, OTHER_TENANT, TENANT } from './support/principal-scene.mjs'
 
 const fields = { trustDomain: 'gnomes.local', serviceName: 'market-worker', tenantId: TENANT, tenantSlug: 'world_cup' }
 const env = {
@@ -173,7 +173,7 @@ test('an option that says two things, or nothing', () => {
 })
 
 test('a process, as an operator starts it', async () => {
-  const script = `const { CliResolver } = require(${JSON.stringify(new URL('../principal.js', import.meta.url).pathname)}); CliResolver.read().resolve().then(({ workloadId, attributes }) => console.log(workloadId, attributes.zone))`
+  const script = `const { CliResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))}); CliResolver.read().resolve().then(({ workloadId, attributes }) => console.log(workloadId, attributes.zone))`
   const { stdout, stderr } = await runScript(script, {
     env: { ...env, COUNTERSIGN_SERVICE_NAME: 'from-env', COUNTERSIGN_ATTRIBUTES: '{"zone":"b"}' }
   })

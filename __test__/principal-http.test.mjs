@@ -17,8 +17,8 @@ import {
   statusOf,
   WhoamiResolver
 } from 'countersign/principal'
-import { failing, TENANT } from './principal-scene.mjs'
-import { claims, newKey, token } from './spiffe-scene.mjs'
+import { failing, TENANT } from './support/principal-scene.mjs'
+import { claims, newKey, token } from './support/spiffe-scene.mjs'
 
 const key = newKey('P-256')
 const bundle = new JwtBundle('example.org')

@@ -5,8 +5,9 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { BundleSet, JwtBundle, verifyJwtSvid } from 'countersign'
 import { Issuer, JwtSvidResolver } from 'countersign/principal'
-import { failing, OTHER_TENANT, outcome, TENANT } from './principal-scene.mjs'
-import { claims, newKey, token } from './spiffe-scene.mjs'
+import { countersignError } from './support/countersign-error.mjs'
+import { failing, OTHER_TENANT, outcome, TENANT } from './support/principal-scene.mjs'
+import { claims, newKey, token } from './support/spiffe-scene.mjs'
 
 const key = newKey('P-256')
 const bundle = new JwtBundle('example.org')
@@ -204,12 +205,11 @@ test('a source that judges, at once or later', async () => {
     ),
     'ARGUMENT'
   )
-  const { CountersignError } = await import('../lib/errors.js').then((module) => module.default)
   assert.equal(
     await judged(
       minted(),
       source(() => {
-        throw new CountersignError('ERR_IDENTITY_WITHDRAWN', 'gone')
+        throw countersignError('ERR_IDENTITY_WITHDRAWN', 'gone')
       })
     ),
     'NOT_AUTHENTICATED unavailable ERR_IDENTITY_WITHDRAWN'

@@ -8,9 +8,9 @@ import { after, before, test } from 'node:test'
 import { inspect } from 'node:util'
 import { exportJWK, SignJWT } from 'jose'
 import { OidcResolver } from 'countersign/principal'
-import { runScript } from './child.mjs'
-import { outcome, TENANT } from './principal-scene.mjs'
-import { authority, CA, leaf, newKey } from './spiffe-scene.mjs'
+import { entryPoint, runScript } from './support/child.mjs'
+import { outcome, TENANT } from './support/principal-scene.mjs'
+import { authority, CA, leaf, newKey } from './support/spiffe-scene.mjs'
 
 const root = authority('example.org', CA)
 const certificate = leaf(root, 'spiffe://example.org/idp', { subjectAltName: 'IP:127.0.0.1' })
@@ -119,7 +119,7 @@ test('a server that is not who it should be', async () => {
 
 test('no environment variable switches the judge of certificates off', async () => {
   routes['/env'] = json(both)
-  const script = `const { OidcResolver } = require(${JSON.stringify(new URL('../principal.js', import.meta.url).pathname)})
+  const script = `const { OidcResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))})
     new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api', trustDomain: 'example.org', tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/env`)}, map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
       .for(${JSON.stringify(await signed())}).resolve().then(() => console.log('resolved'), (error) => console.log(error.reason, error.cause.code))`
   const { stdout } = await runScript(script, { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' } })
@@ -394,7 +394,7 @@ test('an error names the place without its query, and no header', async () => {
 })
 
 test('a resolver keeps no process alive', async () => {
-  const script = `const { OidcResolver } = require(${JSON.stringify(new URL('../principal.js', import.meta.url).pathname)})
+  const script = `const { OidcResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))})
     const resolver = new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api', trustDomain: 'example.org', tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/alive`)}, ca: ${JSON.stringify(root.pem)}, map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
     resolver.for(${JSON.stringify(await signed())}).resolve().then(() => console.log('resolved'))`
   routes['/alive'] = json(both)

@@ -16,8 +16,9 @@ import {
   SessionResolver,
   WhoamiResolver
 } from 'countersign/principal'
-import { OK, startDaemon } from './daemon.mjs'
-import { failing, OTHER_TENANT, outcome, TENANT } from './principal-scene.mjs'
+import { OK, startDaemon } from './support/daemon.mjs'
+import { failing, OTHER_TENANT, outcome, TENANT } from './support/principal-scene.mjs'
+import { socketPair } from './support/socket-pair.mjs'
 
 const uid = /** @type {() => number} */ (process.geteuid)()
 const gid = /** @type {() => number} */ (process.getegid)()
@@ -138,22 +139,8 @@ const peer = {
   serviceName: 'billing'
 }
 
-/** @param {import('node:test').TestContext} t */
-async function pair(t) {
-  const listener = net.createServer().listen(path.join(directory, `${Math.random()}.sock`))
-  await once(listener, 'listening')
-  const client = net.connect(/** @type {string} */ (listener.address()))
-  const [server] = await once(listener, 'connection')
-  t.after(() => {
-    client.destroy()
-    server.destroy()
-    listener.close()
-  })
-  return server
-}
-
 test("a local peer: the kernel's word", async (t) => {
-  const socket = await pair(t)
+  const { server: socket } = await socketPair(t, path.join(directory, `${Math.random()}.sock`))
   for (const resolver of [
     new PeerResolver(peer).for(socket),
     new PeerResolver({ ...peer, peer: socket }),
@@ -179,7 +166,7 @@ test("a local peer: the kernel's word", async (t) => {
 })
 
 test('a local peer that is somebody else, or nobody', async (t) => {
-  const socket = await pair(t)
+  const { server: socket } = await socketPair(t, path.join(directory, `${Math.random()}.sock`))
   assert.equal(
     await outcome(new PeerResolver({ ...peer, policy: { uid: 4000000 } }).for(socket).resolve()),
     'NOT_AUTHENTICATED refused ERR_PEER_DENIED'

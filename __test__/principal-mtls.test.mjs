@@ -8,8 +8,8 @@ import { after, describe, test } from 'node:test'
 import tls from 'node:tls'
 import { BundleSet, X509Bundle } from 'countersign'
 import { getPrincipal, MtlsResolver, requirePrincipal } from 'countersign/principal'
-import { failing, OTHER_TENANT, outcome, TENANT } from './principal-scene.mjs'
-import { authority, CA, leaf, leafExtensions, mint } from './spiffe-scene.mjs'
+import { failing, OTHER_TENANT, outcome, TENANT } from './support/principal-scene.mjs'
+import { authority, CA, leaf, leafExtensions, mint } from './support/spiffe-scene.mjs'
 
 const root = authority('example.org')
 const rogue = authority('other.org')

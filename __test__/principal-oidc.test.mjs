@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { exportJWK, exportSPKI, SignJWT, UnsecuredJWT } from 'jose'
 import { HumanPrincipal, Issuer, OidcResolver, ReplayGuard, UserId, WorkloadPrincipal } from 'countersign/principal'
-import { failing, OTHER_TENANT, outcome, TENANT } from './principal-scene.mjs'
-import { newKey, token } from './spiffe-scene.mjs'
+import { failing, OTHER_TENANT, outcome, TENANT } from './support/principal-scene.mjs'
+import { newKey, token } from './support/spiffe-scene.mjs'
 
 const ISSUER = 'https://issuer.example.com'
 const KEYS = { rsa: newKey('2048'), p256: newKey('P-256'), p384: newKey('P-384'), p521: newKey('P-521') }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HumanPrincipal, Issuer, toAttributeMap, toCedarEntity, WorkloadPrincipal } from 'countersign/principal'
-import { failing, OTHER_TENANT, TENANT } from './principal-scene.mjs'
+import { failing, OTHER_TENANT, TENANT } from './support/principal-scene.mjs'
 
 const workload = (/** @type {any} */ attributes) =>
   new WorkloadPrincipal({

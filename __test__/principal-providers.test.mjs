@@ -4,8 +4,8 @@ import { createPublicKey } from 'node:crypto'
 import { test } from 'node:test'
 import { exportJWK, SignJWT } from 'jose'
 import { githubActions, kubernetes, OidcResolver } from 'countersign/principal'
-import { failing, outcome, TENANT } from './principal-scene.mjs'
-import { newKey } from './spiffe-scene.mjs'
+import { failing, outcome, TENANT } from './support/principal-scene.mjs'
+import { newKey } from './support/spiffe-scene.mjs'
 
 const key = newKey('2048')
 const jwks = { keys: [{ ...(await exportJWK(createPublicKey(key))), kid: 'k', use: 'sig', alg: 'RS256' }] }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const require = createRequire(import.meta.url)
 const { describe, inspect } = require('../scripts/addon')

@@ -3,15 +3,11 @@
 // smoke.cjs ECHO SILENT, two sockets: a daemon that gives back what is said to it, and one that says nothing. Prints one line and ends by itself.
 const assert = require('node:assert')
 const net = require('node:net')
-const countersign = require('..')
+const countersign = require('countersign')
+const { runtime } = require('./support/runtime.cjs')
 const { getIdentity, getIdentitySync, getPeerCredentials, getPeerProcess, connectVerified } = countersign
 
 const [socketPath, silent] = process.argv.slice(2)
-const runtime = process.versions.bun
-  ? `bun ${process.versions.bun}`
-  : process.versions.deno
-    ? `deno ${process.versions.deno}`
-    : `node ${process.versions.node}`
 
 /** @type {(promise: Promise<unknown>, code: string) => Promise<void>} */
 const fails = async (promise, code) => {
@@ -58,7 +54,7 @@ async function main() {
   controller.abort('enough')
   assert.strictEqual(await taken.catch((reason) => reason), 'enough')
 
-  const { Issuer, Principal, TenantId, WorkloadPrincipal } = require('../principal.js')
+  const { Issuer, Principal, TenantId, WorkloadPrincipal } = require('countersign/principal')
   const principal = new WorkloadPrincipal({
     trustDomain: 'td',
     issuer: Issuer.oauth,

@@ -6,8 +6,8 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import * as face from '../index.js'
-import { authority, claims, countersign, failing, leaf, newKey, token } from './spiffe-scene.mjs'
+import * as face from 'countersign'
+import { authority, claims, countersign, failing, leaf, newKey, token } from './support/spiffe-scene.mjs'
 
 const {
   authorize,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { countersign, failing } from './spiffe-scene.mjs'
+import { countersign, failing } from './support/spiffe-scene.mjs'
 
 const { authorize, SpiffeId, TrustDomain } = countersign
 const id = SpiffeId.parse('spiffe://example.org/shop/web')

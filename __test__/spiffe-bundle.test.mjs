@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createPublicKey, createSecretKey, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { authority, CA, countersign, failing, leaf, mint, newKey } from './spiffe-scene.mjs'
+import { authority, CA, countersign, failing, leaf, mint, newKey } from './support/spiffe-scene.mjs'
 
 const { BundleMap, BundleSet, JwtBundle, SpiffeBundle, X509Bundle } = countersign
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { countersign, failing } from './spiffe-scene.mjs'
+import { countersign, failing } from './support/spiffe-scene.mjs'
 
 const { SpiffeId, TrustDomain } = countersign
 const { native } = createRequire(import.meta.url)('../lib/load')

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createPublicKey, createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
 import { SignJWT } from 'jose'
-import { claims, countersign, failing, newKey, token } from './spiffe-scene.mjs'
+import { claims, countersign, failing, newKey, token } from './support/spiffe-scene.mjs'
 
 const { BundleSet, JwtBundle, JwtSvid, SpiffeBundle, verifyJwtSvid } = countersign
 

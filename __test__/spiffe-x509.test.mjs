@@ -16,7 +16,7 @@ import {
   pkcs8,
   toDer,
   token
-} from './spiffe-scene.mjs'
+} from './support/spiffe-scene.mjs'
 
 const { authorize, BundleSet, SpiffeBundle, verifyX509Svid, VerifiedX509Svid, X509Bundle, X509Svid } = countersign
 

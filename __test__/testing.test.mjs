@@ -3,12 +3,9 @@ import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-
-const require = createRequire(import.meta.url)
-const {
+import {
   BundleSet,
   getIdentity,
   JwtSource,
@@ -16,8 +13,12 @@ const {
   verifyX509Svid,
   WorkloadApiClient,
   X509Source
-} = require('..')
-const testing = require('../lib/testing')
+} from 'countersign'
+import testing from 'countersign/testing'
+import { untilWithin } from './support/until.mjs'
+
+const until = untilWithin(10)
+
 const { startTestAgent, TestCa } = testing
 
 const ID = 'spiffe://example.org/billing'
@@ -44,15 +45,6 @@ const within = (body, options) => async () => {
     await body(it)
   } finally {
     await it[Symbol.asyncDispose]()
-  }
-}
-
-/** @param {() => boolean} holds @param {string} what */
-async function eventually(holds, what) {
-  const until = Date.now() + 10_000
-  while (!holds()) {
-    assert.ok(Date.now() < until, `never: ${what}`)
-    await sleep(5)
   }
 }
 
@@ -117,7 +109,7 @@ describe('a test agent', () => {
   test(
     'a child of the test gets an identity too',
     within(async ({ agent }) => {
-      const child = fork(new URL('./workload.mjs', import.meta.url), { env: { ...process.env, ...agent.env } })
+      const child = fork(new URL('./support/workload.mjs', import.meta.url), { env: { ...process.env, ...agent.env } })
       const [told] = await once(child, 'message')
       assert.equal(told, ID)
       assert.equal((await agent.waitForCall((call) => call.pid === child.pid)).method, 'FetchX509SVID')
@@ -130,12 +122,12 @@ describe('a test agent', () => {
       await withSource(agent, async (source) => {
         assert.equal(source.svid().spiffeId.uri, ID)
         agent.setIdentities([OTHER])
-        await eventually(() => source.state === 'ready' && source.svid().spiffeId.uri === OTHER, 'the other identity')
+        await until(() => source.state === 'ready' && source.svid().spiffeId.uri === OTHER, 'the other identity')
         agent.setIdentities([])
-        await eventually(() => source.state === 'withdrawn', 'withdrawn')
+        await until(() => source.state === 'withdrawn', 'withdrawn')
         assert.throws(() => source.svid(), { code: 'ERR_IDENTITY_WITHDRAWN' })
         agent.setIdentities([ID])
-        await eventually(() => source.state === 'ready', 'ready again')
+        await until(() => source.state === 'ready', 'ready again')
         assert.equal(source.svid().spiffeId.uri, ID)
       })
     })
@@ -149,7 +141,7 @@ describe('a test agent', () => {
           const seen = new Set([source.svid().serialNumber])
           for (let round = 0; round < 3; round++) {
             if (round === 2) agent.reissue()
-            await eventually(() => !seen.has(source.svid().serialNumber), `rotation ${round}`)
+            await until(() => !seen.has(source.svid().serialNumber), `rotation ${round}`)
             seen.add(source.svid().serialNumber)
           }
         })
@@ -165,11 +157,11 @@ describe('a test agent', () => {
         const old = source.svid()
         const before = agent.bundle
         agent.rotateAuthority('prepare')
-        await eventually(() => source.bundle('example.org').size === 2, 'two roots')
+        await until(() => source.bundle('example.org').size === 2, 'two roots')
         agent.rotateAuthority('activate')
         assert.equal(source.svid().serialNumber, old.serialNumber, 'what is good is kept')
         agent.rotateAuthority()
-        await eventually(() => source.svid().serialNumber !== old.serialNumber, 'a new SVID')
+        await until(() => source.svid().serialNumber !== old.serialNumber, 'a new SVID')
         assert.equal(source.bundle('example.org').size, 1)
         assert.throws(() => verifyX509Svid(old.certificates, new BundleSet([agent.bundle])), { rule: 'unknown_issuer' })
         assert.equal(agent.bundle.equals(before), false)
@@ -235,7 +227,7 @@ describe('what our clients do when the agent', () => {
         await assert.rejects(client.fetchX509Svid(), { code: 'ERR_NO_IDENTITY', grpcCode: 'PERMISSION_DENIED' })
         const source = new X509Source({ endpoint: agent.endpoint })
         try {
-          await eventually(() => source.state === 'noIdentity', 'noIdentity')
+          await until(() => source.state === 'noIdentity', 'noIdentity')
           assert.throws(() => source.svid(), { code: 'ERR_NO_IDENTITY' })
           agent.setIdentities([ID])
           await source.ready({ timeout: 10_000 })
@@ -253,9 +245,9 @@ describe('what our clients do when the agent', () => {
       await withSource(agent, async (source) => {
         agent.faults.permissionDenied({ times: Infinity })
         agent.faults.dropStreams('PERMISSION_DENIED', 'no identity issued')
-        await eventually(() => source.state === 'withdrawn', 'withdrawn')
+        await until(() => source.state === 'withdrawn', 'withdrawn')
         agent.faults.clear()
-        await eventually(() => source.state === 'ready', 'ready')
+        await until(() => source.state === 'ready', 'ready')
       })
     })
   )
@@ -288,7 +280,7 @@ describe('what our clients do when the agent', () => {
           agent.faults.dropStreams(/** @type {any} */ (code))
           assert.equal(source.state, 'ready')
           assert.ok(source.svid())
-          await eventually(
+          await until(
             () => agent.calls.length > calls && source.svid().serialNumber !== serialNumber,
             `a new stream after ${code}`
           )
@@ -328,7 +320,7 @@ describe('what our clients do when the agent', () => {
         await assert.rejects(client.fetchJwtSvid({ audience: 'x', timeout: 100 }), { code: 'ERR_TIMEOUT' })
         assert.equal(source.svid().serialNumber, serialNumber)
         agent.faults.thaw()
-        await eventually(() => source.svid().serialNumber !== serialNumber, 'the new SVID')
+        await until(() => source.svid().serialNumber !== serialNumber, 'the new SVID')
       })
     })
   )
@@ -359,12 +351,12 @@ describe('what our clients do when the agent', () => {
           })
           plan(agent.faults)
           agent.faults.resend()
-          await eventually(() => errors.length > 0, 'the error is told')
+          await until(() => errors.length > 0, 'the error is told')
           assert.match(errors[0].message, says)
           assert.equal(source.state, 'ready')
           // On the same stream, or on a new one where this one could not go on.
           agent.reissue()
-          await eventually(() => source.svid().serialNumber !== serialNumber, 'it goes on')
+          await until(() => source.svid().serialNumber !== serialNumber, 'it goes on')
         })
       })
     )

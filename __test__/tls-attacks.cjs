@@ -2,31 +2,21 @@
 // What must not get through, on whichever runtime this is: a plain script, because not every runtime has node's test runner.
 // tls-attacks.cjs DIRECTORY, with the certificates of `writeIdentities` and `writeAttacks`. Prints one line and ends by itself.
 const assert = require('node:assert')
-const fs = require('node:fs')
 const http = require('node:http')
-const path = require('node:path')
 const tls = require('node:tls')
-const { BundleSet, X509Bundle, X509Svid } = require('..')
-const { authorize, clientOptions, createFrontServer, peerOf, secureServer, serverOptions } = require('../tls')
+const { BundleSet, X509Bundle, X509Svid } = require('countersign')
+const { authorize, clientOptions, createFrontServer, peerOf, secureServer, serverOptions } = require('countersign/tls')
+const { runtime } = require('./support/runtime.cjs')
+const { identities, listening, raw } = require('./support/tls-script.cjs')
 
 const [directory] = process.argv.slice(2)
-const runtime = process.versions.bun
-  ? `bun ${process.versions.bun}`
-  : process.versions.deno
-    ? `deno ${process.versions.deno}`
-    : `node ${process.versions.node}`
 /** On Node.js a server hears of everybody whom node:tls is about to refuse, and tells. Elsewhere of some. */
 const ALL_TOLD = !process.versions.bun && !process.versions.deno
 const VERSIONS = /** @type {const} */ (['TLSv1.2', 'TLSv1.3'])
 
-const read = (/** @type {string} */ name) => fs.readFileSync(path.join(directory, name), 'utf8')
+const { read, shown, bundles } = identities(directory)
 /** @type {{ what: string, side: 'server' | 'client' | 'both', key: string, cert: string, rule: string }[]} */
 const ATTACKS = JSON.parse(read('attacks.json'))
-const shown = (/** @type {string} */ name) => ({ key: read(`${name}.pem`), cert: read(`${name}.pem`) })
-const bundles = new BundleSet([
-  X509Bundle.fromPem('a.test', read('rootA.pem')),
-  X509Bundle.fromPem('b.test', read('rootB.pem'))
-])
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** @param {string} name */
@@ -40,23 +30,6 @@ function sourceOf(name) {
     }
   }
 }
-
-/** @param {import('node:net').Server} server @returns {Promise<number>} */
-const listening = (server) =>
-  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
-
-/** What plain node:tls gets, as an attacker would make it: it speaks as early as it can. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
-const raw = (port, options) =>
-  new Promise((resolve) => {
-    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
-    let text = ''
-    socket.on('secureConnect', () => socket.write('hello'))
-    socket.on('data', (chunk) => {
-      text += chunk
-    })
-    socket.on('error', () => resolve(text || 'refused'))
-    socket.on('close', () => resolve(text || 'refused'))
-  })
 
 /** What a client of ours gets: an answer, or what it was refused with. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
 const ours = (port, options) =>
@@ -117,16 +90,16 @@ async function attackServer(version) {
   const source = sourceOf('server')
   let verdict = () => /** @type {any} */ (true)
   const { server, seen, port } = await secured(source, () => verdict(), limits)
-  assert.strictEqual(await raw(port, { ...shown('client'), ...limits }), 'spiffe://a.test/client')
-  assert.strictEqual(await raw(port, { ...shown('below'), ...limits }), 'spiffe://a.test/below')
+  assert.strictEqual(await raw(port, { ...shown('client'), ...limits }, 'hello'), 'spiffe://a.test/client')
+  assert.strictEqual(await raw(port, { ...shown('below'), ...limits }, 'hello'), 'spiffe://a.test/below')
   assert.deepStrictEqual(seen.rules, [])
   seen.heard = 0
   for (const { what, side, key, cert, rule } of ATTACKS) {
     if (side === 'client') continue
-    assert.strictEqual(await raw(port, { key, cert, ...limits }), 'refused', what)
+    assert.strictEqual(await raw(port, { key, cert, ...limits }, 'hello'), 'refused', what)
     reason(`${version}, server: ${what}`, rule, seen.rules.splice(0))
   }
-  assert.strictEqual(await raw(port, limits), 'refused')
+  assert.strictEqual(await raw(port, limits, 'hello'), 'refused')
   reason(`${version}, server: no certificate`, 'no_certificate', seen.rules.splice(0))
 
   const slow = (/** @type {boolean} */ answer) => () => {
@@ -146,7 +119,7 @@ async function attackServer(version) {
     [slow(false), 'not_authorized']
   ])) {
     verdict = answer
-    assert.strictEqual(await raw(port, { ...shown('client'), ...limits }), 'refused')
+    assert.strictEqual(await raw(port, { ...shown('client'), ...limits }, 'hello'), 'refused')
     assert.deepStrictEqual(seen.rules.splice(0), [rule])
   }
 
@@ -168,14 +141,14 @@ async function attackServer(version) {
   first.destroy()
   seen.heard = 0
   const back = { ...limits, ...(session && { session }) }
-  assert.strictEqual(await raw(port, back), 'refused')
+  assert.strictEqual(await raw(port, back, 'hello'), 'refused')
   reason(`${version}, server: a session without a certificate`, 'no_certificate', seen.rules.splice(0))
   verdict = () => false
-  assert.strictEqual(await raw(port, { ...shown('client'), ...back }), 'refused')
+  assert.strictEqual(await raw(port, { ...shown('client'), ...back }, 'hello'), 'refused')
   assert.deepStrictEqual(seen.rules.splice(0), ['not_authorized'])
   verdict = () => true
   source.trust(new BundleSet([X509Bundle.fromPem('a.test', read('rootB.pem'))]))
-  assert.strictEqual(await raw(port, { ...shown('client'), ...back }), 'refused')
+  assert.strictEqual(await raw(port, { ...shown('client'), ...back }, 'hello'), 'refused')
   reason(`${version}, server: a session from before the bundle changed`, 'unknown_issuer', seen.rules.splice(0))
   assert.strictEqual(seen.heard, 0)
   server.close()
@@ -197,7 +170,7 @@ async function attackServer(version) {
     { ...limits, onReject: (one) => rules.push(String(one.rule)) }
   )
   front.on('tlsClientError', () => {})
-  assert.strictEqual(await raw(await listening(front), { ...shown('client'), ...limits }), 'refused')
+  assert.strictEqual(await raw(await listening(front), { ...shown('client'), ...limits }, 'hello'), 'refused')
   assert.deepStrictEqual([requests, rules], [0, ['not_authorized']])
   front.close()
 }

@@ -5,8 +5,8 @@ import https from 'node:https'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { root, runScript } from './child.mjs'
-import { ATTACKS, ID, notACa, otherIntermediate, san, WRONG_ROLE } from './tls-attack-list.mjs'
+import { entryPoint, runScript } from './support/child.mjs'
+import { ATTACKS, ID, notACa, otherIntermediate, san, WRONG_ROLE } from './support/tls-attack-list.mjs'
 import {
   askWith,
   authorize,
@@ -34,7 +34,7 @@ import {
   sourceOf,
   svidOf,
   VERSIONS
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
 
 const require = createRequire(import.meta.url)
 const { clientOptions, createAgent, peerOf } = face
@@ -418,7 +418,7 @@ for (const version of VERSIONS)
     const impostor = shown(leaf(rootB, 'spiffe://a.test/server'))
     const script = `
     const https = require('node:https'), tls = require('node:tls')
-    const { clientOptions, serverOptions, secureServer, createAgent, authorize } = require(${JSON.stringify(`${root}/tls.js`)})
+    const { clientOptions, serverOptions, secureServer, createAgent, authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
     const { X509Svid, X509Bundle, BundleSet } = countersign
     const context = { svid: X509Svid.fromPem(${JSON.stringify(serverMinted.pem + serverMinted.keyPem)}), bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)}), X509Bundle.fromPem('b.test', ${JSON.stringify(rootB.pem)})]) }
     const source = { context: () => context, subscribe: () => () => {} }
@@ -522,7 +522,7 @@ test('nobody becomes somebody else in the middle of a connection', async (t) => 
   const outcome = await new Promise((resolve) => {
     socket.on('error', (error) => resolve(/** @type {any} */ (error).code))
     socket.renegotiate({}, (error) =>
-      resolve(error ? /** @type {any} */ ((error).code ?? error.message) : 'renegotiated')
+      resolve(error ? /** @type {any} */ (error.code ?? error.message) : 'renegotiated')
     )
   })
   socket.destroy()

@@ -4,8 +4,9 @@ import { createPublicKey } from 'node:crypto'
 import http from 'node:http'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { claims, countersign, newKey, token } from './spiffe-scene.mjs'
-import { authorize, BundleSet, client, face, listening, serve, server, sourceOf } from './tls-scene.mjs'
+import { claims, countersign, newKey, token } from './support/spiffe-scene.mjs'
+import { authorize, BundleSet, client, face, listening, serve, server, sourceOf } from './support/tls-scene.mjs'
+import { countersignError } from './support/countersign-error.mjs'
 
 const { bearer, peerOf, requireBearer } = face
 const { JwtBundle, JwtSvid } = countersign
@@ -68,7 +69,7 @@ test('a client gets its header from a source, fresh each time', async (t) => {
   const failing = bearer(
     {
       fetch: async () => {
-        throw new countersign.CountersignError('ERR_TIMEOUT', 'late')
+        throw countersignError('ERR_TIMEOUT', 'late')
       }
     },
     audience
@@ -188,7 +189,7 @@ test('a source may judge', async (t) => {
     ],
     [
       async () => {
-        throw new countersign.CountersignError('ERR_TIMEOUT', 'late')
+        throw countersignError('ERR_TIMEOUT', 'late')
       },
       'ERR_TIMEOUT'
     ]

@@ -30,7 +30,8 @@ import {
   sourceOf,
   svidOf,
   VERSIONS
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
+import { countersignError } from './support/countersign-error.mjs'
 
 const { clientOptions, createAgent, createFetch, http2Connect, peerOf, undiciConnect } = face
 const serverSource = sourceOf(server)
@@ -132,7 +133,7 @@ test('a source without an identity reaches nobody, says why, and throws nothing 
   assert.equal(await askWith({ port, agent: false, ...options }), 'spiffe://a.test/client')
   source.withdraw()
   assert.equal(await refusal(askWith({ port, agent: false, ...options })), 'ERR_IDENTITY_WITHDRAWN')
-  source.withdraw(new countersign.CountersignError('ERR_SVID_EXPIRED', 'expired'))
+  source.withdraw(countersignError('ERR_SVID_EXPIRED', 'expired'))
   assert.equal(await refusal(askWith({ port, agent: false, ...options })), 'ERR_SVID_EXPIRED')
   assert.equal(seen.requests, 1)
 })

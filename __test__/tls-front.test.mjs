@@ -22,7 +22,7 @@ import {
   shown,
   sourceOf,
   VERSIONS
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
 
 const { createFrontServer, http2Connect, peerOf } = face
 const source = sourceOf(server)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const guide = readFileSync(path.join(root, 'docs', 'tls.md'), 'utf8')
 const typings = readFileSync(path.join(root, 'tls.d.ts'), 'utf8')

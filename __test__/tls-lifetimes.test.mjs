@@ -26,7 +26,8 @@ import {
   shown,
   sourceOf,
   timeIn
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
+import { countersignError } from './support/countersign-error.mjs'
 
 const { createAgent, http2Connect, secureServer, serverOptions, undiciConnect } = face
 const toServer = authorize.id('spiffe://a.test/server')
@@ -139,7 +140,7 @@ test('closeOnWithdraw: a withdrawn identity ends all connections at once', async
   await sleep(20)
   assert.equal(secured.connections, 2)
   source.rotate(undefined)
-  source.withdraw(new countersign.CountersignError('ERR_SVID_EXPIRED', 'not withdrawn'), { silently: true })
+  source.withdraw(countersignError('ERR_SVID_EXPIRED', 'not withdrawn'), { silently: true })
   await sleep(20)
   assert.equal(secured.connections, 2)
   source.withdraw()
@@ -253,9 +254,9 @@ test('an http2 session is closed gently when it is old', async (t) => {
 })
 
 test('nothing here keeps the process alive', async () => {
-  const { root, runScript } = await import('./child.mjs')
+  const { entryPoint, runScript } = await import('./support/child.mjs')
   const script = `
-    const { createAgent, createFetch, secureServer, serverOptions, authorize } = require(${JSON.stringify(`${root}/tls.js`)})
+    const { createAgent, createFetch, secureServer, serverOptions, authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
     const { X509Svid, X509Bundle, BundleSet } = countersign
     const context = { svid: X509Svid.fromPem(${JSON.stringify(clientMinted.pem + clientMinted.keyPem)}), bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)})]) }
     const source = { context: () => context, subscribe: () => () => {} }

@@ -5,11 +5,10 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import tls from 'node:tls'
 import { inspect } from 'node:util'
-import { claims, newKey, token } from './spiffe-scene.mjs'
+import { claims, newKey, token } from './support/spiffe-scene.mjs'
 import {
   ask,
   authorize,
@@ -23,9 +22,9 @@ import {
   server,
   sourceOf,
   svidOf
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
+import { Issuer, Principal, principalOf } from 'countersign/principal'
 
-const { Issuer, Principal, principalOf } = createRequire(import.meta.url)('../principal.js')
 const { clientOptions, createFrontServer, http2Connect, peerOf, requireBearer, secureServer, serverOptions } = face
 const TENANT = '0191b0a8-5c1e-7f00-8000-000000000001'
 const ofTenant = sourceOf(svidOf(leaf(rootA, 'spiffe://a.test/billing/blue')))

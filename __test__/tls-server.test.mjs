@@ -11,7 +11,6 @@ import {
   ask,
   authorize,
   both,
-  bundleA,
   BundleSet,
   CA,
   client,
@@ -32,7 +31,8 @@ import {
   svidOf,
   timeIn,
   VERSIONS
-} from './tls-scene.mjs'
+} from './support/tls-scene.mjs'
+import { countersignError } from './support/countersign-error.mjs'
 
 const { serverOptions, secureServer, peerOf } = face
 const serverSource = sourceOf(server)
@@ -226,7 +226,7 @@ test('bundles rotate as well, in both directions', async (t) => {
 test('a source without an identity closes the door, and opens it again', async (t) => {
   for (const silently of [false, true]) {
     const source = sourceOf(server)
-    source.withdraw(new countersign.CountersignError('ERR_SOURCE_NOT_READY', 'not yet'))
+    source.withdraw(countersignError('ERR_SOURCE_NOT_READY', 'not yet'))
     const { port, rejections, rules } = await serve(t, source, authorize.any())
     assert.match(await raw(port, shown(clientMinted)), /HANDSHAKE_FAILURE/)
     assert.deepEqual(rules(), ['ERR_SOURCE_NOT_READY'])
@@ -313,7 +313,7 @@ test('clients: optional - whoever shows a certificate must be welcome', async (t
 })
 
 test('a certificate of the Web PKI for clients that know the server by its name', async (t) => {
-  const { certificate } = await import('./certificate.mjs')
+  const { certificate } = await import('./support/certificate.mjs')
   const web = certificate()
   for (const given of [web, () => web]) {
     const { port } = await serve(t, serverSource, authorize.memberOf('a.test'), { certificate: given })

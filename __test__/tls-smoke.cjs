@@ -2,12 +2,10 @@
 // Does TLS work on this runtime? A plain script, because not every runtime has node's test runner:
 // tls-smoke.cjs DIRECTORY, with the certificates that smoke needs. Prints one line and ends by itself.
 const assert = require('node:assert')
-const fs = require('node:fs')
 const http = require('node:http')
 const https = require('node:https')
-const path = require('node:path')
 const tls = require('node:tls')
-const { BundleSet, X509Bundle, X509Svid } = require('..')
+const { X509Svid } = require('countersign')
 const {
   authorize,
   clientOptions,
@@ -17,20 +15,14 @@ const {
   peerOf,
   secureServer,
   serverOptions
-} = require('../tls')
+} = require('countersign/tls')
+const { runtime } = require('./support/runtime.cjs')
+const { identities, listening, raw } = require('./support/tls-script.cjs')
 
 const [directory] = process.argv.slice(2)
-const runtime = process.versions.bun
-  ? `bun ${process.versions.bun}`
-  : process.versions.deno
-    ? `deno ${process.versions.deno}`
-    : `node ${process.versions.node}`
-const read = (/** @type {string} */ name) => fs.readFileSync(path.join(directory, name), 'utf8')
+const { read, shown, bundles } = identities(directory)
+const GET = 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
 
-const bundles = new BundleSet([
-  X509Bundle.fromPem('a.test', read('rootA.pem')),
-  X509Bundle.fromPem('b.test', read('rootB.pem'))
-])
 /** @param {string} name */
 function sourceOf(name) {
   let context = Object.freeze({ svid: X509Svid.fromPem(read(`${name}.pem`)), bundles })
@@ -74,24 +66,6 @@ const ask = (options) =>
     })
     request.on('error', (/** @type {any} */ error) => resolve(`refused ${error.rule ?? error.code}`))
   })
-
-/** What plain node:tls gets, as an attacker would make it. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
-const raw = (port, options) =>
-  new Promise((resolve) => {
-    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
-    let text = ''
-    socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'))
-    socket.on('data', (chunk) => {
-      text += chunk
-    })
-    socket.on('error', () => resolve(text || 'refused'))
-    socket.on('close', () => resolve(text || 'refused'))
-  })
-const shown = (/** @type {string} */ name) => ({ key: read(`${name}.pem`), cert: read(`${name}.pem`) })
-
-/** @param {import('node:net').Server} server @returns {Promise<number>} */
-const listening = (server) =>
-  new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(/** @type {any} */ (server.address()).port)))
 
 /**
  * A server that says who is asking; without the help of node:https where that has no sockets to judge.
@@ -139,7 +113,7 @@ async function main() {
     requests++
   })
   forgotten.on('tlsClientError', () => {})
-  assert.match(await raw(await listening(forgotten), shown('client')), /refused/)
+  assert.match(await raw(await listening(forgotten), shown('client'), GET), /refused/)
   forgotten.close()
 
   const server = secured(source, options, () => requests++)
@@ -157,9 +131,9 @@ async function main() {
   )
   assert.strictEqual(requests, 5)
 
-  assert.match(await raw(port, shown('forged')), /^refused/)
-  assert.match(await raw(port, shown('twice')), /^refused/)
-  assert.match(await raw(port, {}), /^refused/)
+  assert.match(await raw(port, shown('forged'), GET), /^refused/)
+  assert.match(await raw(port, shown('twice'), GET), /^refused/)
+  assert.match(await raw(port, {}, GET), /^refused/)
   assert.strictEqual(requests, 5)
   const told = rules.splice(0).join(' ')
 
@@ -169,7 +143,7 @@ async function main() {
     'spiffe://a.test/below'
   )
   source.withdraw()
-  assert.match(await raw(port, shown('client')), /^refused/)
+  assert.match(await raw(port, shown('client'), GET), /^refused/)
   source.rotate('server')
   assert.strictEqual(await ask({ port, agent: false, ...live }), 'spiffe://a.test/below')
   client.withdraw()
@@ -187,7 +161,7 @@ async function main() {
   const front = createFrontServer(app, source, async (id) => id.path === '/client', options)
   const door = await listening(front)
   assert.strictEqual(await ask({ port: door, agent: false, ...live }), 'spiffe://a.test/client')
-  assert.match(await raw(door, shown('below')), /^refused/)
+  assert.match(await raw(door, shown('below'), GET), /^refused/)
 
   const fetched = await createFetch(
     client,

@@ -9,9 +9,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { root, runScript } from './child.mjs'
-import { authorize, countersign, face, listening } from './tls-scene.mjs'
-import { domain, healthy, startStub, x509Response } from './workload-stub.mjs'
+import { entryPoint, root, runScript } from './support/child.mjs'
+import { authorize, countersign, face, listening } from './support/tls-scene.mjs'
+import { domain, healthy, startStub, x509Response } from './support/workload-stub.mjs'
+import { untilWithin } from './support/until.mjs'
+
+const until = untilWithin(8)
 
 const { JwtSource, X509Source } = countersign
 const { createAgent, createFetch, peerOf, requireBearer, bearer, secureServer, serverOptions } = face
@@ -19,11 +22,6 @@ const { createAgent, createFetch, peerOf, requireBearer, bearer, secureServer, s
 const home = domain('example.org')
 const stub = await startStub(healthy(home))
 after(() => stub.kill())
-
-/** @param {() => unknown} condition */
-async function until(condition) {
-  for (const start = Date.now(); !condition(); await sleep(5)) assert.ok(Date.now() - start < 8000, String(condition))
-}
 
 test('an X509Source serves, is followed when it rotates, and closes the door when it is withdrawn', async (t) => {
   const own = await startStub(healthy(home))
@@ -54,7 +52,7 @@ test('an X509Source serves, is followed when it rotates, and closes the door whe
   const before = source.context()
   const next = home.svid('/billing')
   own.push('FetchX509SVID', x509Response({ svids: [next] }))
-  await until(() => source.context() !== before)
+  await until(() => source.context() !== before, 'the new SVID')
   const agent = createAgent(source, billing, { agent: { keepAlive: false } })
   const serial = await new Promise((resolve, reject) =>
     https
@@ -74,10 +72,10 @@ test('an X509Source serves, is followed when it rotates, and closes the door whe
   )
   own.answer((call) => call.end(7, 'no identity issued'))
   own.end('FetchX509SVID', 7, 'no identity issued')
-  await until(() => source.state === 'withdrawn')
+  await until(() => source.state === 'withdrawn', 'the withdrawal')
   if (!socket.closed) await once(socket, 'close')
   await assert.rejects(createFetch(source, billing)(`https://localhost:${port}/`))
-  await until(() => rejections.some((one) => one.code === 'ERR_IDENTITY_WITHDRAWN'))
+  await until(() => rejections.some((one) => one.code === 'ERR_IDENTITY_WITHDRAWN'), 'the rejection')
   await spiffeFetch.close()
 })
 
@@ -97,7 +95,7 @@ test('a source that is not ready yet', async (t) => {
   })
   const spiffeFetch = createFetch(source, authorize.any())
   await assert.rejects(spiffeFetch(`https://localhost:${port}/`))
-  await until(() => own.open.size === 1)
+  await until(() => own.open.size === 1, 'the stream')
   own.push('FetchX509SVID', x509Response({ svids: [home.svid('/billing')] }))
   await source.ready()
   assert.equal(await (await spiffeFetch(`https://localhost:${port}/`)).text(), 'in')
@@ -132,7 +130,7 @@ test('the README does what it says', async () => {
   const port = await listening(probe)
   await new Promise((resolve) => probe.close(resolve))
   const script = block
-    .replaceAll("require('countersign/tls')", `require(${JSON.stringify(`${root}tls.js`)})`)
+    .replaceAll("require('countersign/tls')", `require(${JSON.stringify(entryPoint('countersign/tls'))})`)
     .replaceAll("require('countersign')", `require(${JSON.stringify(root)})`)
     .replaceAll('8443', String(port))
   const { stdout, stderr } = await runScript(

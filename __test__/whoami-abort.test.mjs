@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import path from 'node:path'
-import countersign from '../index.js'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, IdentityClient } = countersign
 
@@ -113,7 +113,7 @@ describe('an aborted signal', () => {
     assert.equal(listeners(controller.signal), 0)
   })
   test('while the backlog is full', async () => {
-    const { startDaemon } = await import('./daemon.mjs')
+    const { startDaemon } = await import('./support/daemon.mjs')
     const frozen = await startDaemon()
     try {
       const socketPath = await frozen.serve({ silent: true, backlog: 1 })

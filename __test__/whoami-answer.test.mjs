@@ -1,8 +1,8 @@
 // What the daemon answers, and what it is taken for.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import countersign from '../index.js'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, getIdentitySync } = countersign
 

@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import countersign from '../index.js'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, getIdentitySync, IdentityClient } = countersign
 const text = JSON.stringify(OK)

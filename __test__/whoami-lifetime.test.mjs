@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { after, before, describe, test } from 'node:test'
-import countersign from '../index.js'
-import { runScript } from './child.mjs'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { runScript } from './support/child.mjs'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, getIdentitySync, IdentityClient } = countersign
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { inspect } from 'node:util'
-import countersign from '../index.js'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, getIdentitySync, IdentityClient } = countersign
 
@@ -287,10 +287,12 @@ describe('the token', () => {
         me.identity = 'ROOT'
       },
       () => {
-        /** @type {any} */ ;(me).token = 'x'
+        /** @type {any} */
+        me.token = 'x'
       },
       () => {
-        /** @type {any} */ ;(me.runner).uid = 0
+        /** @type {any} */
+        me.runner.uid = 0
       },
       () => {
         me.runner.extra.x = 1

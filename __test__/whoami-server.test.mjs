@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { realpathSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { after, before, describe, test } from 'node:test'
-import countersign from '../index.js'
-import { OK, startDaemon } from './daemon.mjs'
+import countersign from 'countersign'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 const { getIdentity, getIdentitySync, IdentityClient } = countersign
 const text = JSON.stringify(OK)

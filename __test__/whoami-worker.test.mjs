@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { root, runScript } from './child.mjs'
-import { OK, startDaemon } from './daemon.mjs'
+import { root, runScript } from './support/child.mjs'
+import { OK, startDaemon } from './support/daemon.mjs'
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon

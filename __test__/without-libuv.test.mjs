@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { runScript } from './child.mjs'
-import { OK, startDaemon } from './daemon.mjs'
+import { runScript } from './support/child.mjs'
+import { OK, startDaemon } from './support/daemon.mjs'
 
-const preload = path.join(import.meta.dirname, 'without-libuv.cjs')
+const preload = path.join(import.meta.dirname, 'support', 'without-libuv.cjs')
 
 /** @type {Awaited<ReturnType<typeof startDaemon>>} */
 let daemon

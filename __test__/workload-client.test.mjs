@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createServer } from 'node:net'
 import { inspect } from 'node:util'
 import { spawnSync } from 'node:child_process'
-import { authority, countersign, leaf, newKey } from './spiffe-scene.mjs'
+import { authority, countersign, leaf, newKey } from './support/spiffe-scene.mjs'
 import {
   domain,
   field,
@@ -18,9 +18,10 @@ import {
   witResponse,
   x509BundlesResponse,
   x509Response
-} from './workload-stub.mjs'
+} from './support/workload-stub.mjs'
+import { failure } from './support/outcome.mjs'
 
-const { CountersignError, WorkloadApiClient, X509Context, verifyX509Svid, verifyJwtSvid } = countersign
+const { WorkloadApiClient, X509Context, verifyX509Svid, verifyJwtSvid } = countersign
 
 const home = domain('example.org')
 const other = domain('other.org')
@@ -30,7 +31,7 @@ const shop = home.svid('/shop', { hint: 'shop' })
 const stubs = []
 after(() => Promise.all(stubs.map((stub) => stub.kill())))
 
-/** @param {(call: import('./workload-stub.mjs').Call) => void} answer */
+/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer */
 async function serve(answer) {
   const stub = await startStub(answer)
   stubs.push(stub)
@@ -39,17 +40,6 @@ async function serve(answer) {
 
 /** @param {Buffer} message */
 const says = (message) => serve((call) => call.send(message))
-
-/** What a call fails with. @param {Promise<unknown>} call */
-async function failure(call) {
-  try {
-    await call
-  } catch (error) {
-    assert.ok(CountersignError.is(error), inspect(error))
-    return /** @type {any} */ (error)
-  }
-  throw new Error('it did not fail')
-}
 
 test('every method, with the header the server asks for exactly once', async () => {
   const { stub, client } = await serve(healthy(home, { paths: ['/billing', '/shop'] }))

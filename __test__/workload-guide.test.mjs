@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { root, runScript } from './child.mjs'
-import { run } from './command-line.mjs'
-import { domain, jwtResponse, healthy, startStub, strings, x509Response } from './workload-stub.mjs'
+import { root, runScript } from './support/child.mjs'
+import { run } from './support/command-line.mjs'
+import { domain, jwtResponse, healthy, startStub, strings, x509Response } from './support/workload-stub.mjs'
 
 const home = domain('example.org')
 const svids = [home.svid('/billing'), home.svid('/shop', { hint: 'internal' })]

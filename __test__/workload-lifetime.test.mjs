@@ -1,12 +1,9 @@
 // Short lives: the watchdog, the expiry, and a loop that was busy; against the agent that does what it is told.
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-
-const require = createRequire(import.meta.url)
-const { X509Source } = require('..')
-const { startTestAgent } = require('../lib/testing')
+import { X509Source } from 'countersign'
+import { startTestAgent } from 'countersign/testing'
 
 const ID = 'spiffe://example.org/billing'
 

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { after, test } from 'node:test'
-import { inspect } from 'node:util'
-import { countersign, leafExtensions, mint } from './spiffe-scene.mjs'
+import { countersign, leafExtensions, mint } from './support/spiffe-scene.mjs'
 import {
   domain,
   field,
@@ -13,9 +12,10 @@ import {
   startStub,
   x509BundlesResponse,
   x509Response
-} from './workload-stub.mjs'
+} from './support/workload-stub.mjs'
+import { failure } from './support/outcome.mjs'
 
-const { CountersignError, WorkloadApiClient, X509Source, verifyX509Svid } = countersign
+const { WorkloadApiClient, X509Source, verifyX509Svid } = countersign
 
 const home = domain()
 const other = domain('other.org')
@@ -30,7 +30,7 @@ after(async () => {
   await Promise.all(stubs.map((stub) => stub.kill()))
 })
 
-/** @param {(call: import('./workload-stub.mjs').Call) => void} answer */
+/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer */
 async function serve(answer) {
   const stub = await startStub(answer)
   stubs.push(stub)
@@ -39,18 +39,6 @@ async function serve(answer) {
 
 /** @param {Buffer} message */
 const says = async (message) => (await serve((call) => call.send(message))).client
-
-/** @param {Promise<unknown>} call */
-async function failure(call) {
-  const error = /** @type {any} */ (
-    await call.then(
-      () => assert.fail('it did not fail'),
-      (error) => error
-    )
-  )
-  assert.ok(CountersignError.is(error), inspect(error))
-  return error
-}
 
 /** Bundles and as much of a revocation list as makes the message that long. @param {number} length */
 function exactly(length) {
@@ -61,7 +49,7 @@ function exactly(length) {
   return message
 }
 
-/** An SVID with a leaf of its own making. @param {import('./spiffe-scene.mjs').Minted} leaf @param {Buffer[]} [more] */
+/** An SVID with a leaf of its own making. @param {import('./support/spiffe-scene.mjs').Minted} leaf @param {Buffer[]} [more] */
 const svidOf = ({ der, key }, ...more) => ({
   ...billing,
   chain: Buffer.concat([der, ...more]),

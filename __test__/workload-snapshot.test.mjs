@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { after, test } from 'node:test'
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
-import { countersign } from './spiffe-scene.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
 
 const { JwtSource, X509Source } = countersign
 const { native } = createRequire(import.meta.url)('../lib/load')

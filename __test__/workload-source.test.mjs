@@ -7,11 +7,15 @@ import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify, inspect } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { countersign } from './spiffe-scene.mjs'
-import { domain, healthy, jwtBundlesResponse, startStub, x509Response } from './workload-stub.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
+import { domain, healthy, jwtBundlesResponse, startStub, x509Response } from './support/workload-stub.mjs'
+import { root } from './support/child.mjs'
+import { recorded } from './support/source-events.mjs'
+import { untilWithin } from './support/until.mjs'
+
+const until = untilWithin(8)
 
 const { CountersignError, JwtSource, WorkloadApiClient, X509Source } = countersign
-const root = new URL('..', import.meta.url).pathname
 
 const home = domain('example.org')
 const other = domain('other.org')
@@ -27,29 +31,13 @@ after(async () => {
   await Promise.all(stubs.map((stub) => stub.kill()))
 })
 
-/** @param {(call: import('./workload-stub.mjs').Call) => void} answer @param {Record<string, unknown>} [options] */
+/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer @param {Record<string, unknown>} [options] */
 async function live(answer, options) {
   const stub = await startStub(answer)
   stubs.push(stub)
   const source = new X509Source({ endpoint: stub.endpoint, ...options })
   sources.push(source)
   return { stub, source, events: recorded(source) }
-}
-
-/** @param {any} source */
-function recorded(source) {
-  /** @type {any[]} */
-  const events = []
-  source.subscribe((/** @type {any} */ event) => events.push(event))
-  return events
-}
-
-/** @param {() => unknown} condition @param {string} what */
-async function until(condition, what, patience = 8000) {
-  for (const start = Date.now(); ; await sleep(5)) {
-    if (condition()) return
-    if (Date.now() - start > patience) throw new Error(`in vain: ${what}`)
-  }
 }
 
 /** @param {() => unknown} call */
@@ -65,7 +53,7 @@ function codeOf(call) {
 const told = (/** @type {any[]} */ ...svids) => x509Response({ svids })
 const says =
   (/** @type {any[]} */ ...svids) =>
-  (/** @type {import('./workload-stub.mjs').Call} */ call) =>
+  (/** @type {import('./support/workload-stub.mjs').Call} */ call) =>
     call.send(told(...svids))
 
 test('it is there at once, and ready when something was told', async () => {
@@ -247,7 +235,7 @@ test('streams that end or break are opened again, at once and then with pauses',
   assert.equal(String(source.svid()), first.id, 'a dead agent takes nothing away')
   const again = await startStub(says(second), { socket: stub.socket })
   stubs.push(again)
-  await until(() => source.context() !== before, 'another process at the same path', 12_000)
+  await until(() => source.context() !== before, 'another process at the same path', { seconds: 12 })
   assert.equal(again.connections, 1)
   const pauses = events.filter(({ type }) => type === 'error').map(({ retryIn }) => retryIn)
   assert.equal(pauses[0], 0, 'the first attempt waits for nothing')

@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inspect } from 'node:util'
 import {
   answer,
   block,
@@ -25,12 +24,13 @@ import {
   startWire,
   u32,
   WINDOW_UPDATE
-} from './http2-wire.mjs'
-import { countersign } from './spiffe-scene.mjs'
-import { until } from './until.mjs'
-import { domain, jwtResponse, x509BundlesResponse, x509Response } from './workload-stub.mjs'
+} from './support/http2-wire.mjs'
+import { countersign } from './support/spiffe-scene.mjs'
+import { until } from './support/until.mjs'
+import { domain, jwtResponse, x509BundlesResponse, x509Response } from './support/workload-stub.mjs'
+import { failure } from './support/outcome.mjs'
 
-const { CountersignError, WorkloadApiClient, X509Source } = countersign
+const { WorkloadApiClient, X509Source } = countersign
 
 const home = domain()
 const bundles = x509BundlesResponse({ 'spiffe://example.org': home.ca.der })
@@ -41,7 +41,7 @@ after(() => {
   for (const one of open) one.close()
 })
 
-/** @param {import('./http2-wire.mjs').Behaviour} behaviour */
+/** @param {import('./support/http2-wire.mjs').Behaviour} behaviour */
 async function serve(behaviour, timeout = 5000) {
   const server = await startWire(behaviour)
   const client = new WorkloadApiClient({ endpoint: server.endpoint, timeout })
@@ -51,18 +51,6 @@ async function serve(behaviour, timeout = 5000) {
 
 /** @param {import('../index').WorkloadApiClient} client */
 const fetchToken = async (client) => String(await client.fetchJwtSvid({ audience: 'a' }))
-
-/** What a call fails with. @param {Promise<unknown>} call */
-async function failure(call) {
-  const error = /** @type {any} */ (
-    await call.then(
-      () => assert.fail('it did not fail'),
-      (error) => error
-    )
-  )
-  assert.ok(CountersignError.is(error), inspect(error))
-  return error
-}
 
 /** @param {number} stream @param {Buffer} message */
 const bytewise = (stream, message) =>

@@ -183,7 +183,7 @@ async function main() {
       ],
       workloadApi: { trustDomain: 'example.org' }
     })
-    const { onTcp } = require('../__test__/on-tcp.cjs')
+    const { onTcp } = require('../__test__/support/on-tcp.cjs')
     const relay = await onTcp(String(agent.endpoint))
     try {
       for (const platform of wanted) {

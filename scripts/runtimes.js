@@ -115,9 +115,9 @@ function runSuite(executable) {
 
 async function main() {
   setUp({ release: true })
-  const { startDaemon } = await import('../__test__/daemon.mjs')
-  const { writeIdentities } = await import('../__test__/tls-scene.mjs')
-  const { writeAttacks } = await import('../__test__/tls-attack-list.mjs')
+  const { startDaemon } = await import('../__test__/support/daemon.mjs')
+  const { writeIdentities } = await import('../__test__/support/tls-scene.mjs')
+  const { writeAttacks } = await import('../__test__/support/tls-attack-list.mjs')
   const daemon = await startDaemon()
   const identities = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-identities-'))
   let failed = 0

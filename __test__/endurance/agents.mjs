@@ -16,7 +16,7 @@ import {
   strings,
   x509BundlesResponse,
   x509Response
-} from '../workload-stub.mjs'
+} from '../support/workload-stub.mjs'
 
 /** @param {number} count */
 export async function startAgents(count) {
@@ -55,7 +55,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   }))
   let turn = 0
   const says = (/** @type {string} */ method) => /** @type {Record<string, Buffer>} */ (turns[turn % 2])[method]
-  const answer = (/** @type {import('../workload-stub.mjs').Call} */ call) => {
+  const answer = (/** @type {import('../support/workload-stub.mjs').Call} */ call) => {
     const message = says(call.method)
     if (message) return call.send(message)
     call.send(jwtResponse([home.token('/billing', strings(call.request)[1])]))

@@ -1,12 +1,12 @@
 // Calls that are answered, taken back, or run out of time, and sources that are opened and closed: ten thousand of each.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { countersign } from '../spiffe-scene.mjs'
-import { healthy, domain, startStub } from '../workload-stub.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
+import { healthy, domain, startStub } from '../support/workload-stub.mjs'
 import { startAgents } from './agents.mjs'
-import { until } from './live.mjs'
 import { AUDIENCE, startSluggards } from './sluggards.mjs'
 import { handles, nothingMore, plateau } from './vitals.mjs'
+import { until } from '../support/until.mjs'
 
 const { JwtSource, WorkloadApiClient, X509Source } = countersign
 

@@ -1,15 +1,8 @@
 // Everything live that a process can have of a Workload API, each with a reader that uses what it gets.
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { countersign } from '../spiffe-scene.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
 
 const { JwtSource, WorkloadApiClient, X509Source, verifyX509Svid } = countersign
-
-/** @param {() => unknown} condition @param {string} what */
-export async function until(condition, what) {
-  for (const limit = Date.now() + 30_000; !(await condition()); await sleep(1))
-    assert.ok(Date.now() < limit, `in vain: ${what}`)
-}
 
 /** @param {string} endpoint */
 export async function everything(endpoint) {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startAgents } from './agents.mjs'
-import { everything, until } from './live.mjs'
+import { everything } from './live.mjs'
 import { handles, nothingMore, plateau } from './vitals.mjs'
+import { until } from '../support/until.mjs'
 
 test('ten thousand restarts of an agent leave nothing behind', async (t) => {
   // A stream that lasts a second proves the agent good, and only then the attempt after the next break waits for

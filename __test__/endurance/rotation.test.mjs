@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startAgents } from './agents.mjs'
-import { everything, until } from './live.mjs'
+import { everything } from './live.mjs'
 import { handles, nothingMore, plateau } from './vitals.mjs'
+import { until } from '../support/until.mjs'
 
 test('ten thousand rotations leave nothing behind', async (t) => {
   const before = await handles()

@@ -8,9 +8,18 @@ import { createServer } from 'node:http2'
 import net from 'node:net'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { data, GRPC, headers, PING, startWire } from '../http2-wire.mjs'
-import { countersign, leafExtensions, mint } from '../spiffe-scene.mjs'
-import { domain, framed, jwtBundlesResponse, startStub, x509BundlesResponse, x509Response } from '../workload-stub.mjs'
+import { data, GRPC, headers, PING, startWire } from '../support/http2-wire.mjs'
+import { countersign, leafExtensions, mint } from '../support/spiffe-scene.mjs'
+import {
+  domain,
+  framed,
+  jwtBundlesResponse,
+  startStub,
+  x509BundlesResponse,
+  x509Response
+} from '../support/workload-stub.mjs'
+import { recorded } from '../support/source-events.mjs'
+import { until } from '../support/until.mjs'
 
 const { JwtSource, WorkloadApiClient, X509Source } = countersign
 
@@ -31,24 +40,6 @@ function lasting(from, to) {
   })
 }
 
-/** @param {() => unknown} condition @param {number} seconds @param {string} what */
-async function within(seconds, condition, what) {
-  const start = performance.now()
-  while (!condition()) {
-    assert.ok(performance.now() - start < seconds * 1000, `not within ${seconds} s: ${what}`)
-    await sleep(50)
-  }
-  return (performance.now() - start) / 1000
-}
-
-/** @param {any} source */
-function recorded(source) {
-  /** @type {any[]} */
-  const events = []
-  source.subscribe((/** @type {any} */ event) => events.push(event))
-  return events
-}
-
 describe('silence', { concurrency: true }, () => {
   test('an agent that forgot to say something new is asked at 70 % of the lifetime', async (t) => {
     // As after 65 of 100 seconds: however slow this machine is, what follows is in place by then.
@@ -61,11 +52,11 @@ describe('silence', { concurrency: true }, () => {
     const before = source.svid().serialNumber
     const fresh = lasting(-10, 90)
     stub.answer((call) => call.send(fresh))
-    await within(20, () => source.svid().serialNumber !== before, 'the new one')
+    await until(() => source.svid().serialNumber !== before, 'the new one', { seconds: 20 })
     const types = events.map(({ type }) => type)
     assert.deepEqual(types.slice(types.indexOf('overdue')), ['overdue', 'connect', 'update'])
     assert.deepEqual([source.counters.connects, source.counters.errors], [2, 0])
-    await within(5, () => stub.open.size === 1, 'the old stream is over')
+    await until(() => stub.open.size === 1, 'the old stream is over', { seconds: 5 })
   })
   test('an SVID that expires is refused from then on, and the agent asked again', async (t) => {
     const old = lasting(-90, 2)
@@ -75,8 +66,7 @@ describe('silence', { concurrency: true }, () => {
     t.after(() => source.close())
     const events = recorded(source)
     const { expiresAt } = source.svid()
-    await within(
-      6,
+    await until(
       () => {
         try {
           source.svid()
@@ -84,12 +74,13 @@ describe('silence', { concurrency: true }, () => {
           return /** @type {any} */ (error).code === 'ERR_SVID_EXPIRED'
         }
       },
-      'expired'
+      'expired',
+      { seconds: 6 }
     )
     assert.ok(Date.now() >= expiresAt.getTime() + 1000)
-    await within(3, () => events.some(({ type }) => type === 'expire'), 'told')
+    await until(() => events.some(({ type }) => type === 'expire'), 'told', { seconds: 3 })
     // What the agent says now is that same SVID: it is refused, and is no reason to hurry.
-    await within(3, () => source.lastError, 'the answer')
+    await until(() => source.lastError, 'the answer', { seconds: 3 })
     assert.equal(/** @type {any} */ (source.lastError).ignored[0].reason, 'expired')
     assert.throws(() => source.svid(), { code: 'ERR_SVID_EXPIRED', spiffeId: path })
     assert.equal(source.isHealthy(), false)
@@ -97,7 +88,7 @@ describe('silence', { concurrency: true }, () => {
     await sleep(1500)
     assert.equal(stub.calls.length, calls)
     stub.push('FetchX509SVID', lasting(-10, 90))
-    await within(2, () => source.isHealthy(), 'and is well again')
+    await until(() => source.isHealthy(), 'and is well again', { seconds: 2 })
   })
   test('an SVID that was told too early for our clock is there when its time has come', async (t) => {
     const stub = await startStub((call) => call.send(lasting(-64, 36)))
@@ -106,11 +97,11 @@ describe('silence', { concurrency: true }, () => {
     t.after(() => source.close())
     const early = lasting(3, 100)
     stub.push('FetchX509SVID', early)
-    await within(2, () => source.lastError, 'refused')
+    await until(() => source.lastError, 'refused', { seconds: 2 })
     assert.equal(/** @type {any} */ (source.lastError).ignored[0].reason, 'not_yet_valid')
     stub.answer((call) => call.send(early))
     // Nobody says it again by itself.
-    await within(15, () => Date.now() < source.svid().expiresAt.getTime() - 60_000, 'the new one')
+    await until(() => Date.now() < source.svid().expiresAt.getTime() - 60_000, 'the new one', { seconds: 15 })
   })
   test('an agent that froze in the middle: everybody gets another connection', async (t) => {
     const told = lasting(-694, 306)
@@ -140,13 +131,13 @@ describe('silence', { concurrency: true }, () => {
     })
     const events = recorded(source)
     const before = source.svid().serialNumber
-    const took = await within(50, () => source.svid().serialNumber !== before, 'another SVID')
+    const took = await until(() => source.svid().serialNumber !== before, 'another SVID', { seconds: 50 })
     t.diagnostic(`${took} s`)
     assert.ok(took > 30)
     const { error } = events.find(({ type }) => type === 'error')
     assert.deepEqual([error.code, error.stage], ['ERR_TIMEOUT', 'waiting for the response'])
     // The other stream had nothing to wait for, and was dead all the same.
-    await within(10, () => tokens.bundles.has('other.org'), 'other bundles')
+    await until(() => tokens.bundles.has('other.org'), 'other bundles', { seconds: 10 })
     assert.equal(server.connections.length, 2)
   })
   test('an agent that takes connections and never says a word: the source says so, and goes on trying', async (t) => {
@@ -154,7 +145,7 @@ describe('silence', { concurrency: true }, () => {
     t.after(() => server.close())
     const source = new X509Source({ endpoint: server.endpoint })
     t.after(() => source.close())
-    await within(45, () => source.lastError, 'an error')
+    await until(() => source.lastError, 'an error', { seconds: 45 })
     const error = /** @type {any} */ (source.lastError)
     assert.deepEqual([error.code, error.stage, source.state], ['ERR_TIMEOUT', 'waiting for the response', 'connecting'])
     server.behaviour = {
@@ -170,7 +161,7 @@ describe('silence', { concurrency: true }, () => {
     const late = async () =>
       assert.equal(await client.fetchX509Bundles({ timeout: 5500 }).catch((error) => error.code), 'ERR_TIMEOUT')
     await late()
-    await within(2, () => server.connections[0].of(PING).length === 1, 'it was asked')
+    await until(() => server.connections[0].of(PING).length === 1, 'it was asked', { seconds: 2 })
     await sleep(5500)
     assert.equal(server.connections[0].destroyed, false, 'a slow one')
     // It has proven to be alive: servers do not like to be asked all the time.
@@ -234,7 +225,7 @@ describe('silence', { concurrency: true }, () => {
     t.after(() => source.close())
     const error = await new WorkloadApiClient({ endpoint }).fetchX509Bundles({ timeout: 300 }).catch((error) => error)
     assert.deepEqual([error.code, error.stage], ['ERR_TIMEOUT', 'connecting'])
-    const took = await within(14, () => source.lastError, 'an error')
+    const took = await until(() => source.lastError, 'an error', { seconds: 14 })
     assert.ok(took > 8)
     assert.deepEqual(
       [/** @type {any} */ (source.lastError).code, /** @type {any} */ (source.lastError).stage],

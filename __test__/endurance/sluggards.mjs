@@ -6,8 +6,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { answer, data, GRPC, HEADERS, headers, RST_STREAM, startWire } from '../http2-wire.mjs'
-import { domain, jwtBundlesResponse, jwtResponse, x509BundlesResponse, x509Response } from '../workload-stub.mjs'
+import { answer, data, GRPC, HEADERS, headers, RST_STREAM, startWire } from '../support/http2-wire.mjs'
+import {
+  domain,
+  jwtBundlesResponse,
+  jwtResponse,
+  x509BundlesResponse,
+  x509Response
+} from '../support/workload-stub.mjs'
 
 /** @typedef {'FetchX509SVID' | 'FetchX509Bundles' | 'FetchJWTBundles' | 'FetchJWTSVID'} Method */
 
@@ -41,7 +47,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     FetchJWTBundles: jwtBundlesResponse({ [id]: home.jwks }),
     FetchJWTSVID: jwtResponse([home.token('/billing', [AUDIENCE])])
   }
-  /** @type {Map<import('../http2-wire.mjs').Connection, Set<number>>} */
+  /** @type {Map<import('../support/http2-wire.mjs').Connection, Set<number>>} */
   const open = new Map()
   const streams = () => [...open.values()].reduce((sum, streams) => sum + streams.size, 0)
   const serve = (/** @type {Method} */ method) =>

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { countersign } from '../spiffe-scene.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
 import { startAgents } from './agents.mjs'
-import { until } from './live.mjs'
 import { AUDIENCE, startSluggards } from './sluggards.mjs'
 import { handles, nothingMore, plateau } from './vitals.mjs'
+import { until } from '../support/until.mjs'
 
 const { X509Source } = countersign
 

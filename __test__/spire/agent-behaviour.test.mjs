@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { GoWorkload } from './go-workload.mjs'
 import { root, startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** @type {import('./harness.mjs').Spire} */
 let spire
@@ -37,7 +37,7 @@ async function streams() {
   return open
 }
 
-/** @param {import('./program.mjs').Program} stream */
+/** @param {import('../support/program.mjs').Program} stream */
 const ended = async (stream) => {
   const { code, text } = await stream.says('the end', ({ code }) => code !== undefined)
   return `${code}: ${text}`

@@ -1,9 +1,9 @@
 // The command line of spire-agent as a workload, of any user: `spire-agent api ...` against whatever serves a socket.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import path from 'node:path'
-import { Program, run } from './program.mjs'
+import { Program, run } from '../support/program.mjs'
 
-/** @typedef {import('./program.mjs').As} As */
+/** @typedef {import('../support/program.mjs').As} As */
 
 /** A command line of SPIRE that did not end well; the message is what it said. */
 export class SpireError extends Error {

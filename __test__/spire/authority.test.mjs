@@ -1,8 +1,8 @@
 // The authorities of a trust domain change under a running source: on schedule, and in an emergency.
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { countersign } from '../spiffe-scene.mjs'
-import { until } from '../until.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
+import { until } from '../support/until.mjs'
 import { startSpire } from './harness.mjs'
 import { watched } from './watched.mjs'
 

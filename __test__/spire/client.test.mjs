@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
 import { after, before, beforeEach, test } from 'node:test'
 import { inspect } from 'node:util'
-import { countersign } from '../spiffe-scene.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
 import { GoWorkload } from './go-workload.mjs'
 import { startSpire } from './harness.mjs'
+import { failure } from '../support/outcome.mjs'
 
-const { CountersignError, JwtSvid, WorkloadApiClient, verifyJwtSvid, verifyX509Svid } = countersign
+const { JwtSvid, WorkloadApiClient, verifyJwtSvid, verifyX509Svid } = countersign
 
 /** @type {import('./harness.mjs').Spire} */
 let spire
@@ -37,18 +38,6 @@ const twoIdentities = () =>
     { spiffeId: BILLING, hint: 'internal', entryId: 'a', federatesWith: ['example-federated.org'] },
     { spiffeId: SHOP, hint: 'external', entryId: 'b' }
   ])
-
-/** @param {Promise<unknown>} call */
-async function failure(call) {
-  const error = /** @type {any} */ (
-    await call.then(
-      (value) => assert.fail(`it did not fail: ${inspect(value)}`),
-      (error) => error
-    )
-  )
-  assert.ok(CountersignError.is(error), inspect(error))
-  return error
-}
 
 test('X.509: SVIDs, context and bundles, the same that spire-agent shows', async () => {
   await twoIdentities()

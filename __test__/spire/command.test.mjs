@@ -4,9 +4,9 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
-import { run, watch } from '../command-line.mjs'
+import { run, watch } from '../support/command-line.mjs'
 import { startSpire } from './harness.mjs'
-import { run as plain } from './program.mjs'
+import { run as plain } from '../support/program.mjs'
 
 /** @type {import('./harness.mjs').Spire} */
 let spire

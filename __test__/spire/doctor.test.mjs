@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
-import { installFor, run } from '../command-line.mjs'
+import { installFor, run } from '../support/command-line.mjs'
 import { root, startSpire } from './harness.mjs'
 
 /** @type {import('./harness.mjs').Spire} */

@@ -1,9 +1,9 @@
 // Programs on go-spiffe as workloads of any user, see peers/go: they ask whatever serves a Workload API, and speak TLS.
 import path from 'node:path'
 import { install } from './harness.mjs'
-import { Program, run } from './program.mjs'
+import { Program, run } from '../support/program.mjs'
 
-/** @typedef {import('./program.mjs').As} As */
+/** @typedef {import('../support/program.mjs').As} As */
 
 export class GoWorkload {
   #file

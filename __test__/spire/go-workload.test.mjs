@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { GoWorkload } from './go-workload.mjs'
 import { root, startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** @type {import('./harness.mjs').Spire} */
 let spire

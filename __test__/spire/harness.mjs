@@ -10,7 +10,7 @@ import { chmodSync, copyFileSync, linkSync, mkdirSync, mkdtempSync, readdirSync,
 import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
-import { Program } from './program.mjs'
+import { Program } from '../support/program.mjs'
 import { TrustDomain } from './trust-domain.mjs'
 
 const { programs } = createRequire(import.meta.url)('../../scripts/go-programs.js')

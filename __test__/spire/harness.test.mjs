@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { root, startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** @type {import('./harness.mjs').Spire} */
 let spire

@@ -1,11 +1,11 @@
 // Live tokens against a real agent: what is kept, what is renewed, and whom they are judged by when keys change.
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { countersign } from '../spiffe-scene.mjs'
-import { until } from '../until.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
+import { until } from '../support/until.mjs'
 import { GoWorkload } from './go-workload.mjs'
 import { startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 
 const { JwtSource, WorkloadApiClient } = countersign
 

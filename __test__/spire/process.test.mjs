@@ -16,10 +16,10 @@ import path from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { countersign } from '../spiffe-scene.mjs'
-import { until } from '../until.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
+import { until } from '../support/until.mjs'
 import { root, startSpire } from './harness.mjs'
-import { run } from './program.mjs'
+import { run } from '../support/program.mjs'
 
 const { JwtSource, WorkloadApiClient, X509Source } = countersign
 const checkout = fileURLToPath(new URL('../..', import.meta.url))

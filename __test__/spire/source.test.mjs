@@ -2,10 +2,10 @@
 // dies, a server that is away, federations that come and go.
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { countersign } from '../spiffe-scene.mjs'
-import { until } from '../until.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
+import { until } from '../support/until.mjs'
 import { startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { watched } from './watched.mjs'
 
 const { WorkloadApiClient, X509Source, verifyX509Svid } = countersign

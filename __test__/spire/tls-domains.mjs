@@ -1,15 +1,15 @@
 // Two trust domains that know each other, once by real SPIRE and once by the agent of this package, with an identity in
 // each for whoever has our uid.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { startSpire } from './harness.mjs'
-import { pause } from './program.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { X509Source } from 'countersign'
+import { startAgent } from 'countersign/agent'
+import { untilWithin } from '../support/until.mjs'
 
-const require = createRequire(import.meta.url)
-const { X509Source } = require('../..')
-const { startAgent } = require('../../lib/agent')
+const until = untilWithin(60)
 
 const LOCAL = { name: 'example.org', id: 'spiffe://example.org/billing' }
 const FOREIGN = { name: 'example-federated.org', id: 'spiffe://example-federated.org/shop' }
@@ -33,23 +33,16 @@ const FOREIGN = { name: 'example-federated.org', id: 'spiffe://example-federated
  * @property {() => Promise<void>} stop
  */
 
-/** @param {string} what @param {() => unknown} holds */
-export async function until(what, holds, timeout = 60_000) {
-  for (const end = Date.now() + timeout; !holds(); await pause(20)) {
-    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
-  }
-}
-
 /** @param {Domain} domain @param {() => Promise<unknown> | unknown} change */
 async function renewed({ name, source }, change) {
   const before = source.svid().serialNumber
   await change()
-  await until(`a new SVID of ${name}`, () => source.svid().serialNumber !== before)
+  await until(() => source.svid().serialNumber !== before, `a new SVID of ${name}`)
 }
 
 /** @param {Domain[]} domains */
 const separated = (domains) =>
-  until('neither has the bundle of the other', () => domains.every(({ source }) => source.context().bundles.size === 1))
+  until(() => domains.every(({ source }) => source.context().bundles.size === 1), 'neither has the bundle of the other')
 
 /** @returns {Promise<Domains>} */
 export async function spireDomains() {
@@ -74,8 +67,9 @@ export async function spireDomains() {
   try {
     const local = await begin(LOCAL, spire.local, FOREIGN.name)
     const foreign = await begin(FOREIGN, spire.foreign, LOCAL.name)
-    await until('both have both bundles', () =>
-      [local, foreign].every(({ source }) => source.context().bundles.size === 2)
+    await until(
+      () => [local, foreign].every(({ source }) => source.context().bundles.size === 2),
+      'both have both bundles'
     )
     return {
       directory: spire.directory,
@@ -135,8 +129,9 @@ export async function agentDomains() {
       async rotate() {
         agent.rotateAuthority('prepare')
         publish()
-        await until('the other has heard of the new authority', () =>
-          domains.every(({ source }) => source.bundle(name).authorities.length === 2)
+        await until(
+          () => domains.every(({ source }) => source.bundle(name).authorities.length === 2),
+          'the other has heard of the new authority'
         )
         // Who is slower than we are gets the time that an authority is announced for.
         await pause(2000)
@@ -146,8 +141,9 @@ export async function agentDomains() {
       async settle() {
         agent.rotateAuthority('forget')
         publish()
-        await until('the old authority is forgotten', () =>
-          domains.every(({ source }) => source.bundle(name).authorities.length === 1)
+        await until(
+          () => domains.every(({ source }) => source.bundle(name).authorities.length === 1),
+          'the old authority is forgotten'
         )
       }
     }
@@ -170,7 +166,7 @@ export async function agentDomains() {
     await first.close()
     domains.push(await begin(LOCAL, FOREIGN), await begin(FOREIGN, LOCAL))
     const [local, foreign] = domains
-    await until('both have both bundles', () => domains.every(({ source }) => source.context().bundles.size === 2))
+    await until(() => domains.every(({ source }) => source.context().bundles.size === 2), 'both have both bundles')
     return {
       directory,
       local,

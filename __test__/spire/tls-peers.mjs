@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { GoWorkload } from './go-workload.mjs'
-import { Program, run } from './program.mjs'
+import { Program, run } from '../support/program.mjs'
 
 const { rustPeer } = createRequire(import.meta.url)('../../scripts/rust-peers.js')
 

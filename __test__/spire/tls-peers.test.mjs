@@ -2,17 +2,18 @@
 // trust domain and across two, while identities rotate, and when somebody is not welcome.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import tls from 'node:tls'
-import { pause } from './program.mjs'
-import { agentDomains, spireDomains, until } from './tls-domains.mjs'
-import { startPeers } from './tls-peers.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { untilWithin } from '../support/until.mjs'
+import { agentDomains, spireDomains } from './tls-domains.mjs'
 
-const require = createRequire(import.meta.url)
-const { authorize } = require('../..')
-const { clientOptions, peerOf, secureServer, serverOptions } = require('../../tls')
+const until = untilWithin(60)
+import { startPeers } from './tls-peers.mjs'
+import { authorize } from 'countersign'
+import { clientOptions, peerOf, secureServer, serverOptions } from 'countersign/tls'
+import { refusal } from '../support/outcome.mjs'
 
 /** @typedef {import('./tls-domains.mjs').Domain} Domain */
 const VERSIONS = /** @type {const} */ (['TLSv1.2', 'TLSv1.3'])
@@ -87,13 +88,6 @@ class OurConnection {
     }
   }
 }
-
-/** @param {Promise<unknown>} promise */
-const refusal = (promise) =>
-  promise.then(
-    (value) => `accepted: ${value}`,
-    (error) => error.rule ?? error.code
-  )
 
 for (const [system, begin] of /** @type {const} */ ([
   ['real SPIRE', spireDomains],
@@ -196,7 +190,7 @@ for (const [system, begin] of /** @type {const} */ ([
         const { text } = await peers.openssl.call(local, server.port, local.id, { version }, ['-reconnect'])
         assert.doesNotMatch(text, /^Reused/m)
         assert.ok((text.match(/^New, /gm)?.length ?? 0) >= 2, text)
-        await until('every connection was seen', () => server.seen.length >= 2)
+        await until(() => server.seen.length >= 2, 'every connection was seen')
         assert.ok(server.seen.every(({ id, resumed }) => id === local.id && !resumed))
         server.close()
       })
@@ -239,9 +233,10 @@ for (const [system, begin] of /** @type {const} */ ([
       await caller.says('our new SVID', ({ kept, serial }) => kept === undefined && serial === ourNew)
       await Promise.all(theirs.map(({ program }) => program.says('our new SVID', ({ serial }) => serial === ourNew)))
       await foreign.rotate()
-      await until('a client of theirs with its new SVID', () => server.seen.at(-1)?.serial !== server.seen[0].serial)
-      await until('servers of theirs with their new SVIDs', () =>
-        serials.every((some, index) => some.length > 0 && some.at(-1) !== before.servers[index])
+      await until(() => server.seen.at(-1)?.serial !== server.seen[0].serial, 'a client of theirs with its new SVID')
+      await until(
+        () => serials.every((some, index) => some.length > 0 && some.at(-1) !== before.servers[index]),
+        'servers of theirs with their new SVIDs'
       )
       await local.settle()
       await foreign.settle()
@@ -253,7 +248,7 @@ for (const [system, begin] of /** @type {const} */ ([
         { since }
       )
       await caller.says('a new one as well', ({ kept, serial }) => kept === undefined && serial === ourNew, { since })
-      await until('ours as well', () => serials.every((some, index) => some.length > rounds[index] + 1))
+      await until(() => serials.every((some, index) => some.length > rounds[index] + 1), 'ours as well')
       done = true
       await Promise.all(calls)
       assert.deepEqual(

@@ -1,11 +1,8 @@
-// One trust domain: a spire-server and one spire-agent on this machine, both real, told what to do through their own
-// command lines.
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import path from 'node:path'
 import { AgentCommand, SpireError } from './agent-command.mjs'
-import { Program, run } from './program.mjs'
+import { Program, run } from '../support/program.mjs'
+import { freePort } from '../support/free-port.mjs'
 
 /**
  * @typedef {object} Wanted what an entry says
@@ -67,7 +64,7 @@ export class TrustDomain {
   }
 
   async start() {
-    const { name, host, bin, x509SvidTtl, jwtSvidTtl, syncInterval, workloadPath } = this.#settings
+    const { name, host, x509SvidTtl, jwtSvidTtl, syncInterval, workloadPath } = this.#settings
     this.#ports = { server: await freePort(host), bundle: await freePort(host) }
     for (const directory of ['server', 'agent']) mkdirSync(this.#at(directory))
     writeFileSync(
@@ -317,16 +314,6 @@ export class TrustDomain {
   describe() {
     return [this.server, this.agent].map((program) => program?.describe() ?? '').join('\n')
   }
-}
-
-/** @param {string} host */
-async function freePort(host) {
-  const server = net.createServer().listen(0, host)
-  await once(server, 'listening')
-  const { port } = /** @type {net.AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 const text = (/** @type {unknown} */ value) => JSON.stringify(value)

@@ -1,7 +1,7 @@
 // Looks at a source every few milliseconds, and proves what it finds: never an error, never an SVID that has expired or does
 // not lead to the bundle beside it.
 import assert from 'node:assert/strict'
-import { countersign } from '../spiffe-scene.mjs'
+import { countersign } from '../support/spiffe-scene.mjs'
 
 const { verifyX509Svid } = countersign
 

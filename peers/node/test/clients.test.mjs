@@ -14,8 +14,8 @@ import {
   server,
   sourceOf,
   svidOf
-} from '../../../__test__/tls-scene.mjs'
-import { until } from './databases.mjs'
+} from '../../../__test__/support/tls-scene.mjs'
+import { until } from '../../../__test__/support/until.mjs'
 
 const { clientOptions, createAgent, peerOf, secureServer, serverOptions } = face
 const serverSource = sourceOf(server)
@@ -87,7 +87,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
     const options = clientOptions(source, toServer)
     for (const id of ['spiffe://a.test/client', 'spiffe://a.test/next']) {
       const end = await connect(port, options)
-      await until(`${id} comes`, () => seen.includes(id), 20_000)
+      await until(() => seen.includes(id), `${id} comes`, { seconds: 20 })
       await end()
       source.rotate(svidOf(leaf(rootA, 'spiffe://a.test/next')))
     }
@@ -100,7 +100,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
         onReject: (/** @type {any} */ one) => rules.push(one.rule)
       })
     )
-    await until('the server is refused', () => rules.length > 0, 20_000)
+    await until(() => rules.length > 0, 'the server is refused', { seconds: 20 })
     assert.equal(rules[0], 'not_authorized')
     await end()
   })

@@ -1,6 +1,5 @@
 // Real databases with what docs/databases.md says about them: the blocks of its text, as they are, in another directory.
 import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import {
   accessSync,
   chmodSync,
@@ -17,16 +16,13 @@ import {
   writeFileSync
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { root } from '../../../__test__/child.mjs'
-import { pause, Program } from '../../../__test__/spire/program.mjs'
-
-const require = createRequire(import.meta.url)
-const { startAgent } = require('../../../lib/agent')
-const { X509Source } = require('../../..')
+import { X509Source } from '../../../index.js'
+import { startAgent } from '../../../lib/agent/index.js'
+import { root } from '../../../__test__/support/child.mjs'
+import { Program } from '../../../__test__/support/program.mjs'
 
 /** The code blocks of a section of the guide, by their language. @param {string} title */
 export function recipe(title) {
@@ -71,22 +67,6 @@ function userOf(name) {
   if (!asRoot) return {}
   const id = (/** @type {string} */ flag) => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
-}
-
-export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = /** @type {net.AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** @param {string} what @param {() => unknown} holds */
-export async function until(what, holds, timeout = 60_000) {
-  for (const end = Date.now() + timeout; !(await holds()); await pause(50)) {
-    if (Date.now() > end) throw new Error(`not within ${timeout} ms: ${what}`)
-  }
 }
 
 /** A database, its user and its identity. */

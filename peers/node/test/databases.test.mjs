@@ -6,9 +6,13 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import pg from 'pg'
-import { pause } from '../../../__test__/spire/program.mjs'
-import { authorize, face, leaf, rootA, rootB, sourceOf, svidOf } from '../../../__test__/tls-scene.mjs'
-import { Database, define, freePort, postgres, recipe, redisServer, until } from './databases.mjs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { authorize, face, leaf, rootA, rootB, sourceOf, svidOf } from '../../../__test__/support/tls-scene.mjs'
+import { freePort } from '../../../__test__/support/free-port.mjs'
+import { untilWithin } from '../../../__test__/support/until.mjs'
+import { Database, define, postgres, recipe, redisServer } from './databases.mjs'
+
+const until = untilWithin(60)
 
 const { clientOptions, peerOf } = face
 const hex = (/** @type {any} */ serial) => BigInt(`0x${serial}`).toString(16)
@@ -25,19 +29,19 @@ async function rotate(database, { loaded, used }) {
   const { agent, source } = database
   agent.rotateAuthority('prepare')
   await until(
-    'both authorities are known',
-    () => source.bundle('example.org').authorities.length === 2 && database.authorities() === 2
+    () => source.bundle('example.org').authorities.length === 2 && database.authorities() === 2,
+    'both authorities are known'
   )
-  await until('the server has read them', loaded)
+  await until(loaded, 'the server has read them')
   agent.rotateAuthority('activate')
   const before = source.svid().serialNumber
   database.renew()
-  await until('a new SVID of ours', () => source.svid().serialNumber !== before)
-  await until('both sides show their new SVIDs', used)
+  await until(() => source.svid().serialNumber !== before, 'a new SVID of ours')
+  await until(used, 'both sides show their new SVIDs')
   agent.rotateAuthority('forget')
   await until(
-    'the old authority is forgotten',
-    () => source.bundle('example.org').authorities.length === 1 && database.authorities() === 1
+    () => source.bundle('example.org').authorities.length === 1 && database.authorities() === 1,
+    'the old authority is forgotten'
   )
 }
 
@@ -65,7 +69,7 @@ test('PostgreSQL, with client certificates', {
   // The guide's line, and a way for us to set it up.
   const access = database.write('pg_hba.conf', `local all postgres trust\n${hba}`)
   database.shell(shell, { PATH: `${bin}:${process.env.PATH}`, PGDATA: data })
-  await until('the files are there', () => database.authorities() === 1)
+  await until(() => database.authorities() === 1, 'the files are there')
   const server = database.start(/** @type {string} */ (postgres), [
     '-D',
     data,
@@ -84,7 +88,7 @@ test('PostgreSQL, with client certificates', {
     await one.end()
     return result?.rows[0]
   }
-  await until('it takes queries', () => admin('select 1').catch(() => false))
+  await until(() => admin('select 1').catch(() => false), 'it takes queries')
   await admin('create role billing login', 'create role other login', 'create database shop owner billing')
 
   process.env.SPIFFE_ENDPOINT_SOCKET = database.agent.endpoint
@@ -164,7 +168,7 @@ test('PostgreSQL, with client certificates', {
       await pause(2)
     }
   })
-  await until('both sides were seen', () => ours.size > 0 && theirs.size > 0)
+  await until(() => ours.size > 0 && theirs.size > 0, 'both sides were seen')
   for (let round = 0; round < 2; round++) {
     const before = theirs.size
     await rotate(database, {
@@ -173,7 +177,7 @@ test('PostgreSQL, with client certificates', {
     })
   }
   const { totalCount } = pool
-  await until('queries go on', () => queries > 200 && totalCount > 0)
+  await until(() => queries > 200 && totalCount > 0, 'queries go on')
   done = true
   await Promise.all(load)
   assert.deepEqual(failures, [])
@@ -203,7 +207,7 @@ test('Redis, by ioredis and node-redis', {
   )
   chmodSync(path.join(bin, 'redis-cli'), 0o755)
   database.shell(shell, { PATH: `${bin}:${process.env.PATH}` })
-  await until('the files are there', () => database.authorities() === 1)
+  await until(() => database.authorities() === 1, 'the files are there')
   const server = database.start(/** @type {string} */ (redisServer), [conf])
   await server.listens(path.join(database.run, 'redis.sock'))
 
@@ -276,7 +280,7 @@ test('Redis, by ioredis and node-redis', {
       }
     })()
   ]
-  await until('the server was seen', () => theirs.size > 0)
+  await until(() => theirs.size > 0, 'the server was seen')
   for (let round = 0; round < 2; round++) {
     const before = theirs.size
     await rotate(database, {
@@ -285,7 +289,7 @@ test('Redis, by ioredis and node-redis', {
     })
   }
   const before = commands
-  await until('commands go on', () => commands > before + 100)
+  await until(() => commands > before + 100, 'commands go on')
   done = true
   await Promise.all(load)
   assert.deepEqual(failures, [])

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { root } from '../../../__test__/child.mjs'
-import { domain, healthy, startStub } from '../../../__test__/workload-stub.mjs'
+import { root } from '../../../__test__/support/child.mjs'
+import { domain, healthy, startStub } from '../../../__test__/support/workload-stub.mjs'
 
 const stub = await startStub(healthy(domain('example.org')))
 after(() => stub.kill())

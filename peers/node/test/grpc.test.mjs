@@ -23,7 +23,7 @@ import {
   shown,
   sourceOf,
   svidOf
-} from '../../../__test__/tls-scene.mjs'
+} from '../../../__test__/support/tls-scene.mjs'
 
 const { bindServer, callCredentials, channelCredentials, peerOf } = createRequire(import.meta.url)('../../../grpc.js')
 
@@ -218,7 +218,7 @@ test('identities rotate on both sides while calls go on', async (t) => {
 })
 
 test('a token in the metadata', async (t) => {
-  const { claims, newKey, token } = await import('../../../__test__/spiffe-scene.mjs')
+  const { claims, newKey, token } = await import('../../../__test__/support/spiffe-scene.mjs')
   const jwt = token({ alg: 'ES256', kid: 'one' }, claims(), newKey('P-256'))
   const { port } = await bound(t, authorize.any())
   let fails = false

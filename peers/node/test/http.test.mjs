@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import express from 'express'
 import fastify from 'fastify'
 import WebSocket, { WebSocketServer } from 'ws'
-import { claims, countersign, newKey, token } from '../../../__test__/spiffe-scene.mjs'
+import { claims, countersign, newKey, token } from '../../../__test__/support/spiffe-scene.mjs'
 import {
   authorize,
   client,
@@ -24,7 +24,7 @@ import {
   sourceOf,
   svidOf,
   VERSIONS
-} from '../../../__test__/tls-scene.mjs'
+} from '../../../__test__/support/tls-scene.mjs'
 
 const { clientOptions, createFetch, http2Connect, peerOf, requireBearer, secureServer, serverOptions, undiciConnect } =
   face
@@ -99,10 +99,10 @@ for (const version of [6, 7, 8]) {
 
 test("the host's fetch gets its identity, whichever undici is there as well", async (t) => {
   const { port } = await serve(t, serverSource, authorize.any())
-  const { root, runScript } = await import('../../../__test__/child.mjs')
+  const { entryPoint, runScript } = await import('../../../__test__/support/child.mjs')
   const script = (/** @type {string} */ before) => `
     const require_ = require('node:module').createRequire(${JSON.stringify(import.meta.url)})
-    const { createFetch, authorize } = require_(${JSON.stringify(`${root}/tls.js`)})
+    const { createFetch, authorize } = require_(${JSON.stringify(entryPoint('countersign/tls'))})
     const { X509Svid, X509Bundle, BundleSet } = countersign
     const context = { svid: X509Svid.fromPem(${JSON.stringify(clientMinted.pem + clientMinted.keyPem)}), bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)})]) }
     const source = { context: () => context, subscribe: () => () => {} }

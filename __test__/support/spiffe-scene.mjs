@@ -2,11 +2,12 @@
 import { execFileSync } from 'node:child_process'
 import { createHmac, generateKeyPairSync, KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-export const countersign = createRequire(import.meta.url)('..')
+import * as countersign from 'countersign'
+
+export { countersign }
 
 const directory = mkdtempSync(path.join(tmpdir(), 'countersign-spiffe-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))

@@ -2,8 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
-
-export const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms))
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** @typedef {Record<string, any> & { msg: string, level: string }} Line a line it wrote: an object if it was JSON */
 

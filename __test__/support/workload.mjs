@@ -1,7 +1,6 @@
 // A workload: says who it is to whoever started it.
-import { createRequire } from 'node:module'
+import { WorkloadApiClient } from 'countersign'
 
-const { WorkloadApiClient } = createRequire(import.meta.url)('..')
 const svid = await new WorkloadApiClient().fetchX509Svid()
 process.send?.(svid.spiffeId.uri)
 process.disconnect?.()

@@ -3,13 +3,14 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import https from 'node:https'
-import { createRequire } from 'node:module'
 import path from 'node:path'
 import tls from 'node:tls'
 import { authority, CA, countersign, file, leaf, leafExtensions, mint, newKey } from './spiffe-scene.mjs'
 
-export { CA, countersign, leaf, mint }
-export const face = createRequire(import.meta.url)('../tls.js')
+export { refusal } from './outcome.mjs'
+export { CA, countersign, face, leaf, mint }
+import * as face from 'countersign/tls'
+import { countersignError } from './countersign-error.mjs'
 export const { authorize, BundleSet, X509Bundle, X509Svid } = countersign
 const { serverOptions, secureServer, clientOptions } = face
 
@@ -68,7 +69,7 @@ export function sourceOf(svid, bundles = both) {
       if (!silently) tell('update')
     },
     withdraw(
-      error = new countersign.CountersignError('ERR_IDENTITY_WITHDRAWN', 'the identity was withdrawn'),
+      error = countersignError('ERR_IDENTITY_WITHDRAWN', 'the identity was withdrawn'),
       { silently = false } = {}
     ) {
       failure = error
@@ -152,14 +153,6 @@ export function askWith(options) {
     })
     request.on('error', reject)
   })
-}
-
-/** What a refused client or server is refused with. @param {Promise<unknown>} promise */
-export async function refusal(promise) {
-  return promise.then(
-    (value) => `accepted: ${value}`,
-    (error) => error.rule ?? error.code
-  )
 }
 
 /** The key pair and chain of an SVID, for plain node:tls. @param {any} minted @param {...any} issuers */

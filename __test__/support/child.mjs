@@ -2,7 +2,13 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-export const root = fileURLToPath(new URL('..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * The file of an entry point of the package, for `require` in a script: `entryPoint('countersign/tls')`.
+ * @param {string} name
+ */
+export const entryPoint = (name) => fileURLToPath(import.meta.resolve(name))
 
 /**
  * `script` is CommonJS; `countersign` and `socketPath` are there for it. What it prints and how it ends come back.
