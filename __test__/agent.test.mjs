@@ -284,6 +284,7 @@ test('countersign bundle shows and sets', async () => {
   const agent = await startAgent({
     rulesFile,
     socketPath: path.join(directory, 'f.sock'),
+    // @ts-expect-error: a member is missing
     workloadApi: { socketPath: path.join(directory, 'fw.sock'), stateDir: path.join(directory, 'fstate') }
   })
   try {

@@ -8,6 +8,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { installFor, run, watch } from './support/command-line.mjs'
+import { freePort } from './support/free-port.mjs'
+import { idsWithoutName } from './support/ids.mjs'
 import {
   domain,
   field,
@@ -308,8 +310,12 @@ describe('the way to the socket', () => {
 describe('as another user', needsRoot, () => {
   /** @type {ReturnType<typeof installFor>} */
   let installed
+  // Names would show in the messages and among the selectors.
+  let [user, group, supplementary, member] = [0, 0, 0, 0]
   before(() => {
-    installed = installFor(1001)
+    ;[user] = idsWithoutName('both', 1)
+    ;[group, supplementary, member] = idsWithoutName('group', 3)
+    installed = installFor(user)
     leave.push(() => installed.remove())
   })
 
@@ -317,21 +323,27 @@ describe('as another user', needsRoot, () => {
     fs.mkdirSync(at('closed'))
     const { endpoint, kill, socket } = await startStub(healthy(home), { socket: at('closed', 'agent.sock') })
     leave.push(kill)
-    const as = { uid: 1001, groups: [2002, 2003], command: installed.command, cwd: '/' }
+    const as = { uid: user, groups: [supplementary, member], command: installed.command, cwd: '/' }
     fs.chmodSync(at('closed'), 0o700)
     fs.chmodSync(socket, 0o777)
     const closed = await findings(endpoint, as)
     assert.deepEqual([closed.status, closed.failed, closed.the('socket').problem], [3, ['socket'], 'forbidden'])
     assert.match(
       closed.the('socket').message,
-      /^uid 1001, gid 1001, groups 2002 2003 may not pass .*closed on the way to .*: mode 0700, owner 0:0$/
+      new RegExp(
+        `^uid ${user}, gid ${user}, groups ${supplementary} ${member} may not pass .*closed on the way to .*: ` +
+          'mode 0700, owner 0:0$'
+      )
     )
     fs.chmodSync(at('closed'), 0o755)
     fs.chmodSync(socket, 0o755)
     const readOnly = await findings(endpoint, as)
     assert.deepEqual([readOnly.status, readOnly.failed, readOnly.the('socket').problem], [3, ['socket'], 'forbidden'])
-    assert.match(readOnly.the('socket').message, /has mode 0755, owner 0:0: uid 1001.* may not write to it/)
-    fs.chownSync(socket, 0, 2003)
+    assert.match(
+      readOnly.the('socket').message,
+      new RegExp(`has mode 0755, owner 0:0: uid ${user}.* may not write to it`)
+    )
+    fs.chownSync(socket, 0, member)
     fs.chmodSync(socket, 0o770)
     const { status, the } = await findings(endpoint, as)
     assert.equal(status, 0, 'by its group')
@@ -343,9 +355,9 @@ describe('as another user', needsRoot, () => {
     const { endpoint, socket } = await stub((call) => call.end(7, 'no identity issued'))
     fs.chmodSync(socket, 0o777)
     const { status, failed, the } = await findings(endpoint, {
-      uid: 1001,
-      gid: 1002,
-      groups: [2002, 0],
+      uid: user,
+      gid: group,
+      groups: [supplementary, 0],
       command: installed.command,
       cwd: '/'
     })
@@ -356,9 +368,9 @@ describe('as another user', needsRoot, () => {
     assert.deepEqual(
       selectors.sort(),
       [
-        'unix:uid:1001',
-        'unix:gid:1002',
-        'unix:supplementary_gid:2002',
+        `unix:uid:${user}`,
+        `unix:gid:${group}`,
+        `unix:supplementary_gid:${supplementary}`,
         'unix:supplementary_gid:0',
         'unix:supplementary_group:root',
         `unix:path:${installed.exe}`,
@@ -367,7 +379,8 @@ describe('as another user', needsRoot, () => {
     )
     assert.equal(
       registration,
-      'spire-server entry create -parentID spiffe://TRUST_DOMAIN/AGENT -spiffeID spiffe://TRUST_DOMAIN/WORKLOAD -selector unix:uid:1001'
+      'spire-server entry create -parentID spiffe://TRUST_DOMAIN/AGENT ' +
+        `-spiffeID spiffe://TRUST_DOMAIN/WORKLOAD -selector unix:uid:${user}`
     )
     assert.ok(advice?.some((line) => line.trim() === registration))
   })
@@ -422,7 +435,7 @@ describe('whoever listens', () => {
     const { status, failed, the } = await findings(`unix:${socket}`)
     assert.deepEqual([status, failed, the('connect').code], [3, ['connect'], 'ECONNREFUSED'])
     assert.match(the('connect').message, /nobody listens there/)
-    assert.equal((await findings('tcp://127.0.0.1:1')).the('connect').code, 'ECONNREFUSED')
+    assert.equal((await findings(`tcp://127.0.0.1:${await freePort()}`)).the('connect').code, 'ECONNREFUSED')
   })
 
   test('somebody who does not take connections any more', async () => {

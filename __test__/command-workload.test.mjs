@@ -456,6 +456,7 @@ describe('jwt', () => {
 
   test('validate: by the Workload API, or here by its bundles', async () => {
     const { token } = home.token('/billing', ['shop'])
+    /** @type {Record<number, string[]>[]} */
     const asked = []
     stub.answer((call) => {
       if (call.method !== 'ValidateJWTSVID') return both(call)

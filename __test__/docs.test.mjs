@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { root, runScript } from './support/child.mjs'
 import { run } from './support/command-line.mjs'
+import { freePort } from './support/free-port.mjs'
 import { startAgent } from 'countersign/agent'
 import { TestCa } from 'countersign/testing'
 
@@ -156,12 +156,7 @@ const LISTENING = `function listening () {
 /** @param {Block} block */
 async function runJavaScript({ text }) {
   const around = AROUND.find(([part]) => text.includes(part))
-  // A port nobody has; it is free again when the block wants it.
-  const probe = net.createServer()
-  const port = await new Promise((resolve) =>
-    probe.listen(0, '127.0.0.1', () => resolve(/** @type {net.AddressInfo} */ (probe.address()).port))
-  )
-  await new Promise((resolve) => probe.close(resolve))
+  const port = await freePort()
   const { code, stdout, stderr } = await runScript(
     `
     process.chdir(${JSON.stringify(directory)})

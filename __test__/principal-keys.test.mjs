@@ -9,6 +9,7 @@ import { inspect } from 'node:util'
 import { exportJWK, SignJWT } from 'jose'
 import { OidcResolver } from 'countersign/principal'
 import { entryPoint, runScript } from './support/child.mjs'
+import { freePort } from './support/free-port.mjs'
 import { outcome, TENANT } from './support/principal-scene.mjs'
 import { authority, CA, leaf, newKey } from './support/spiffe-scene.mjs'
 
@@ -114,7 +115,7 @@ test('a server that is not who it should be', async () => {
     UNAVAILABLE
   )
   plain.close()
-  assert.equal(await ask(behind(json(both), { jwksUri: 'https://127.0.0.1:1/' })), UNAVAILABLE)
+  assert.equal(await ask(behind(json(both), { jwksUri: `https://127.0.0.1:${await freePort()}/` })), UNAVAILABLE)
 })
 
 test('no environment variable switches the judge of certificates off', async () => {

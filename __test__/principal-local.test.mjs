@@ -88,8 +88,8 @@ test('whoami: a mapper, and a tenant that is looked up', async () => {
 })
 
 test('whoami: refusals and daemons that cannot be reached', async () => {
-  const of = async (/** @type {any} */ script, /** @type {any} */ changes) =>
-    outcome((await whoami(script, changes)).resolve())
+  /** @param {any} script @param {any} [changes] */
+  const of = async (script, changes) => outcome((await whoami(script, changes)).resolve())
   assert.equal(
     await of({ body: JSON.stringify({ status: 'error', error_code: 'E_NO_MATCH', message: 'no' }) }),
     'NOT_AUTHENTICATED refused ERR_DAEMON'
@@ -144,7 +144,7 @@ test("a local peer: the kernel's word", async (t) => {
   for (const resolver of [
     new PeerResolver(peer).for(socket),
     new PeerResolver({ ...peer, peer: socket }),
-    new PeerResolver({ ...peer, peer: async () => socket._handle.fd })
+    new PeerResolver({ ...peer, peer: async () => /** @type {any} */ (socket)._handle.fd })
   ]) {
     const principal = await resolver.resolve()
     assert.equal(principal.workloadId, 'spiffe://acme.example/billing/blue')

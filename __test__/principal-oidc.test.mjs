@@ -19,7 +19,8 @@ const keyIdOf = (/** @type {string} */ algorithm) =>
   ({ ES256: 'p256', ES384: 'p384', ES512: 'p521' })[algorithm] ?? 'rsa'
 
 const now = () => Math.floor(Date.now() / 1000)
-const good = (/** @type {any} */ changes) => ({
+/** @param {any} [changes] */
+const good = (changes) => ({
   iss: ISSUER,
   aud: 'api',
   sub: 'runner',

@@ -241,7 +241,7 @@ test('secrets turn up under their own names only', () => {
     ]) {
       try {
         call()
-      } catch (error) {
+      } catch (/** @type {any} */ error) {
         places.push(inspect(error, { depth: 9, showHidden: true }), JSON.stringify(error), error.stack)
       }
     }
@@ -258,7 +258,7 @@ test('copies of a private key that were made on the way are wiped', () => {
   const copies = []
   const exported = minted.key.export.bind(minted.key)
   minted.key.export = (/** @type {any} */ options) => {
-    const der = exported(options)
+    const der = /** @type {any} */ (exported(options))
     copies.push(der)
     return der
   }
@@ -295,7 +295,7 @@ test('an error points at the caller, not at us', () => {
     () => JwtBundle.fromJwks('a.org', ''),
     () => SpiffeBundle.parse('a.org', '')
   ]) {
-    assert.throws(call, (error) => {
+    assert.throws(call, (/** @type {any} */ error) => {
       assert.match(error.stack.split('\n')[1], /spiffe-attacks\.test/)
       return true
     })

@@ -199,13 +199,16 @@ test('names are made, taken apart, compared and written', () => {
   assert.notDeepEqual(id, SpiffeId.parse('spiffe://example.org/other'))
   assert.ok(Object.isFrozen(id) && Object.isFrozen(id.trustDomain))
   assert.throws(() => {
+    // @ts-expect-error: the property is read-only
     id.uri = 'spiffe://evil'
   }, TypeError)
   assert.match(
+    // @ts-expect-error: the constructor is private
     failing(() => new SpiffeId('spiffe://evil')),
     /^ERR_INVALID_ARGUMENT/
   )
   assert.match(
+    // @ts-expect-error: the constructor is private
     failing(() => new TrustDomain('evil')),
     /^ERR_INVALID_ARGUMENT/
   )
@@ -214,6 +217,7 @@ test('names are made, taken apart, compared and written', () => {
     /^ERR_INVALID_ARGUMENT/
   )
   assert.match(
+    // @ts-expect-error: the argument has a wrong type
     failing(() => id.appendSegments(5)),
     /^ERR_INVALID_ARGUMENT/
   )

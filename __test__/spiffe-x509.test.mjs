@@ -56,7 +56,7 @@ test('rule 2.1: one URI SAN, which is the SPIFFE ID; names of other kinds may st
   try {
     X509Svid.fromPem(leaf(root, 'spiffe://example.org/a/../b').pem, good.keyPem)
     assert.fail('accepted')
-  } catch (error) {
+  } catch (/** @type {any} */ error) {
     assert.deepEqual([error.code, error.rule, error.reason], ['ERR_INVALID_SVID', 'invalid_spiffe_id', 'dot_segment'])
   }
 })
@@ -275,7 +275,7 @@ test('the authorizer has the last word, also over a chain that was seen before',
   assert.match(judged(good.pem, { authorise: authorize.oneOf([]) }), /^ERR_INVALID_ARGUMENT/)
   assert.throws(
     () => verifyX509Svid(good.pem, bundles, { authorize: authorize.memberOf('other.org') }),
-    (error) => {
+    (/** @type {any} */ error) => {
       assert.deepEqual([error.spiffeId, error.expected], [ID, 'a member of other.org'])
       assert.match(error.message, /spiffe:\/\/example\.org\/billing is not authorized: expected a member of other\.org/)
       return true
@@ -340,15 +340,21 @@ test('an SVID from files, texts and bytes, and back', () => {
   assert.ok(first.expiresAt > first.notBefore)
   assert.throws(
     () => X509Svid.load('/nowhere/svid.pem'),
-    (error) => error.rule === 'unreadable_file' && error.path === '/nowhere/svid.pem' && error.cause.code === 'ENOENT'
+    (/** @type {any} */ error) =>
+      error.rule === 'unreadable_file' && error.path === '/nowhere/svid.pem' && error.cause.code === 'ENOENT'
   )
   for (const wrong of [
+    // @ts-expect-error: the constructor is private
     () => new X509Svid(),
+    // @ts-expect-error: the constructor is private
     () => new X509Svid({}),
+    // @ts-expect-error: the argument has a wrong type
     () => X509Svid.fromPem(5),
+    // @ts-expect-error: the argument has a wrong type
     () => X509Svid.fromDer(der, 'key'),
     () => X509Svid.fromDer(der, createPublicKey(below.key)),
     () => X509Svid.load(''),
+    // @ts-expect-error: the argument has a wrong type
     () => X509Svid.fromPem(pem, below.keyPem, { hint: 5 })
   ]) {
     assert.match(failing(wrong), /^ERR_INVALID_ARGUMENT/)
@@ -362,6 +368,7 @@ test('half of the lifetime is when to rotate', () => {
   assert.equal(svid.needsRotation(new Date(half - 2000)), false)
   assert.equal(svid.needsRotation(new Date(half + 2000)), true)
   assert.match(
+    // @ts-expect-error: the argument has a wrong type
     failing(() => svid.needsRotation(half)),
     /^ERR_INVALID_ARGUMENT/
   )

@@ -24,7 +24,12 @@ const { startTestAgent, TestCa } = testing
 const ID = 'spiffe://example.org/billing'
 const OTHER = 'spiffe://example.org/other'
 
-/** @param {any} options */
+/** @typedef {{ agent: import('countersign/testing').TestAgent, client: WorkloadApiClient } & AsyncDisposable} Scene */
+
+/**
+ * @param {any} options
+ * @returns {Promise<Scene>}
+ */
 async function scene(options = {}) {
   const agent = await startTestAgent({ identities: [ID], ...options })
   const client = new WorkloadApiClient({ endpoint: agent.endpoint, timeout: 5000 })
@@ -38,7 +43,7 @@ async function scene(options = {}) {
   }
 }
 
-/** @param {(scene: Awaited<ReturnType<typeof scene>>) => Promise<void>} body @param {any} [options] */
+/** @param {(scene: Scene) => Promise<void>} body @param {any} [options] */
 const within = (body, options) => async () => {
   const it = await scene(options)
   try {
@@ -87,7 +92,7 @@ describe('a test agent', () => {
           ['FetchJWTSVID', ['shop'], OTHER, 'OK', 1]
         )
         assert.ok(Math.abs(second.at.getTime() - Date.now()) < 60_000)
-        assert.equal(agent.stats.workloadApi.jwtSvids, 1)
+        assert.equal(agent.stats.workloadApi?.jwtSvids, 1)
       },
       { identities: [ID, { spiffeId: OTHER, hint: 'external' }], whoami: 'BILLING' }
     )

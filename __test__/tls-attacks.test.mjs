@@ -503,6 +503,7 @@ test('where one of the walls is left open, the other holds', async (t) => {
 })
 
 test('a listener that was there before the guard sees no refused connection alive', async (t) => {
+  /** @type {string[]} */
   const order = []
   const one = https.createServer(face.serverOptions(serverSource, authorize.id('spiffe://a.test/other')), () =>
     order.push('request')
@@ -521,8 +522,8 @@ test('nobody becomes somebody else in the middle of a connection', async (t) => 
   await once(socket, 'secureConnect')
   const outcome = await new Promise((resolve) => {
     socket.on('error', (error) => resolve(/** @type {any} */ (error).code))
-    socket.renegotiate({}, (error) =>
-      resolve(error ? /** @type {any} */ (error.code ?? error.message) : 'renegotiated')
+    socket.renegotiate({}, (/** @type {any} */ error) =>
+      resolve(error ? (error.code ?? error.message) : 'renegotiated')
     )
   })
   socket.destroy()

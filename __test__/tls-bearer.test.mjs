@@ -65,6 +65,7 @@ test('a client gets its header from a source, fresh each time', async (t) => {
   await authorization({ signal })
   assert.deepEqual(asked, [{ audience }, { audience, signal }])
   assert.ok(!inspect(authorization, { showHidden: true, depth: 5 }).includes(good))
+  // @ts-expect-error: the argument has a wrong type
   await assert.rejects(bearer({ fetch: async () => 'a text' }, audience)(), { code: 'ERR_SOURCE_FAILED' })
   const failing = bearer(
     {
@@ -82,7 +83,7 @@ test('a client gets its header from a source, fresh each time', async (t) => {
     [source, ''],
     [source, ['shop']]
   ])
-    assert.throws(() => bearer(.../** @type {any} */ (wrong)), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => bearer(.../** @type {[any, any]} */ (wrong)), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
 test('who shows none, or a bad one, is answered as RFC 6750 says', async (t) => {

@@ -177,6 +177,7 @@ test('fetch: one line, answers, errors with their reason, and no plain http', as
     (/** @type {any} */ error) =>
       error.cause.code === 'ERR_INVALID_ARGUMENT' && /expected https:/.test(error.cause.message)
   )
+  // @ts-expect-error: the argument has a wrong type
   await assert.rejects(spiffeFetch(`https://localhost:${port}/`, { dispatcher: {} }), { code: 'ERR_INVALID_ARGUMENT' })
   assert.equal(seen.requests, 2)
   await other.close()
@@ -220,7 +221,7 @@ test('fetch gives up on a server that does not answer', async (t) => {
 test('http2: a session, its peer, and a refusal', async (t) => {
   const one = http2.createSecureServer(face.serverOptions(serverSource, authorize.any()))
   face.secureServer(one, serverSource, authorize.any())
-  one.on('stream', (stream) => {
+  one.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
     stream.respond()
     stream.end(`${peerOf(stream)}`)
   })
@@ -274,13 +275,15 @@ test('what cannot be meant is an error at once', () => {
       call,
       (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
     )
-  for (const make of [
+  /** @type {((...wrong: any[]) => unknown)[]} */
+  const makers = [
     clientOptions,
     createAgent,
     undiciConnect,
     createFetch,
-    (/** @type {any[]} */ ...args) => http2Connect('https://localhost', ...args)
-  ]) {
+    (source, welcome, options) => http2Connect('https://localhost', source, welcome, options)
+  ]
+  for (const make of makers) {
     wrong(() => make(undefined, authorize.any()), /^source: /)
     wrong(() => make(clientSource), /^authorize: /)
     wrong(() => make(clientSource, authorize.any(), { sesion: 1 }), /unknown option "sesion"/)
@@ -289,9 +292,12 @@ test('what cannot be meant is an error at once', () => {
     wrong(() => make(clientSource, authorize.any(), { certificate: 'mine' }), /options\.certificate/)
     wrong(() => make(clientSource, authorize.any(), { minVersion: 'SSLv3' }), /options\.minVersion/)
   }
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => createFetch(clientSource, authorize.any(), { undici: {} }), /options\.undici/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => createFetch(clientSource, authorize.any(), { maxConnectionAge: 'svid' }), /maxConnectionAge/)
   wrong(
+    // @ts-expect-error: the argument has a wrong type
     () => clientOptions(clientSource, authorize.any(), { maxConnectionAge: 5 }),
     /unknown option "maxConnectionAge"/
   )

@@ -172,7 +172,7 @@ test('more than the socket holds waits in the network', async (t) => {
 
 test('in front of http2, and of a function', async (t) => {
   const target = http2.createServer()
-  target.on('stream', (stream) => {
+  target.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
     stream.respond()
     stream.end(`${peerOf(stream)}`)
   })
@@ -212,12 +212,18 @@ test('what cannot be meant is an error at once', () => {
         countersign.CountersignError.is(error) && error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
     )
   const app = http.createServer()
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => createFrontServer(undefined, source, async () => true), /^target: /)
   wrong(() => createFrontServer(tls.createServer(), source, async () => true), /^target: .*without TLS/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => createFrontServer(app, undefined, async () => true), /^source: /)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => createFrontServer(app, source, undefined), /^authorize: /)
+  // @ts-expect-error: there is no such option
   wrong(() => createFrontServer(app, source, async () => true, { clients: 'none' }), /^options\.clients|^authorize/)
+  // @ts-expect-error: there is no such option
   wrong(() => createFrontServer(app, source, async () => true, { clients: 'optional' }), /^options\.clients/)
   wrong(() => createFrontServer(app, source, async () => true, { authorizeTimeout: 0 }), /^options\.authorizeTimeout/)
+  // @ts-expect-error: there is no such option
   wrong(() => createFrontServer(app, source, async () => true, { typo: 0 }), /unknown option "typo"/)
 })

@@ -97,7 +97,7 @@ test('maxConnectionAge: HTTP/2 finishes what is open, and takes no more', async 
   const source = sourceOf(server)
   const one = http2.createSecureServer(serverOptions(source, authorize.any()))
   secureServer(one, source, authorize.any(), { maxConnectionAge: 100 })
-  one.on('stream', (stream) => {
+  one.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
     stream.respond()
     stream.write('a')
     setTimeout(() => stream.end('b'), 200)
@@ -237,7 +237,7 @@ test('an http2 session is closed gently when it is old', async (t) => {
   const source = sourceOf(server)
   const one = http2.createSecureServer(serverOptions(source, authorize.any()))
   secureServer(one, source, authorize.any())
-  one.on('stream', (stream) =>
+  one.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) =>
     setTimeout(() => {
       stream.respond()
       stream.end('late')

@@ -23,7 +23,7 @@ import {
   sourceOf,
   svidOf
 } from './support/tls-scene.mjs'
-import { Issuer, Principal, principalOf } from 'countersign/principal'
+import { Issuer, Principal, principalOf, WorkloadPrincipal } from 'countersign/principal'
 
 const { clientOptions, createFrontServer, http2Connect, peerOf, requireBearer, secureServer, serverOptions } = face
 const TENANT = '0191b0a8-5c1e-7f00-8000-000000000001'
@@ -65,6 +65,7 @@ test('a server is told the principal of a client, and the client that of the ser
   })
   await once(socket, 'secureConnect')
   const peer = peerOf(socket)
+  assert.ok(peer?.principal instanceof WorkloadPrincipal)
   assert.equal(peer.principal.serviceName, 'server')
   assert.equal(
     JSON.stringify(peer),
@@ -77,9 +78,9 @@ test('a server is told the principal of a client, and the client that of the ser
 test('of HTTP/2, a front server, and a token', async (t) => {
   const h2 = http2.createSecureServer(serverOptions(sourceOf(server), authorize.any()))
   secureServer(h2, sourceOf(server), authorize.any(), { principal })
-  h2.on('stream', (stream) => {
+  h2.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
     stream.respond()
-    stream.end(String(peerOf(stream)?.principal.tenantSlug))
+    stream.end(String(/** @type {WorkloadPrincipal} */ (peerOf(stream)?.principal).tenantSlug))
   })
   const port = await listening(h2)
   const session = http2Connect(`https://localhost:${port}`, ofTenant, authorize.any())
@@ -89,7 +90,7 @@ test('of HTTP/2, a front server, and a token', async (t) => {
   session.close()
   h2.close()
 
-  const app = http.createServer((request, response) => response.end(peerOf(request)?.principal.tenantId))
+  const app = http.createServer((request, response) => response.end(peerOf(request)?.principal?.tenantId))
   /** @type {any[]} */
   const seen = []
   const front = createFrontServer(
@@ -128,6 +129,7 @@ test('of HTTP/2, a front server, and a token', async (t) => {
   const read = Principal.parse(
     await (await fetch(`http://127.0.0.1:${other}/`, { headers: { authorization: `Bearer ${jwt}` } })).text()
   )
+  assert.ok(read instanceof WorkloadPrincipal)
   assert.deepEqual([read.tenantSlug, `${read.issuer}`, read.attributes.kind], ['green', 'jwt_svid', 'jwt'])
 })
 
@@ -171,12 +173,15 @@ test('there is none unless it was asked for, and an error where none can be made
     )
     assert.equal(failed, true)
   }
+  // @ts-expect-error: the argument has a wrong type
   assert.throws(() => serverOptions(sourceOf(server), authorize.any(), { principal: 'me' }), {
     code: 'ERR_INVALID_ARGUMENT'
   })
+  // @ts-expect-error: the argument has a wrong type
   assert.throws(() => clientOptions(sourceOf(server), authorize.any(), { principal: 7 }), {
     code: 'ERR_INVALID_ARGUMENT'
   })
+  // @ts-expect-error: the argument has a wrong type
   assert.throws(() => requireBearer(new countersign.BundleSet(), { audience: 'shop', principal: true }), {
     code: 'ERR_INVALID_ARGUMENT'
   })

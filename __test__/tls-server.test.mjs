@@ -101,11 +101,12 @@ test('a peer is told by everything that stands on its connection', async (t) => 
   server.on('request', (request, response) => {
     seen.push(peerOf(request), peerOf(response))
     if (request.httpVersionMajor === 2)
-      seen.push(peerOf(request.stream), peerOf(request.stream.session), peerOf(request.socket))
+      seen.push(peerOf(request.stream), peerOf(/** @type {object} */ (request.stream.session)), peerOf(request.socket))
     else seen.push(peerOf(request.socket))
     seen.push(peerOf({ raw: request }))
     response.end()
   })
+  /** @type {any} */
   let session
   server.on('session', (one) => {
     session = one
@@ -116,7 +117,7 @@ test('a peer is told by everything that stands on its connection', async (t) => 
   const stream = h2.request()
   stream.resume()
   await once(stream, 'end')
-  assert.equal(peerOf(h2).spiffeId.uri, 'spiffe://a.test/server')
+  assert.equal(peerOf(h2)?.spiffeId.uri, 'spiffe://a.test/server')
   assert.equal(peerOf(stream)?.spiffeId.uri, 'spiffe://a.test/server')
   h2.close()
   await once(h2, 'close')
@@ -137,7 +138,7 @@ test('a peer is told by everything that stands on its connection', async (t) => 
     JSON.stringify({ kind: 'x509', spiffeId: 'spiffe://a.test/client', expiresAt: client.expiresAt })
   )
   assert.equal(peerOf({}), undefined)
-  for (const wrong of [undefined, null, 'socket', 7])
+  for (const wrong of /** @type {any[]} */ ([undefined, null, 'socket', 7]))
     assert.throws(() => peerOf(wrong), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
@@ -392,13 +393,20 @@ test('what cannot be meant is an error at once', async (t) => {
       call,
       (/** @type {any} */ error) => error.code === 'ERR_INVALID_ARGUMENT' && message.test(error.message)
     )
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(undefined, authorize.any()), /^source: /)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions({ context() {} }, authorize.any()), /^source: /)
+  // @ts-expect-error: an argument is missing
   wrong(() => serverOptions(serverSource), /^authorize: expected a function/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, null), /^authorize: /)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { client: 'none' }), /unknown option "client"/)
   wrong(() => serverOptions(serverSource, authorize.any(), { clients: 'none' }), /authorize: expected null/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { clients: 'some' }), /options\.clients/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.1' }), /options\.minVersion/)
   wrong(
     () => serverOptions(serverSource, authorize.any(), { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' }),
@@ -409,9 +417,13 @@ test('what cannot be meant is an error at once', async (t) => {
     wrong(() => face.clientOptions(clientSource, authorize.any(), /** @type {any} */ (options)), /^options/)
   }
   wrong(() => serverOptions(serverSource, authorize.any(), { maxConnectionAge: 0 }), /options\.maxConnectionAge/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { closeOnWithdraw: 'yes' }), /options\.closeOnWithdraw/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { onReject: 'log' }), /options\.onReject/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => serverOptions(serverSource, authorize.any(), { certificate: 'pem' }), /options\.certificate/)
+  // @ts-expect-error: the argument has a wrong type
   wrong(() => secureServer({}, serverSource, authorize.any()), /^server: /)
   const open = https.createServer({})
   t.after(() => open.close())
@@ -428,6 +440,7 @@ test('what cannot be meant is an error at once', async (t) => {
     () =>
       secureServer(
         empty,
+        // @ts-expect-error: the argument has a wrong type
         { context: () => ({ svid: 'me', bundles: both }), subscribe: () => () => {} },
         authorize.any()
       ),

@@ -140,7 +140,7 @@ test('the README does what it says', async () => {
   assert.equal(stdout, 'hello spiffe://example.org/billing\n', stderr)
 })
 
-/** @param {string} file @param {string[]} [args] */
+/** @param {string} file @param {...string} args */
 function example(file, ...args) {
   const { NODE_TEST_CONTEXT, ...env } = process.env
   const child = spawn(process.execPath, [path.join(root, 'examples', file), ...args], {

@@ -185,8 +185,8 @@ const MEASURE = `
   const client = new countersign.IdentityClient({ socketPath, timeout: null })
 `
 describe('nothing leaks', () => {
-  test('from 10,000 aborted calls', () =>
-    succeeds(
+  test('from 10,000 aborted calls', async () => {
+    await succeeds(
       `${MEASURE}
     leaks(async (size) => {
       const controller = new AbortController()
@@ -196,27 +196,31 @@ describe('nothing leaks', () => {
       await Promise.all(all)
     }, 100, 100)`,
       { socketPath: silent, flags: ['--expose-gc', '--no-warnings'] }
-    ))
-  test('from 10,000 calls out of time', () =>
-    succeeds(
+    )
+  })
+  test('from 10,000 calls out of time', async () => {
+    await succeeds(
       `${MEASURE}
     leaks((size) => Promise.all(Array.from({ length: size }, () => client.getIdentity({ timeout: 1 }).then(() => process.exit(9), () => {}))), 100, 100)`,
       { socketPath: silent, flags: ['--expose-gc'] }
-    ))
-  test('from 10,000 calls that fail, and 10,000 that are refused', () =>
-    succeeds(
+    )
+  })
+  test('from 10,000 calls that fail, and 10,000 that are refused', async () => {
+    await succeeds(
       `${MEASURE}
     const strict = new countersign.IdentityClient({ socketPath, expectServer: { uid: 4000000 } })
     leaks((size) => Promise.all(Array.from({ length: size }, () => [countersign.getIdentity({ socketPath: '/missing' }), strict.getIdentity()]).flat().map((each) => each.then(() => process.exit(9), () => {}))), 100, 100)`,
       { socketPath: silent, flags: ['--expose-gc'] }
-    ))
-  test('from 10,000 answers, one by one and together', () =>
-    succeeds(
+    )
+  })
+  test('from 10,000 answers, one by one and together', async () => {
+    await succeeds(
       `${MEASURE}
     leaks(async (size) => {
       for (let i = 0; i < size / 2; i++) await client.getIdentity()
       await Promise.all(Array.from({ length: size / 2 }, () => client.getIdentity()))
     }, 100, 100)`,
       { socketPath: ready, flags: ['--expose-gc'] }
-    ))
+    )
+  })
 })

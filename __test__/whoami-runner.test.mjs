@@ -284,17 +284,21 @@ describe('the token', () => {
     const me = await getIdentity({ socketPath })
     for (const change of [
       () => {
+        // @ts-expect-error: the property is read-only
         me.identity = 'ROOT'
       },
       () => {
         /** @type {any} */
+        // @ts-expect-error: the property is read-only
         me.token = 'x'
       },
       () => {
         /** @type {any} */
+        // @ts-expect-error: the property is read-only
         me.runner.uid = 0
       },
       () => {
+        // @ts-expect-error: the property is read-only
         me.runner.extra.x = 1
       }
     ]) {

@@ -160,6 +160,7 @@ for (const [flavour, call] of Object.entries(flavours)) {
     })
     test('a judge that asks for an identity itself', async () => {
       const socketPath = await daemon.serve({ body: text })
+      /** @type {any} */
       let inner
       const expectServer = () => {
         inner = getIdentitySync({ socketPath })

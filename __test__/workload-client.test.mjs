@@ -19,6 +19,7 @@ import {
   x509BundlesResponse,
   x509Response
 } from './support/workload-stub.mjs'
+import { freePort } from './support/free-port.mjs'
 import { failure } from './support/outcome.mjs'
 
 const { WorkloadApiClient, X509Context, verifyX509Svid, verifyJwtSvid } = countersign
@@ -134,7 +135,9 @@ test('federated bundles and revocation lists come to light', async () => {
   // Each domain vouches for its own: the other's authority makes no name of ours.
   const forged = leaf(other.ca, 'spiffe://example.org/billing')
   assert.throws(() => verifyX509Svid(forged.der, bundles), { rule: 'unknown_issuer' })
-  assert.throws(() => bundles.add(bundles.x509Bundle('other.org')), { code: 'ERR_INVALID_ARGUMENT' })
+  assert.throws(() => bundles.add(/** @type {any} */ (bundles.x509Bundle('other.org'))), {
+    code: 'ERR_INVALID_ARGUMENT'
+  })
   assert.throws(() => bundles.remove('other.org'), { code: 'ERR_INVALID_ARGUMENT' })
   assert.equal(bundles.clone().remove('other.org'), true)
   assert.equal(bundles.size, 2)
@@ -450,7 +453,9 @@ test('nobody there, somebody else there, silence', async () => {
     (await failure(new WorkloadApiClient({ endpoint: stub.endpoint }).fetchX509Context())).code,
     'ERR_SOCKET_NOT_FOUND'
   )
-  const refused = await failure(new WorkloadApiClient({ endpoint: 'tcp://127.0.0.1:1' }).fetchX509Context())
+  const refused = await failure(
+    new WorkloadApiClient({ endpoint: `tcp://127.0.0.1:${await freePort()}` }).fetchX509Context()
+  )
   assert.deepEqual([refused.code, refused.syscallError], ['ERR_CONNECTION_FAILED', 'ECONNREFUSED'])
   assert.equal(
     (await failure(new WorkloadApiClient({ endpoint: 'npipe:x' }).fetchX509Context())).code,
@@ -476,7 +481,7 @@ test('over TCP, IPv6 included', async () => {
     ['::1', '[::1]']
   ]) {
     const server = createServer()
-    server.on('stream', (stream) => {
+    server.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
       stream.on('error', () => {})
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
       stream.write(framed(x509BundlesResponse({ 'spiffe://example.org': home.ca.der })))

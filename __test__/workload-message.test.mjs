@@ -49,7 +49,11 @@ function exactly(length) {
   return message
 }
 
-/** An SVID with a leaf of its own making. @param {import('./support/spiffe-scene.mjs').Minted} leaf @param {Buffer[]} [more] */
+/**
+ * An SVID with a leaf of its own making.
+ * @param {import('./support/spiffe-scene.mjs').Minted} leaf
+ * @param {...Buffer} more
+ */
 const svidOf = ({ der, key }, ...more) => ({
   ...billing,
   chain: Buffer.concat([der, ...more]),

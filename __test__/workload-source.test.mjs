@@ -270,6 +270,7 @@ test('a refusal that comes while somebody looks is the reason that is given', as
     let looks = 0
     // It looks, finds nothing, and by the time it says so it is over.
     class Slow extends X509Source {
+      /** @override */
       context() {
         try {
           return super.context()
@@ -502,7 +503,7 @@ test('watching by the client: reconnects, ends with a denial', async () => {
   client.close()
   assert.equal((await lasting.next()).value.size, 1, 'it goes on until it is left')
   await lasting.return?.()
-  for (const watch of ['watchX509Context', 'watchX509Bundles', 'watchJwtBundles'])
+  for (const watch of /** @type {const} */ (['watchX509Context', 'watchX509Bundles', 'watchJwtBundles']))
     assert.throws(() => client[watch](), { code: 'ERR_CLOSED' })
 })
 

@@ -49,7 +49,7 @@ async function serve(behaviour, timeout = 5000) {
   return { server, client }
 }
 
-/** @param {import('../index').WorkloadApiClient} client */
+/** @param {InstanceType<typeof WorkloadApiClient>} client */
 const fetchToken = async (client) => String(await client.fetchJwtSvid({ audience: 'a' }))
 
 /** @param {number} stream @param {Buffer} message */

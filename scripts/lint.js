@@ -16,6 +16,7 @@ step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
 const clippy = ['clippy', ...sharedWithAddon(platformHere().triple), '--all-targets', '--quiet', '--', '-D', 'warnings']
 step('clippy', 'cargo', clippy, cargoEnvironment())
 step('types of the JavaScript', bin('tsc'), ['-p', '.'])
+step('types of the tests', bin('tsc'), ['-p', '__test__'])
 for (const resolution of ['node16', 'nodenext', 'bundler']) {
   step(`types of a consumer, ${resolution}`, bin('tsc'), ['-p', `__test__/types/tsconfig.${resolution}.json`])
 }

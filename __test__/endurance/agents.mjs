@@ -97,7 +97,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       }
     }
   }
-  process.on('message', async ([what, argument]) =>
+  process.on('message', async (/** @type {any} */ [what, argument]) =>
     send((await work[/** @type {keyof typeof work} */ (what)](argument)) ?? 'done')
   )
   process.on('disconnect', () => process.exit())

@@ -236,7 +236,7 @@ describe('silence', { concurrency: true }, () => {
     skip: process.platform !== 'linux' && 'SKIPPED: /proc is needed'
   }, async (t) => {
     const server = createServer()
-    server.on('stream', (stream) => {
+    server.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
       stream.on('error', () => {})
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
       stream.write(framed(jwtBundlesResponse({ 'spiffe://example.org': home.jwks })))

@@ -63,6 +63,7 @@ function rise(points) {
  * @param {{ resident?: number, heap?: number }} [allowed] MiB that it may rise by over the twelve parts
  */
 export async function plateau(t, part, { resident = 3, heap = 0.5 } = {}) {
+  /** @type {({ descriptors: number, threads: number } & Awaited<ReturnType<typeof memory>>)[]} */
   const seen = []
   for (let index = 0; index < 20; index++) {
     await part(index)

@@ -88,7 +88,7 @@ test('x509 fetch: what spire-agent fetches, in the same files', async () => {
   const { svids: seen } = await spire.local.ask.fetchX509()
   assert.deepEqual(
     svids.map((/** @type {any} */ svid) => BigInt(`0x${svid.serialNumber}`)),
-    seen.map(({ chain: [leaf] }) => BigInt(`0x${leaf.serialNumber}`))
+    seen.map((/** @type {any} */ { chain: [leaf] }) => BigInt(`0x${leaf.serialNumber}`))
   )
 })
 
@@ -160,7 +160,7 @@ test('bundles: those of spire-agent', async () => {
     ]),
     [
       [FOREIGN, federatedBundles[`spiffe://${FOREIGN}`].map(({ fingerprint256 }) => fingerprint256)],
-      ['example.org', svids[0].bundle.map(({ fingerprint256 }) => fingerprint256)]
+      ['example.org', svids[0].bundle.map((/** @type {any} */ { fingerprint256 }) => fingerprint256)]
     ]
   )
   const { bundles: jwks } = await spire.local.ask.fetchJwt({ audience: 'shop' })

@@ -49,7 +49,7 @@ test('x509: what go-spiffe sees is what spire-agent shows', async () => {
     federatedBundles
   } = await spire.local.ask.fetchX509(as)
   assert.deepEqual(
-    seen.svids.map(({ id, hint, serial }) => ({ id, hint, serial })),
+    seen.svids.map((/** @type {any} */ { id, hint, serial }) => ({ id, hint, serial })),
     [{ id: BILLING, hint, serial: leaf.serialNumber.toLowerCase().replace(/^0+/, '') }]
   )
   assert.deepEqual(Object.keys(seen.bundles).sort(), [...Object.keys(federatedBundles), 'spiffe://example.org'].sort())

@@ -73,10 +73,10 @@ export function install(name, directory) {
 const ownAddress = () => `127.${randomInt(1, 255)}.${randomInt(0, 256)}.${randomInt(2, 255)}`
 
 export class Spire {
-  /** example.org @type {TrustDomain} */
-  local
-  /** example-federated.org, unless it was not wanted @type {TrustDomain} */
-  foreign
+  /** example.org */
+  local = /** @type {TrustDomain} */ (/** @type {unknown} */ (undefined))
+  /** example-federated.org, unless it was not wanted */
+  foreign = /** @type {TrustDomain} */ (/** @type {unknown} */ (undefined))
   #sweeper
 
   /** @param {string} directory */

@@ -81,14 +81,14 @@ test('two entries are two SVIDs in the order of the ids of the entries, each wit
   await registered(t, { spiffeId: 'spiffe://example.org/first', hint: 'internal', entryId: 'a' })
   const { svids } = await spire.local.ask.fetchX509(as)
   assert.deepEqual(
-    svids.map(({ spiffeId, hint }) => [spiffeId, hint]),
+    svids.map((/** @type {any} */ { spiffeId, hint }) => [spiffeId, hint]),
     [
       ['spiffe://example.org/first', 'internal'],
       ['spiffe://example.org/second', 'external']
     ]
   )
   const { svids: tokens } = await spire.local.ask.fetchJwt({ audience: 'shop', ...as })
-  assert.deepEqual(tokens.map(({ hint }) => hint).sort(), ['external', 'internal'])
+  assert.deepEqual(tokens.map((/** @type {any} */ { hint }) => hint).sort(), ['external', 'internal'])
 })
 test('tokens are valid for their audience, and for no other', async (t) => {
   await registered(t)

@@ -123,7 +123,7 @@ export async function agentDomains() {
       name,
       id,
       agent,
-      endpoint: `unix://${agent.endpoint.slice('unix:'.length)}`,
+      endpoint: `unix://${String(agent.endpoint).slice('unix:'.length)}`,
       source: await X509Source.open({ endpoint: agent.endpoint }),
       // A new authority, as well: announced before it signs.
       async rotate() {

@@ -32,10 +32,8 @@ import { freePort } from '../support/free-port.mjs'
  */
 
 export class TrustDomain {
-  /** @type {Program} */
-  server
-  /** @type {Program} */
-  agent
+  server = /** @type {Program} */ (/** @type {unknown} */ (undefined))
+  agent = /** @type {Program} */ (/** @type {unknown} */ (undefined))
   /** @type {Map<string, Wanted>} */
   entries = new Map()
   #settings

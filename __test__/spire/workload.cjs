@@ -1,4 +1,5 @@
 // A workload in a process of its own: who am I, by every way to ask. What it is told, or why it is not.
+// @ts-expect-error: the package is beside this file where the workload runs
 const { JwtSource, WorkloadApiClient, X509Source } = require('./package')
 
 async function main() {
@@ -12,7 +13,7 @@ async function main() {
   const [one, token, svid, cached] = await Promise.all([
     told(client.fetchX509Svid()),
     told(client.fetchJwtSvid({ audience: 'shop' })),
-    told(source.ready({ timeout: 1000 }).then(({ svid }) => svid)),
+    told(source.ready({ timeout: 1000 }).then((/** @type {import('countersign').X509Context} */ { svid }) => svid)),
     told(tokens.fetch({ audience: 'shop' }))
   ])
   console.log(

@@ -109,7 +109,7 @@ export class Connection {
     this.#server = server
     this.closed = new Promise((resolve) => socket.once('close', resolve))
     socket.on('error', () => {})
-    socket.on('data', (bytes) => this.#heard(bytes))
+    socket.on('data', (/** @type {Buffer} */ bytes) => this.#heard(bytes))
   }
 
   /** Raw bytes. Waits while the client does not read. @param {...Uint8Array} parts */

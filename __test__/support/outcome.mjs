@@ -4,23 +4,32 @@ import { inspect } from 'node:util'
 import { CountersignError } from 'countersign'
 
 /**
+ * An error of the package with its details. Which ones it has depends on its code.
+ * @param {unknown} error anything else fails the test
+ * @returns {Record<string, any>}
+ */
+export function detailsOf(error) {
+  assert.ok(CountersignError.is(error), inspect(error))
+  return /** @type {any} */ (error)
+}
+
+/**
  * The error of the package that a call fails with.
  * @param {Promise<unknown>} call
- * @returns {Promise<any>}
+ * @returns {Promise<Record<string, any>>}
  */
 export async function failure(call) {
-  const error = await call.then(
+  const outcome = await call.then(
     (value) => assert.fail(`the call succeeded: ${inspect(value)}`),
     (error) => error
   )
-  assert.ok(CountersignError.is(error), inspect(error))
-  return error
+  return detailsOf(outcome)
 }
 
 /**
  * What a refused client or server is refused with.
  * @param {Promise<unknown>} promise
- * @returns {Promise<string | undefined>}
+ * @returns {Promise<string>}
  */
 export const refusal = (promise) =>
   promise.then(

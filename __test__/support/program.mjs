@@ -90,21 +90,19 @@ export class Program {
   says(what, accepts, { since = 0, timeout = 60_000 } = {}) {
     return new Promise((resolve, reject) => {
       let next = since
-      const timer = setTimeout(
-        () => settle(new Error(`${what}: not within ${timeout} ms. ${this.describe()}`)),
-        timeout
-      )
-      const settle = (/** @type {Error | null} */ error, /** @type {Line} */ line) => {
+      const timer = setTimeout(() => fail(`not within ${timeout} ms. ${this.describe()}`), timeout)
+      const settle = (/** @type {() => void} */ answer) => {
         clearTimeout(timer)
         this.#waiting.delete(look)
-        if (error) reject(error)
-        else resolve(line)
+        answer()
       }
+      const fail = (/** @type {string} */ why) => settle(() => reject(new Error(`${what}: ${why}`)))
       const look = () => {
         for (; next < this.lines.length; next++) {
-          if (accepts(this.lines[next])) return settle(null, this.lines[next])
+          const line = this.lines[next]
+          if (accepts(line)) return settle(() => resolve(line))
         }
-        if (!this.running) settle(new Error(`${what}: ${this.describe()}`))
+        if (!this.running) fail(this.describe())
       }
       this.#waiting.add(look)
       look()

@@ -166,7 +166,7 @@ export async function startStub(
     session.on('error', () => {})
     session.on('close', () => sessions.delete(session))
   })
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream, headers) => {
     /** @type {Buffer[]} */
     const pieces = []
     let status = { 'grpc-status': '0' }
@@ -176,7 +176,7 @@ export async function startStub(
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers(status))
     stream.on('error', () => {})
-    stream.on('data', (piece) => pieces.push(piece))
+    stream.on('data', (/** @type {Buffer} */ piece) => pieces.push(piece))
     stream.on('end', () => {
       const request = Buffer.concat(pieces).subarray(5)
       /** @type {Call} */

@@ -21,7 +21,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { X509Source } from '../../../index.js'
 import { startAgent } from '../../../lib/agent/index.js'
-import { root } from '../../../__test__/support/child.mjs'
+import { entryPoint, root } from '../../../__test__/support/child.mjs'
 import { Program } from '../../../__test__/support/program.mjs'
 
 /** The code blocks of a section of the guide, by their language. @param {string} title */
@@ -34,8 +34,7 @@ export function recipe(title) {
 /** The script of a recipe, run: what it defines. @param {string} script @param {string[]} names */
 export function define(script, names) {
   const here = createRequire(pathToFileURL(path.join(root, 'peers', 'node', 'test', 'x.mjs')))
-  const load = (/** @type {string} */ name) =>
-    here(name.startsWith('countersign') ? path.join(root, name.replace('countersign', '.')) : name)
+  const load = (/** @type {string} */ name) => here(name.startsWith('countersign') ? entryPoint(name) : name)
   const AsyncFunction = /** @type {any} */ (async () => {}).constructor
   return new AsyncFunction('require', `${script}\nreturn { ${names.join(', ')} }`)(load)
 }
