@@ -85,7 +85,10 @@ async function server(serve, where = at(`${++count}.sock`)) {
   return typeof where === 'number' ? `tcp://127.0.0.1:${address.port}` : `unix:${where}`
 }
 
-/** A healthy answer to everything but some methods. @param {Record<string, (call: import('./support/workload-stub.mjs').Call) => void>} but */
+/**
+ * A healthy answer to everything but some methods.
+ * @param {Record<string, (call: import('./support/workload-stub.mjs').Call) => void>} but
+ */
 const but = (but) => (/** @type {import('./support/workload-stub.mjs').Call} */ call) =>
   (but[call.method] ?? healthy(home))(call)
 /** @param {any[]} svids */

@@ -226,7 +226,8 @@ describe('files', () => {
     stub.answer((call) => call.send(version(0)))
     const watching = watch(['x509', 'watch', '--write', at], { env })
     await watching.until(() => watching.said.stdout.includes('\n'), 'the first line')
-    // The rule: the directory is looked up once, both files are read in it. A process of its own, so that it is busy at it.
+    // The rule: the directory is looked up once, both files are read in it. A process of its own, so that it is busy at
+    // it.
     const reader = spawn(
       process.execPath,
       [

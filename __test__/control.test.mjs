@@ -24,6 +24,8 @@ let places = 0
 const place = () => {
   const made = path.join(directory, String(++places))
   fs.mkdirSync(made)
+  // Other users shall get through to the sockets in it.
+  fs.chmodSync(made, 0o755)
   return made
 }
 
@@ -39,7 +41,11 @@ async function agentFor(t, config) {
   return { agent, client }
 }
 
-/** A server that says what it is told to. @param {import('node:test').TestContext} t @param {(socket: net.Socket, line: string) => void} answer */
+/**
+ * A server that says what it is told to.
+ * @param {import('node:test').TestContext} t
+ * @param {(socket: net.Socket, line: string) => void} answer
+ */
 async function serverFor(t, answer) {
   const socketPath = path.join(place(), 'c.sock')
   const sockets = new Set()

@@ -1,5 +1,5 @@
-// What the README and the guides show works as it stands there: every block of code is executed, or checked by the program
-// it is written for. A block nobody knows what to do with fails.
+// What the README and the guides show works as it stands there: every block of code is executed, or checked by the
+// program it is written for. A block nobody knows what to do with fails.
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -75,7 +75,10 @@ const ELSEWHERE = [
 /** A test runs every block of it, whatever the language. @type {Record<string, string>} */
 const WHOLE = { 'docs/databases.md': 'peers/node/test/databases.test.mjs' }
 
-/** What surrounds a block that is a part of a program: by a piece of it. @type {[part: string, before: string, after?: string][]} */
+/**
+ * What surrounds a block that is a part of a program: by a piece of it.
+ * @type {[part: string, before: string, after?: string][]}
+ */
 const AROUND = [
   ['getPeerProcess(socket).exe', 'const net = listening()'],
   ['authorizePeer(socket, { group: ', 'const net = listening()'],

@@ -1,5 +1,5 @@
-// What the package is on a system for which the addon is built without the rooms of Linux: the same JavaScript, on an addon
-// from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
+// What the package is on a system for which the addon is built without the rooms of Linux: the same JavaScript, on an
+// addon from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'

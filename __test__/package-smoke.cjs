@@ -1,7 +1,7 @@
 'use strict'
 // What somebody writes who has just installed the package: an identity, an SVID, a token and a connection in which both
-// ends prove who they are, on the agent in this very process. A plain script, copied beside an installed package and run
-// by every runtime: package-smoke.cjs [WHOAMI_SOCKET ENDPOINT], with an agent that runs elsewhere. Prints one line.
+// ends prove who they are, on the agent in this very process. A plain script, copied beside an installed package and
+// run by every runtime: package-smoke.cjs [WHOAMI_SOCKET ENDPOINT], with an agent that runs elsewhere. Prints one line.
 const assert = require('node:assert')
 const https = require('node:https')
 const net = require('node:net')

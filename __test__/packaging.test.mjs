@@ -1,4 +1,5 @@
-// The units of the agent: what systemd says of them, and that an agent with no more powers than they leave it does its work.
+// The units of the agent: what systemd says of them, and that an agent with no more powers than they leave it does its
+// work.
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

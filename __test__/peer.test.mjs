@@ -32,7 +32,11 @@ let sockets = 0
 
 /** Both ends of a connection within this process. @param {import('node:test').TestContext} t */
 const pair = (t) => socketPair(t, path.join(directory, `${++sockets}.sock`))
-/** The server's end of a connection that another process opened, as somebody else perhaps. @param {import('node:test').TestContext} t @param {string[]} [as] */
+/**
+ * The server's end of a connection that another process opened, as somebody else perhaps.
+ * @param {import('node:test').TestContext} t
+ * @param {string[]} [as]
+ */
 async function visited(t, as = []) {
   // Not read from: Node closes a socket as soon as it reads the end of it.
   const listener = net.createServer({ pauseOnConnect: true }).listen(path.join(directory, `${++sockets}.sock`))

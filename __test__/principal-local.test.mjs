@@ -1,4 +1,5 @@
-// Principals of this machine: what the whoami daemon says of us, who is at the other end of a local socket, and sessions.
+// Principals of this machine: what the whoami daemon says of us, who is at the other end of a local socket, and
+// sessions.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, readlinkSync, rmSync } from 'node:fs'

@@ -201,7 +201,8 @@ describe('over TLS', () => {
     open.push(() => agent.destroy())
     for (let round = 0; round < 5; round++) {
       const answer = await ask(port, chain, { agent })
-      // Some releases of Node.js (24.21, 26.8) hide from a server what its clients send along: nobody is let in unjudged.
+      // Some releases of Node.js (24.21, 26.8) hide from a server what its clients send along: nobody is let in
+      // unjudged.
       assert.equal(answer, visible ? '200 spiffe://example.org/billing/blue' : '401 {"error":"not_authenticated"}')
     }
     assert.ok(visible || /^v(24|26)\./.test(process.version))
@@ -213,7 +214,10 @@ describe('over TLS', () => {
       [new MtlsResolver({ ...options, bundles }), '200']
     ])) {
       const port = await serve(resolver)
-      /** @param {Buffer} [session] @returns {Promise<{ status: string, session: Buffer | undefined, reused: boolean }>} */
+      /**
+       * @param {Buffer} [session]
+       * @returns {Promise<{ status: string, session: Buffer | undefined, reused: boolean }>}
+       */
       const talk = (session) =>
         new Promise((resolve, reject) => {
           const socket = tls.connect({

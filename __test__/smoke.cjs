@@ -1,6 +1,7 @@
 'use strict'
 // Does the package work on this runtime? A plain script, because not every runtime has node's test runner:
-// smoke.cjs ECHO SILENT, two sockets: a daemon that gives back what is said to it, and one that says nothing. Prints one line and ends by itself.
+// smoke.cjs ECHO SILENT, two sockets: a daemon that gives back what is said to it, and one that says nothing. Prints
+// one line and ends by itself.
 const assert = require('node:assert')
 const net = require('node:net')
 const countersign = require('countersign')

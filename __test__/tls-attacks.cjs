@@ -1,6 +1,7 @@
 'use strict'
-// What must not get through, on whichever runtime this is: a plain script, because not every runtime has node's test runner.
-// tls-attacks.cjs DIRECTORY, with the certificates of `writeIdentities` and `writeAttacks`. Prints one line and ends by itself.
+// What must not get through, on whichever runtime this is: a plain script, because not every runtime has node's test
+// runner. tls-attacks.cjs DIRECTORY, with the certificates of `writeIdentities` and `writeAttacks`. Prints one line and
+// ends by itself.
 const assert = require('node:assert')
 const http = require('node:http')
 const tls = require('node:tls')
@@ -31,7 +32,12 @@ function sourceOf(name) {
   }
 }
 
-/** What a client of ours gets: an answer, or what it was refused with. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<string>} */
+/**
+ * What a client of ours gets: an answer, or what it was refused with.
+ * @param {number} port
+ * @param {tls.ConnectionOptions} options
+ * @returns {Promise<string>}
+ */
 const ours = (port, options) =>
   new Promise((resolve) => {
     const socket = tls.connect({ port, host: '127.0.0.1', ...options })
@@ -44,7 +50,12 @@ const ours = (port, options) =>
     socket.write('secret')
   })
 
-/** A server of ours that answers with the name of who is asking. @param {any} source @param {any} welcome @param {any} limits */
+/**
+ * A server of ours that answers with the name of who is asking.
+ * @param {any} source
+ * @param {any} welcome
+ * @param {any} limits
+ */
 async function secured(source, welcome, limits) {
   const seen = { heard: 0, rules: /** @type {(string | undefined)[]} */ ([]) }
   const options = { ...limits, onReject: (/** @type {any} */ one) => seen.rules.push(one.rule ?? one.code) }

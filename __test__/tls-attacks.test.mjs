@@ -43,7 +43,10 @@ const clientSource = sourceOf(client)
 
 /** What node:tls says of a chain it does not take. */
 const OF_OPENSSL = /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_(CA|PURPOSE)|PATH_LENGTH|UNSPECIFIED)/
-/** Judged anew, or a session that a library kept in spite of us, which OpenSSL does not take up (EPROTO: as node:https has it). */
+/**
+ * Judged anew, or a session that a library kept in spite of us, which OpenSSL does not take up (EPROTO: as node:https
+ * has it).
+ */
 const NO_WAY_BACK = new RegExp(
   `^not_authorized$|^ERR_SSL_ATTEMPT_TO_REUSE_SESSION_IN_DIFFERENT_CONTEXT$|^EPROTO$|${OF_OPENSSL.source}`
 )
@@ -384,7 +387,12 @@ for (const version of VERSIONS) {
   })
 }
 
-/** A session to come back with. @param {number} port @param {tls.ConnectionOptions} options @returns {Promise<Buffer>} */
+/**
+ * A session to come back with.
+ * @param {number} port
+ * @param {tls.ConnectionOptions} options
+ * @returns {Promise<Buffer>}
+ */
 async function sessionOf(port, options) {
   const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
   socket.on('error', () => {}).resume()

@@ -38,7 +38,11 @@ const serverSource = sourceOf(server)
 const clientSource = sourceOf(client)
 const toServer = authorize.id('spiffe://a.test/server')
 
-/** A plain TLS server with the given certificate that says hello. @param {import('node:test').TestContext} t @param {tls.TlsOptions} options */
+/**
+ * A plain TLS server with the given certificate that says hello.
+ * @param {import('node:test').TestContext} t
+ * @param {tls.TlsOptions} options
+ */
 async function plain(t, options) {
   const seen = { hello: 0 }
   const one = https.createServer(options, (request, response) => {

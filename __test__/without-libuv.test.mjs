@@ -1,5 +1,5 @@
-// On a host without a usable libuv a thread watches the sockets. Everything must be as it is with libuv, so the client's
-// own tests run once more, on that thread.
+// On a host without a usable libuv a thread watches the sockets. Everything must be as it is with libuv, so the
+// client's own tests run once more, on that thread.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'

@@ -13,7 +13,7 @@ const { native } = createRequire(import.meta.url)('../lib/load')
 /** A Workload API in a thread of its own, because this one will be stopped. */
 const SERVER = `
   import { parentPort, workerData } from 'node:worker_threads'
-  import { domain, jwtBundlesResponse, jwtResponse, startStub, x509Response } from ${JSON.stringify(new URL('workload-stub.mjs', import.meta.url).href)}
+  import { domain, jwtBundlesResponse, jwtResponse, startStub, x509Response } from ${JSON.stringify(new URL('support/workload-stub.mjs', import.meta.url).href)}
   const home = domain()
   const svids = [home.svid('/billing'), home.svid('/billing')]
   let turn = 0
@@ -51,7 +51,11 @@ after(async () => {
   await once(server, 'exit')
 })
 
-/** Something happens, and has happened when this returns: no event of this thread comes in between. @param {any} feed @param {'rotate' | 'withdraw'} what */
+/**
+ * Something happens, and has happened when this returns: no event of this thread comes in between.
+ * @param {any} feed
+ * @param {'rotate' | 'withdraw'} what
+ */
 function happens(feed, what) {
   const { updates, withdrawals } = JSON.parse(feed.counters())
   Atomics.store(done, 0, 0)

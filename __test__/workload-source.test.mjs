@@ -31,7 +31,10 @@ after(async () => {
   await Promise.all(stubs.map((stub) => stub.kill()))
 })
 
-/** @param {(call: import('./support/workload-stub.mjs').Call) => void} answer @param {Record<string, unknown>} [options] */
+/**
+ * @param {(call: import('./support/workload-stub.mjs').Call) => void} answer
+ * @param {Record<string, unknown>} [options]
+ */
 async function live(answer, options) {
   const stub = await startStub(answer)
   stubs.push(stub)
@@ -255,7 +258,7 @@ test('a server that hangs up after every message is not asked in a tight loop', 
 test('a refusal that comes while somebody looks is the reason that is given', async () => {
   const elsewhere = `
     const { parentPort } = require('node:worker_threads')
-    import(${JSON.stringify(new URL('workload-stub.mjs', import.meta.url))}).then(async ({ startStub }) => {
+    import(${JSON.stringify(new URL('support/workload-stub.mjs', import.meta.url))}).then(async ({ startStub }) => {
       const stub = await startStub(() => parentPort.postMessage('called'))
       parentPort.once('message', () => {
         stub.end('FetchX509SVID', 12, 'never')

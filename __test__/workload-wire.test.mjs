@@ -1,5 +1,5 @@
-// Servers that speak HTTP/2 and gRPC oddly, badly, or with malice, byte by byte. None may make a call hang beyond its time,
-// hurt the calls beside it, or cost memory.
+// Servers that speak HTTP/2 and gRPC oddly, badly, or with malice, byte by byte. None may make a call hang beyond its
+// time, hurt the calls beside it, or cost memory.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'

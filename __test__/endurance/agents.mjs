@@ -82,7 +82,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
             await sleep(20)
             stubs[index] = await startStub(answer, { ...options, socket })
           } else {
-            // The new one listens when the connections to the old one break, so the attempt that follows at once succeeds.
+            // The new one listens when the connections to the old one break, so the attempt that follows at once
+            // succeeds.
             const { leave } = await old.replace()
             stubs[index] = await startStub(answer, { ...options, socket })
             leave()

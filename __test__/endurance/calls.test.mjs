@@ -1,4 +1,5 @@
-// Calls that are answered, taken back, or run out of time, and sources that are opened and closed: ten thousand of each.
+// Calls that are answered, taken back, or run out of time, and sources that are opened and closed: ten thousand of
+// each.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { countersign } from '../support/spiffe-scene.mjs'

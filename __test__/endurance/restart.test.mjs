@@ -9,9 +9,9 @@ import { until } from '../support/until.mjs'
 
 test('ten thousand restarts of an agent leave nothing behind', async (t) => {
   // A stream that lasts a second proves the agent good, and only then the attempt after the next break waits for
-  // nothing. So there are 500 agents at 500 paths, each with two sources and a watch, and all are restarted twenty times,
-  // a second apart. Mostly the new one listens when the old one goes, so the very first attempt succeeds; of each fifth
-  // in turn nobody is there for 20 ms, and the pauses after that are drawn by lot.
+  // nothing. So there are 500 agents at 500 paths, each with two sources and a watch, and all are restarted twenty
+  // times, a second apart. Mostly the new one listens when the old one goes, so the very first attempt succeeds; of
+  // each fifth in turn nobody is there for 20 ms, and the pauses after that are drawn by lot.
   const AGENTS = 500
   const before = await handles()
   const agents = await startAgents(AGENTS)

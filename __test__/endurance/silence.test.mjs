@@ -1,5 +1,5 @@
-// Servers that stop talking without saying so, for longer than an ordinary test would wait: what hangs is found out, and
-// asked anew. All at the same time, because it is only waiting.
+// Servers that stop talking without saying so, for longer than an ordinary test would wait: what hangs is found out,
+// and asked anew. All at the same time, because it is only waiting.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

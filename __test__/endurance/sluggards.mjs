@@ -1,5 +1,5 @@
-// Workload APIs that answer after a while, or never; one for each method, in a process of their own. Over bare HTTP/2: Node
-// takes clients that take many calls back for attackers (and Node 20 then answers their connection no more).
+// Workload APIs that answer after a while, or never; one for each method, in a process of their own. Over bare HTTP/2:
+// Node takes clients that take many calls back for attackers (and Node 20 then answers their connection no more).
 //
 //   const { endpoints } = await startSluggards()
 //   new WorkloadApiClient({ endpoint: endpoints.FetchX509SVID }).fetchX509Context()

@@ -1,7 +1,7 @@
 // What a process holds, while it does the same thing over and over: descriptors, memory, whatever keeps it alive.
 //
-// V8 lets its young generation grow when much happens at once, by more than any leak that is looked for here: these tests
-// are run with `--max-semi-space-size=1`.
+// V8 lets its young generation grow when much happens at once, by more than any leak that is looked for here: these
+// tests are run with `--max-semi-space-size=1`.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,7 +26,10 @@ export async function handles() {
     .sort()
 }
 
-/** Waits until nothing more than before keeps the process alive: a child that was killed takes its time to be gone. @param {string[]} before */
+/**
+ * Waits until nothing more than before keeps the process alive: a child that was killed takes its time to be gone.
+ * @param {string[]} before
+ */
 export async function nothingMore(before) {
   for (const limit = Date.now() + 30_000; Date.now() < limit; ) if ((await handles()).join() === before.join()) return
   assert.deepEqual(await handles(), before)

@@ -46,8 +46,8 @@ const ended = async (stream) => {
 test('X.509 is sent again when nothing is new in it, bundles only when something is', async () => {
   await spire.local.createEntry({ ...MINE, hint: 'one', entryId: 'a' })
   const [svids, ...bundles] = await streams()
-  // Its hint is taken: the agent keeps the older entry (in the same second: the one whose id comes first), and tells what
-  // it told before.
+  // Its hint is taken: the agent keeps the older entry (in the same second: the one whose id comes first), and tells
+  // what it told before.
   await spire.local.createEntry({ ...MINE, spiffeId: 'spiffe://example.org/late', hint: 'one', entryId: 'b' })
   await pause(SETTLED)
   assert.ok(svids.lines.length > 1)

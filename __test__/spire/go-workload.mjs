@@ -60,7 +60,10 @@ export class GoWorkload {
     )
   }
 
-  /** By the agent, or (`local`) by go-spiffe with the agent's bundles. @param {{ audience: string, token: string, local?: boolean } & As} wish */
+  /**
+   * By the agent, or (`local`) by go-spiffe with the agent's bundles.
+   * @param {{ audience: string, token: string, local?: boolean } & As} wish
+   */
   async validate({ audience, token, local = false, ...as }) {
     return (await this.run('validate', ['-audience', audience, '-token', token, ...(local ? ['-local'] : [])], as))[0]
   }

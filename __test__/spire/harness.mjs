@@ -114,8 +114,8 @@ export class Spire {
  * @param {boolean} [options.federation] whether there is a second trust domain, and both know each other
  * @param {number} [options.x509SvidTtl] seconds, for entries that do not say; see `Wanted.x509SvidTtl`
  * @param {number} [options.jwtSvidTtl] seconds, likewise
- * @param {string} [options.syncInterval] how often an agent asks its server, and the server looks at its entries: a change
- * arrives within twice that. An agent whose server is down asks less and less often, up to every 48 intervals
+ * @param {string} [options.syncInterval] how often an agent asks its server, and the server looks at its entries: a
+ * change arrives within twice that. An agent whose server is down asks less and less often, up to every 48 intervals
  * @param {boolean} [options.workloadPath] attest by `unix:path` and `unix:sha256` too
  * @returns {Promise<Spire>}
  */

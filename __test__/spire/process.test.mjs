@@ -1,5 +1,5 @@
-// What a process costs a real agent, and what one process may have that another may not: connections counted by the kernel,
-// threads, users.
+// What a process costs a real agent, and what one process may have that another may not: connections counted by the
+// kernel, threads, users.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {

@@ -1,5 +1,5 @@
-// Live X.509 identities against a real agent, through everything that happens to one: rotation, withdrawal, an agent that
-// dies, a server that is away, federations that come and go.
+// Live X.509 identities against a real agent, through everything that happens to one: rotation, withdrawal, an agent
+// that dies, a server that is away, federations that come and go.
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { countersign } from '../support/spiffe-scene.mjs'

@@ -9,7 +9,10 @@ import { Program, run } from '../support/program.mjs'
 const { rustPeer } = createRequire(import.meta.url)('../../scripts/rust-peers.js')
 
 /** @typedef {import('./tls-domains.mjs').Domain} Domain */
-/** @typedef {{ version: 'TLSv1.2' | 'TLSv1.3' }} Limits what ours speaks; openssl is told, because it does not choose by itself */
+/**
+ * @typedef {{ version: 'TLSv1.2' | 'TLSv1.3' }} Limits what ours speaks; openssl is told, because it does not choose by
+ * itself
+ */
 /** @typedef {{ peer?: string, line?: string, serial?: string, protocol?: string, error?: string }} Answer */
 
 /** @param {string} text */
@@ -70,7 +73,12 @@ class RustPeer {
     return stdout ? lastObject(stdout) : { error: stderr }
   }
 
-  /** A client that goes on, over a new connection and over its first one. @param {Domain} domain @param {number} port @param {string} who */
+  /**
+   * A client that goes on, over a new connection and over its first one.
+   * @param {Domain} domain
+   * @param {number} port
+   * @param {string} who
+   */
   keepCalling(domain, port, who) {
     return new Program(this.name, this.#program, [
       'client',
@@ -137,7 +145,14 @@ class OpensslPeer {
     return { program, port: Number(msg.split(':').at(-1)) }
   }
 
-  /** @param {Domain} domain @param {number} port @param {string} who @param {Limits} limits @param {string[]} [more] @returns {Promise<Answer & { text: string }>} */
+  /**
+   * @param {Domain} domain
+   * @param {number} port
+   * @param {string} who
+   * @param {Limits} limits
+   * @param {string[]} [more]
+   * @returns {Promise<Answer & { text: string }>}
+   */
   async call(domain, port, who, limits, more = ['-quiet']) {
     const { code, stdout, stderr } = await run(
       'openssl',

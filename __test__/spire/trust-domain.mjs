@@ -9,9 +9,9 @@ import { freePort } from '../support/free-port.mjs'
  * @property {string} spiffeId
  * @property {string[]} [selectors] such as `unix:uid:1001`; all of them must hold. Default: the user of this test
  * @property {string} [hint]
- * @property {number} [x509SvidTtl] seconds. SPIRE renews at half of the lifetime, give or take a tenth, and the lifetime
- * begins 10 s before the SVID was made. Measured: 15 is renewed every second or two, 20 every 4 s, 30 every 9 s; 10 and
- * less at every synchronisation
+ * @property {number} [x509SvidTtl] seconds. SPIRE renews at half of the lifetime, give or take a tenth, and the
+ * lifetime begins 10 s before the SVID was made. Measured: 15 is renewed every second or two, 20 every 4 s, 30 every 9
+ * s; 10 and less at every synchronisation
  * @property {number} [jwtSvidTtl] seconds
  * @property {string[]} [federatesWith] names of trust domains
  * @property {string[]} [dnsNames]
@@ -129,7 +129,9 @@ export class TrustDomain {
     await this.agent.kill(signal)
   }
 
-  /** The same agent again, with a new socket at the same path. It needs its server: what it had fetched it has not kept. */
+  /**
+   * The same agent again, with a new socket at the same path. It needs its server: what it had fetched it has not kept.
+   */
   async restartAgent() {
     if (this.agent.running) await this.killAgent()
     await this.#startAgent()

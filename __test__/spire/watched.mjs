@@ -1,5 +1,5 @@
-// Looks at a source every few milliseconds, and proves what it finds: never an error, never an SVID that has expired or does
-// not lead to the bundle beside it.
+// Looks at a source every few milliseconds, and proves what it finds: never an error, never an SVID that has expired or
+// does not lead to the bundle beside it.
 import assert from 'node:assert/strict'
 import { countersign } from '../support/spiffe-scene.mjs'
 

@@ -14,7 +14,8 @@ export const entryPoint = (name) => fileURLToPath(import.meta.resolve(name))
  * `script` is CommonJS; `countersign` and `socketPath` are there for it. What it prints and how it ends come back.
  * @param {string} script
  * @param {{ socketPath?: string, flags?: string[], env?: Record<string, string>, timeout?: number }} [options]
- * @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string, took: number }>}
+ * @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string, took: number
+ * }>}
  */
 export function runScript(script, { socketPath = '', flags = [], env = {}, timeout = 120_000 } = {}) {
   const head = `const countersign = require(${JSON.stringify(root)}); const socketPath = ${JSON.stringify(socketPath)};\n`

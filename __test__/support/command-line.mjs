@@ -7,7 +7,10 @@ import { root } from './child.mjs'
 
 const bin = path.join(root, 'bin', 'countersign.js')
 
-/** @typedef {{ env?: Record<string, string | undefined>, input?: string, uid?: number, gid?: number, groups?: number[], command?: string[], cwd?: string }} How */
+/**
+ * @typedef {{ env?: Record<string, string | undefined>, input?: string, uid?: number, gid?: number, groups?: number[],
+ * command?: string[], cwd?: string }} How
+ */
 
 /** @param {string[]} args @param {How} [how] */
 function start(args, { env = {}, uid, gid = uid, groups = [], command = [process.execPath, bin], cwd } = {}) {

@@ -149,7 +149,10 @@ function hold(socket) {
   if (held.push(socket) > 500) held.shift()?.destroy()
 }
 
-/** The request's runner goes in as text: parsing it here would round what a test wants to see exact. @param {string} request */
+/**
+ * The request's runner goes in as text: parsing it here would round what a test wants to see exact.
+ * @param {string} request
+ */
 function answerTo(request) {
   const said = request.slice('{"runner":{'.length, -2)
   const seen = JSON.stringify(OK.runner).slice(1, -1)

@@ -60,7 +60,10 @@ export function hpackInteger(first, bits, value) {
   return Buffer.from([...bytes, value])
 }
 
-/** Headers of HPACK: each literally and never indexed, as if nothing could be compressed. @param {Record<string, string | Uint8Array>} headers */
+/**
+ * Headers of HPACK: each literally and never indexed, as if nothing could be compressed.
+ * @param {Record<string, string | Uint8Array>} headers
+ */
 export function block(headers) {
   const text = (/** @type {string | Uint8Array} */ value) => {
     const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value
@@ -177,7 +180,8 @@ export class Connection {
 
 /**
  * @typedef {object} Behaviour
- * @property {Uint8Array | null} [greeting] what it begins with, once the client has; null: it never says a word by itself
+ * @property {Uint8Array | null} [greeting] what it begins with, once the client has; null: it never says a word by
+ * itself
  * @property {(connection: Connection, stream: number) => unknown} [request] a request is complete
  * @property {(connection: Connection, frame: Frame) => unknown} [took] any frame
  */

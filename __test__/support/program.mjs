@@ -6,7 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 /** @typedef {Record<string, any> & { msg: string, level: string }} Line a line it wrote: an object if it was JSON */
 
-/** @typedef {{ uid?: number, gid?: number, timeout?: number }} As whose process it is (default: ours), and for how long (ms) */
+/**
+ * @typedef {{ uid?: number, gid?: number, timeout?: number }} As whose process it is (default: ours), and for how long
+ * (ms)
+ */
 
 /** The kernel ends what we start when we end, whichever way: no handler of ours could promise that. @param {As} as */
 const ours = ({ uid, gid = uid }) => [

@@ -32,8 +32,8 @@ export const pkcs8 = (key) => String(key.export({ format: 'pem', type: 'pkcs8' }
 
 /**
  * @typedef {{ pem: string, der: Buffer, key: KeyObject, keyPem: string, file: string, keyFile: string }} Minted
- * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?: Date, number?: string }} wish valid
- * for so many days, or (given an issuer) from and to these moments
+ * @param {{ issuer?: Minted, key?: KeyObject, subject?: string, extensions: string[], days?: number, from?: Date, to?:
+ * Date, number?: string }} wish valid for so many days, or (given an issuer) from and to these moments
  * @returns {Minted}
  */
 export function mint({ issuer, key = newKey(), subject = '/O=example', extensions, days = 30, from, to, number }) {
@@ -149,7 +149,13 @@ export function leafExtensions(uri, other = {}) {
     .map(([name, value]) => `${name}=${value}`)
 }
 
-/** @param {Minted} issuer @param {string} uri @param {Record<string, string | undefined>} [other] @param {KeyObject} [key] @param {{ from?: Date, to?: Date }} [validity] */
+/**
+ * @param {Minted} issuer
+ * @param {string} uri
+ * @param {Record<string, string | undefined>} [other]
+ * @param {KeyObject} [key]
+ * @param {{ from?: Date, to?: Date }} [validity]
+ */
 export const leaf = (issuer, uri, other, key, validity) =>
   mint({ issuer, key, subject: '/O=leaf', extensions: leafExtensions(uri, other), ...validity })
 

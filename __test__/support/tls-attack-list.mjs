@@ -1,5 +1,5 @@
-// What an attacker shows in place of a good certificate, and the rule each breaks. Nobody is told apart by the authorizer:
-// every name is welcome.
+// What an attacker shows in place of a good certificate, and the rule each breaks. Nobody is told apart by the
+// authorizer: every name is welcome.
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { newKey } from './spiffe-scene.mjs'

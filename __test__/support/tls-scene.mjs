@@ -164,13 +164,15 @@ export const shown = (minted, ...issuers) => ({
 let signed = 0
 /**
  * A leaf that is valid at other times: openssl req does not know about those.
- * @param {import('./spiffe-scene.mjs').Minted} issuer @param {string} uri @param {string} from @param {string} to as YYYYMMDDhhmmssZ
+ * @param {import('./spiffe-scene.mjs').Minted} issuer @param {string} uri @param {string} from @param {string} to as
+ * YYYYMMDDhhmmssZ
  */
 export const leafBetween = (issuer, uri, from, to) => mintBetween({ issuer, from, to, extensions: leafExtensions(uri) })
 
 /**
  * A certificate that is valid at other times.
- * @param {{ issuer: import('./spiffe-scene.mjs').Minted, from: string, to: string, extensions: string[], subject?: string, key?: import('node:crypto').KeyObject }} wish
+ * @param {{ issuer: import('./spiffe-scene.mjs').Minted, from: string, to: string, extensions: string[], subject?:
+ * string, key?: import('node:crypto').KeyObject }} wish
  */
 export function mintBetween({ issuer, from, to, extensions, subject = '/O=leaf', key = newKey() }) {
   const name = `between-${++signed}`

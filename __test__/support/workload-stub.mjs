@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { authority, claims, leaf, newKey, token } from './spiffe-scene.mjs'
 
-// Protocol buffers -----------------------------------------------------------------------------------------------------
+// Protocol buffers
+// -----------------------------------------------------------------------------------------------------
 
 /** @param {number} value */
 function varint(value) {
@@ -28,7 +29,10 @@ const map = (number, entries) =>
 const optional = (/** @type {number} */ number, /** @type {any} */ value) =>
   value === undefined || value.length === 0 ? [] : [field(number, value)]
 
-/** @param {{ svids: { id?: string, chain?: Uint8Array, key?: Uint8Array, bundle?: Uint8Array, hint?: string }[], crl?: Uint8Array[], federated?: Record<string, Uint8Array> }} told */
+/**
+ * @param {{ svids: { id?: string, chain?: Uint8Array, key?: Uint8Array, bundle?: Uint8Array, hint?: string }[], crl?:
+ * Uint8Array[], federated?: Record<string, Uint8Array> }} told
+ */
 export function x509Response({ svids, crl = [], federated = {} }) {
   const one = (/** @type {any} */ { id, chain, key, bundle, hint }) =>
     Buffer.concat([
@@ -86,7 +90,8 @@ export function strings(message) {
   return found
 }
 
-// Material -------------------------------------------------------------------------------------------------------------
+// Material
+// -------------------------------------------------------------------------------------------------------------
 
 /** One trust domain with a signer for certificates and one for tokens. */
 export function domain(name = 'example.org') {
@@ -98,7 +103,11 @@ export function domain(name = 'example.org') {
     name,
     ca,
     jwks: JSON.stringify({ keys: [jwk] }),
-    /** Valid for some days, or from and until so many seconds from now. @param {string} path @param {{ hint?: string, other?: Record<string, string>, from?: number, until?: number }} [options] */
+    /**
+     * Valid for some days, or from and until so many seconds from now.
+     * @param {string} path
+     * @param {{ hint?: string, other?: Record<string, string>, from?: number, until?: number }} [options]
+     */
     svid(path, { hint, other, from, until } = {}) {
       const at = (/** @type {number | undefined} */ seconds) =>
         seconds === undefined ? undefined : new Date(Date.now() + seconds * 1000)
@@ -127,7 +136,8 @@ export function domain(name = 'example.org') {
   }
 }
 
-// The server -----------------------------------------------------------------------------------------------------------
+// The server
+// -----------------------------------------------------------------------------------------------------------
 
 const directory = mkdtempSync(path.join(tmpdir(), 'countersign-stub-'))
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
@@ -140,12 +150,16 @@ export function framed(message) {
   return Buffer.concat([head, message])
 }
 
-/** @typedef {{ method: string, headers: import('node:http2').IncomingHttpHeaders, request: Buffer, send (message: Buffer): void, raw (bytes: Buffer): void, end (status?: number, message?: string): void, destroy (): void, stream: import('node:http2').ServerHttp2Stream }} Call */
+/**
+ * @typedef {{ method: string, headers: import('node:http2').IncomingHttpHeaders, request: Buffer, send (message:
+ * Buffer): void, raw (bytes: Buffer): void, end (status?: number, message?: string): void, destroy (): void, stream:
+ * import('node:http2').ServerHttp2Stream }} Call
+ */
 
 /**
  * @param {(call: Call) => void} answer
- * @param {{ socket?: string, http2?: import('node:http2').ServerOptions, remember?: boolean }} [options] remember: keep all
- * calls to look at
+ * @param {{ socket?: string, http2?: import('node:http2').ServerOptions, remember?: boolean }} [options] remember: keep
+ * all calls to look at
  */
 export async function startStub(
   answer,
@@ -260,7 +274,11 @@ export async function startStub(
   }
 }
 
-/** Everything a healthy Workload API says, out of a few facts. @param {ReturnType<typeof domain>} home @param {{ paths?: string[] }} [options] */
+/**
+ * Everything a healthy Workload API says, out of a few facts.
+ * @param {ReturnType<typeof domain>} home
+ * @param {{ paths?: string[] }} [options]
+ */
 export function healthy(home, { paths = ['/billing'] } = {}) {
   const svids = paths.map((path) => home.svid(path))
   const id = `spiffe://${home.name}`

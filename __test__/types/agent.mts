@@ -4,13 +4,20 @@ import { encodeX509Response, startTestAgent, TestCa, type RecordedCall, type Tes
 import { SpiffeId } from 'countersign'
 
 const config: AgentConfig = {
-  rules: [{ match: { uid: 1001, exe: '/usr/bin/billing' }, identity: 'BILLING', spiffeId: SpiffeId.parse('spiffe://example.org/billing'), x509SvidTtl: 60_000 }],
-  workloadApi: { trustDomain: 'example.org', federatesWith: { 'partner.org': { bundleFile: '/etc/partner.json' } } },
+  rules: [
+    {
+      match: { uid: 1001, exe: '/usr/bin/billing' },
+      identity: 'BILLING',
+      spiffeId: SpiffeId.parse('spiffe://example.org/billing'),
+      x509SvidTtl: 60_000
+    }
+  ],
+  workloadApi: { trustDomain: 'example.org', federatesWith: { 'partner.org': { bundleFile: '/etc/partner.json' } } }
 }
 // @ts-expect-error a typo must never widen access
 export const typo: AgentConfig = { rules: [{ match: { uidd: 1001 }, identity: 'BILLING' }] }
 
-export async function agents (): Promise<void> {
+export async function agents(): Promise<void> {
   const agent: Agent = await startAgent(config)
   agent.addEventListener('issued', ({ detail: { spiffeId, pid } }) => console.log(spiffeId.length, pid))
   const endpoint: string | undefined = agent.endpoint
@@ -20,7 +27,10 @@ export async function agents (): Promise<void> {
   console.log(endpoint, rules.toFixed(), agent.env.WHOAMI_SOCKET)
   await agent.close()
 
-  const test: TestAgent = await startTestAgent({ identities: ['spiffe://example.org/a', { spiffeId: 'spiffe://example.org/b', hint: 'x' }], ttl: 2000 })
+  const test: TestAgent = await startTestAgent({
+    identities: ['spiffe://example.org/a', { spiffeId: 'spiffe://example.org/b', hint: 'x' }],
+    ttl: 2000
+  })
   test.faults.status('UNAVAILABLE', { times: 3, method: 'FetchX509SVID' })
   // @ts-expect-error no such status
   test.faults.status('SORRY')

@@ -1,7 +1,7 @@
 // What a CommonJS module sees of the package. Compiled, never run.
 import countersign = require('countersign')
 
-async function main (): Promise<string> {
+async function main(): Promise<string> {
   const me: countersign.Identity = await countersign.getIdentity({ retry: true, runner: { instanceId: 1 } })
   const same: countersign.Identity = countersign.getIdentitySync()
   const peer: countersign.PeerProcess = countersign.authorizePeer(0, (it) => it.uid === 0)

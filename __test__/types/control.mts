@@ -2,7 +2,7 @@
 import { ControlClient, verifyLog, type Alert, type AgentStatus, type AuditReport } from 'countersign/control'
 import { startAgent } from 'countersign/agent'
 
-export async function operate (signal: AbortSignal): Promise<void> {
+export async function operate(signal: AbortSignal): Promise<void> {
   const client = new ControlClient({ socketPath: '/run/c.sock', timeout: null, expectServer: { uid: 0 } })
   const status: AgentStatus = await client.status({ signal })
   const since: Date | undefined = status.killSwitch?.activated
@@ -17,11 +17,24 @@ export async function operate (signal: AbortSignal): Promise<void> {
   // @ts-expect-error no such option
   client.subscribe({ afer: 7 })
   const { lastHash, clockWentBack } = await verifyLog('audit.jsonl', { keys: ['...'] })
-  const agent = await startAgent({ dev: true, control: { readers: [1001] }, auditLog: { path: 'a', onFailure: 'continue' } })
-  console.log(since, lines, persistent, none, lastHash.length, clockWentBack, agent.controlSocketPath, (await client.metrics()).length)
+  const agent = await startAgent({
+    dev: true,
+    control: { readers: [1001] },
+    auditLog: { path: 'a', onFailure: 'continue' }
+  })
+  console.log(
+    since,
+    lines,
+    persistent,
+    none,
+    lastHash.length,
+    clockWentBack,
+    agent.controlSocketPath,
+    (await client.metrics()).length
+  )
   client.close()
 }
 
-function use ({ timestamp, severity, missed }: Alert): void {
+function use({ timestamp, severity, missed }: Alert): void {
   console.log(timestamp.getTime(), severity, missed)
 }

@@ -1,16 +1,36 @@
 // What an ES module sees of the SPIFFE part. Compiled, never run.
 import {
-  authorize, BundleMap, BundleSet, CountersignError, JwtBundle, JwtSvid, SpiffeBundle, SpiffeId, TrustDomain, VerifiedX509Svid,
-  verifyJwtSvid, verifyX509Svid, X509Bundle, X509Svid,
+  authorize,
+  BundleMap,
+  BundleSet,
+  CountersignError,
+  JwtBundle,
+  JwtSvid,
+  SpiffeBundle,
+  SpiffeId,
+  TrustDomain,
+  VerifiedX509Svid,
+  verifyJwtSvid,
+  verifyX509Svid,
+  X509Bundle,
+  X509Svid
 } from 'countersign'
 import type {
-  Authorizer, BundleRemark, CertificatesLike, DescribedAuthorizer, JwsAlgorithm, KeyAlgorithm, SpiffeIdReason, SpiffeIdString,
-  VerifyJwtSvidOptions, VerifyX509SvidOptions,
+  Authorizer,
+  BundleRemark,
+  CertificatesLike,
+  DescribedAuthorizer,
+  JwsAlgorithm,
+  KeyAlgorithm,
+  SpiffeIdReason,
+  SpiffeIdString,
+  VerifyJwtSvidOptions,
+  VerifyX509SvidOptions
 } from 'countersign'
 import type { KeyObject, X509Certificate } from 'node:crypto'
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-function same<A, B> (_: Same<A, B>): void {}
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_: Same<A, B>): void {}
 
 declare const certificate: X509Certificate
 declare const key: KeyObject
@@ -20,7 +40,10 @@ const id = SpiffeId.parse('spiffe://example.org/a')
 same<typeof id.uri, SpiffeIdString>(true)
 same<typeof id.trustDomain, TrustDomain>(true)
 same<ReturnType<typeof id.toJSON>, SpiffeIdString>(true)
-SpiffeId.fromSegments('example.org', ['a', 'b']).appendPath('/c').replacePath('').appendSegments(new Set(['d']))
+SpiffeId.fromSegments('example.org', ['a', 'b'])
+  .appendPath('/c')
+  .replacePath('')
+  .appendSegments(new Set(['d']))
 // @ts-expect-error: made by parse
 new SpiffeId('spiffe://example.org')
 // @ts-expect-error: frozen
@@ -29,9 +52,16 @@ id.uri = 'spiffe://evil'
 new TrustDomain()
 
 const authorizers: Authorizer[] = [
-  authorize.any(), authorize.id(id), authorize.oneOf(['spiffe://example.org/a', id]), authorize.memberOf('example.org'),
-  authorize.idPrefix(id), authorize.anyOf([authorize.any(), (one) => one.path === '/a']), authorize.allOf([authorize.any()]),
-  authorize.not(authorize.any()), authorize.custom('my own', (one) => one.equals(id)), (one) => one.memberOf('example.org'),
+  authorize.any(),
+  authorize.id(id),
+  authorize.oneOf(['spiffe://example.org/a', id]),
+  authorize.memberOf('example.org'),
+  authorize.idPrefix(id),
+  authorize.anyOf([authorize.any(), (one) => one.path === '/a']),
+  authorize.allOf([authorize.any()]),
+  authorize.not(authorize.any()),
+  authorize.custom('my own', (one) => one.equals(id)),
+  (one) => one.memberOf('example.org')
 ]
 same<ReturnType<typeof authorize.any>, DescribedAuthorizer>(true)
 // @ts-expect-error: a promise is truthy
@@ -60,7 +90,12 @@ const x509 = X509Bundle.fromPem('example.org', 'pem')
 const jwt = JwtBundle.fromJwks(TrustDomain.parse('example.org'), '{"keys":[]}', { lazy: true })
 jwt.add('k', key)
 jwt.add('k', { kty: 'EC' })
-const bundle = new SpiffeBundle('example.org', { x509Bundle: x509, jwtBundle: jwt, sequence: 2n ** 63n, refreshHint: 1000 })
+const bundle = new SpiffeBundle('example.org', {
+  x509Bundle: x509,
+  jwtBundle: jwt,
+  sequence: 2n ** 63n,
+  refreshHint: 1000
+})
 same<typeof bundle.sequence, number | bigint | undefined>(true)
 same<typeof bundle.skipped, readonly BundleRemark[]>(true)
 bundle.with({ sequence: undefined })
@@ -71,9 +106,20 @@ new BundleMap([x509])
 
 // --- judges ---
 const chains: (CertificatesLike | string)[] = ['pem', certificate, [certificate], new Uint8Array(), [new Uint8Array()]]
-const x509Options: VerifyX509SvidOptions = { now: new Date(), authorize: (one) => one.memberOf('example.org'), usage: 'serverAuth' }
-const jwtOptions: VerifyJwtSvidOptions = { audience: ['a'], leeway: 0, now: new Date(), requireKid: true, allowExtraHeaders: true }
-for (const chain of chains) same<ReturnType<typeof verifyX509Svid>, VerifiedX509Svid>(true), verifyX509Svid(chain, x509, x509Options)
+const x509Options: VerifyX509SvidOptions = {
+  now: new Date(),
+  authorize: (one) => one.memberOf('example.org'),
+  usage: 'serverAuth'
+}
+const jwtOptions: VerifyJwtSvidOptions = {
+  audience: ['a'],
+  leeway: 0,
+  now: new Date(),
+  requireKid: true,
+  allowExtraHeaders: true
+}
+for (const chain of chains)
+  same<ReturnType<typeof verifyX509Svid>, VerifiedX509Svid>(true), verifyX509Svid(chain, x509, x509Options)
 same<ReturnType<typeof verifyJwtSvid>, JwtSvid>(true)
 verifyJwtSvid('t', bundle, jwtOptions)
 // @ts-expect-error: an audience is not optional
@@ -85,9 +131,9 @@ verifyJwtSvid('t', x509, jwtOptions)
 // @ts-expect-error: a Date
 verifyX509Svid(certificate, bundles, { now: 5 })
 
-function explain (error: unknown): string {
+function explain(error: unknown): string {
   if (!CountersignError.is(error)) return ''
-  if (error.code === 'ERR_INVALID_SPIFFE_ID') return same<typeof error.reason, SpiffeIdReason>(true), error.reason
+  if (error.code === 'ERR_INVALID_SPIFFE_ID') return (same<typeof error.reason, SpiffeIdReason>(true), error.reason)
   if (error.code === 'ERR_UNTRUSTED_SVID') return error.rule + (error.expected ?? '') + (error.trustDomain ?? '')
   return error.code
 }

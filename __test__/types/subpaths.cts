@@ -7,7 +7,7 @@ import testing = require('countersign/testing')
 import tls = require('countersign/tls')
 import { X509Source } from 'countersign'
 
-async function main (): Promise<principal.Principal | undefined> {
+async function main(): Promise<principal.Principal | undefined> {
   const pretend: testing.TestAgent = await testing.startTestAgent()
   const running: agent.Agent = await agent.startAgent({ dev: true })
   const source = await X509Source.open({ endpoint: pretend.endpoint })

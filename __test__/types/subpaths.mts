@@ -5,16 +5,25 @@ import * as grpc from 'countersign/grpc'
 import * as principal from 'countersign/principal'
 import * as testing from 'countersign/testing'
 import * as tls from 'countersign/tls'
-import { CountersignError, JwtSource, X509Source, type CountersignErrorCode, type CountersignErrorOf } from 'countersign'
+import {
+  CountersignError,
+  JwtSource,
+  X509Source,
+  type CountersignErrorCode,
+  type CountersignErrorOf
+} from 'countersign'
 import type { Server } from 'node:https'
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-function same<A, B> (_: Same<A, B>): void {}
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_: Same<A, B>): void {}
 
 // What one sub-path makes, the others take.
-const running = await agent.startAgent({ rules: [{ match: { uid: 1 }, spiffeId: 'spiffe://example.org/a' }], workloadApi: { trustDomain: 'example.org' } })
+const running = await agent.startAgent({
+  rules: [{ match: { uid: 1 }, spiffeId: 'spiffe://example.org/a' }],
+  workloadApi: { trustDomain: 'example.org' }
+})
 same<typeof running, agent.Agent>(true)
-const source = await X509Source.open({ ...running.endpoint === undefined ? {} : { endpoint: running.endpoint } })
+const source = await X509Source.open({ ...(running.endpoint === undefined ? {} : { endpoint: running.endpoint }) })
 declare const server: Server
 tls.secureServer(server, source, tls.authorize.memberOf('example.org'))
 const answer = await tls.createFetch(source, tls.authorize.id('spiffe://example.org/a'))('https://localhost/')

@@ -2,11 +2,30 @@
 import { bindServer, callCredentials, channelCredentials } from 'countersign/grpc'
 import type { BoundServer, GrpcModule } from 'countersign/grpc'
 import {
-  authorize, bearer, clientOptions, createAgent, createFetch, createFrontServer, http2Connect, peerOf, requireBearer, secureServer,
-  serverOptions, undiciConnect,
+  authorize,
+  bearer,
+  clientOptions,
+  createAgent,
+  createFetch,
+  createFrontServer,
+  http2Connect,
+  peerOf,
+  requireBearer,
+  secureServer,
+  serverOptions,
+  undiciConnect
 } from 'countersign/tls'
 import type { BearerHandler, Peer, Rejection, SecuredServer, ServerOptions, TlsSource } from 'countersign/tls'
-import { BundleSet, CountersignError, JwtSource, JwtSvid, SpiffeId, VerifiedX509Svid, X509Source, X509Svid } from 'countersign'
+import {
+  BundleSet,
+  CountersignError,
+  JwtSource,
+  JwtSvid,
+  SpiffeId,
+  VerifiedX509Svid,
+  X509Source,
+  X509Svid
+} from 'countersign'
 import type { DescribedAuthorizer } from 'countersign'
 import type { X509Certificate } from 'node:crypto'
 import http from 'node:http'
@@ -14,8 +33,8 @@ import http2 from 'node:http2'
 import https from 'node:https'
 import tls from 'node:tls'
 
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
-function same<A, B> (_: Same<A, B>): void {}
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+function same<A, B>(_: Same<A, B>): void {}
 
 // --- sources ---
 declare const svid: X509Svid
@@ -29,17 +48,27 @@ same<typeof welcome, DescribedAuthorizer>(true)
 
 // --- servers ---
 const options: ServerOptions = {
-  minVersion: 'TLSv1.3', ciphers: 'HIGH', clients: 'optional', maxConnectionAge: 'svid', closeOnWithdraw: true, certificate: () => ({ cert: 'c', key: 'k' }),
-  onReject: (rejection) => { same<typeof rejection, Rejection>(true) },
+  minVersion: 'TLSv1.3',
+  ciphers: 'HIGH',
+  clients: 'optional',
+  maxConnectionAge: 'svid',
+  closeOnWithdraw: true,
+  certificate: () => ({ cert: 'c', key: 'k' }),
+  onReject: (rejection) => {
+    same<typeof rejection, Rejection>(true)
+  }
 }
-const app: http.RequestListener = (request, response) => { response.end(`${peerOf(request)?.spiffeId}`) }
+const app: http.RequestListener = (request, response) => {
+  response.end(`${peerOf(request)?.spiffeId}`)
+}
 const servers = [
   https.createServer(serverOptions(source, welcome), app),
   https.createServer({ ...serverOptions(source, welcome, options), keepAliveTimeout: 5 }, app),
   http2.createSecureServer({ ...serverOptions(source, welcome), allowHTTP1: true }),
-  tls.createServer(serverOptions(source, (id) => id.memberOf('example.org'))),
+  tls.createServer(serverOptions(source, (id) => id.memberOf('example.org')))
 ]
-for (const server of servers) same<ReturnType<typeof secureServer>, SecuredServer>(true), secureServer(server, source, welcome, options).close()
+for (const server of servers)
+  same<ReturnType<typeof secureServer>, SecuredServer>(true), secureServer(server, source, welcome, options).close()
 serverOptions(source, null, { clients: 'none' })
 secureServer(servers[0]!, source, null, { clients: 'none' })
 // @ts-expect-error: whom to let in is not optional
@@ -56,29 +85,42 @@ secureServer(http.createServer(), source, welcome)
 serverOptions(source, welcome, { client: 'none' })
 
 same<ReturnType<typeof createFrontServer>, tls.Server>(true)
-createFrontServer(http.createServer(app), source, async (id, peer) => peer.certificates.length > 0 && id.path === '/a', { authorizeTimeout: null }).listen(1)
-createFrontServer((socket) => { socket.end() }, source, welcome)
+createFrontServer(
+  http.createServer(app),
+  source,
+  async (id, peer) => peer.certificates.length > 0 && id.path === '/a',
+  { authorizeTimeout: null }
+).listen(1)
+createFrontServer(
+  (socket) => {
+    socket.end()
+  },
+  source,
+  welcome
+)
 // @ts-expect-error: true or false
 createFrontServer(http.createServer(app), source, async () => 'yes')
 // @ts-expect-error: a front server always asks
 createFrontServer(http.createServer(app), source, welcome, { clients: 'none' })
 
 // --- peers ---
-function tell (target: http.IncomingMessage | tls.TLSSocket | http2.Http2Session | http2.Http2Stream): string {
+function tell(target: http.IncomingMessage | tls.TLSSocket | http2.Http2Session | http2.Http2Stream): string {
   const peer = peerOf(target)
   same<typeof peer, Peer | undefined>(true)
   if (peer === undefined) return 'nobody'
   same<typeof peer.spiffeId, SpiffeId>(true)
-  if (peer.kind === 'jwt') return same<typeof peer.svid, JwtSvid>(true), `${peer.svid.claims['x']}`
+  if (peer.kind === 'jwt') return (same<typeof peer.svid, JwtSvid>(true), `${peer.svid.claims['x']}`)
   same<typeof peer.svid, VerifiedX509Svid>(true)
   same<typeof peer.certificates, readonly X509Certificate[]>(true)
   // @ts-expect-error: frozen
   peer.spiffeId = SpiffeId.parse('spiffe://evil/x')
   return peer.expiresAt.toISOString()
 }
-function explain ({ side, code, rule, error, claimedIds, remoteAddress }: Rejection): string {
+function explain({ side, code, rule, error, claimedIds, remoteAddress }: Rejection): string {
   if (code === 'ERR_UNTRUSTED_SVID' && error.code === code) return error.rule
-  return side + (rule ?? '') + claimedIds.join() + (remoteAddress ?? '') + (CountersignError.is(error) ? error.code : '')
+  return (
+    side + (rule ?? '') + claimedIds.join() + (remoteAddress ?? '') + (CountersignError.is(error) ? error.code : '')
+  )
 }
 
 // --- clients ---
@@ -95,7 +137,7 @@ https.get('https://a', { agent: createAgent(source, welcome, { maxConnectionAge:
 undiciConnect(source, welcome, { allowH2: true }).close()
 // @ts-expect-error: undici alone knows when a connection is idle
 undiciConnect(source, welcome, { maxConnectionAge: 5 })
-async function ask (): Promise<string> {
+async function ask(): Promise<string> {
   const spiffeFetch = createFetch(source, authorize.id('spiffe://example.org/billing'), { maxConnectionAge: 60_000 })
   const ordinary: typeof fetch = spiffeFetch
   const response = await spiffeFetch(new URL('https://a'), { method: 'POST', body: 'x' })
@@ -109,9 +151,16 @@ http2Connect(new URL('https://a'), source, welcome, { http2: { settings: { enabl
 
 // --- tokens ---
 declare const jwt: JwtSvid
-const authorization = bearer({ fetch: async ({ audience }) => audience === 'shop' ? jwt : jwt }, 'shop')
-async function headers (): Promise<Headers> { return new Headers(await authorization({ signal: AbortSignal.timeout(5) })) }
-const handler: BearerHandler = requireBearer(new BundleSet(), { audience: ['shop'], authorize: welcome, leeway: 0, onReject: explain })
+const authorization = bearer({ fetch: async ({ audience }) => (audience === 'shop' ? jwt : jwt) }, 'shop')
+async function headers(): Promise<Headers> {
+  return new Headers(await authorization({ signal: AbortSignal.timeout(5) }))
+}
+const handler: BearerHandler = requireBearer(new BundleSet(), {
+  audience: ['shop'],
+  authorize: welcome,
+  leeway: 0,
+  onReject: explain
+})
 http.createServer((request, response) => handler(request, response, () => app(request, response)))
 requireBearer({ validate: async () => jwt }, { audience: 'shop' })
 requireBearer(new JwtSource(), { audience: 'shop' })
@@ -120,12 +169,24 @@ bearer(new JwtSource(), 'shop')
 requireBearer(new BundleSet(), {})
 
 // --- gRPC ---
-declare const grpc: GrpcModule & { credentials: { createFromSecureContext (): 'channel', createFromMetadataGenerator (): 'call' } }
+declare const grpc: GrpcModule & {
+  credentials: { createFromSecureContext(): 'channel'; createFromMetadataGenerator(): 'call' }
+}
 same<ReturnType<typeof channelCredentials<typeof grpc>>, 'channel'>(true)
-const both: ['channel', 'call'] = [channelCredentials(grpc, source, welcome), callCredentials(grpc, { fetch: async () => jwt }, 'shop')]
-async function bind (): Promise<BoundServer> {
-  const bound = await bindServer(grpc, { createConnectionInjector: () => ({}) }, '0.0.0.0:0', source, async (id) => id.path !== '/x', { closeOnWithdraw: true })
-  return same<typeof bound.port, number | undefined>(true), bound
+const both: ['channel', 'call'] = [
+  channelCredentials(grpc, source, welcome),
+  callCredentials(grpc, { fetch: async () => jwt }, 'shop')
+]
+async function bind(): Promise<BoundServer> {
+  const bound = await bindServer(
+    grpc,
+    { createConnectionInjector: () => ({}) },
+    '0.0.0.0:0',
+    source,
+    async (id) => id.path !== '/x',
+    { closeOnWithdraw: true }
+  )
+  return (same<typeof bound.port, number | undefined>(true), bound)
 }
 // @ts-expect-error: not the module
 channelCredentials({}, source, welcome)
