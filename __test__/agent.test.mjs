@@ -172,7 +172,8 @@ describe('startAgent', () => {
     const stateDir = path.join(directory, 'state')
     fs.writeFileSync(
       rulesFile,
-      `[workload_api]\ntrust_domain = "example.org"\nstate_dir = "${stateDir}"\nsocket = "${directory}/w.sock"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\n`,
+      `[workload_api]\ntrust_domain = "example.org"\nstate_dir = "${stateDir}"\n` +
+        `socket = "${directory}/w.sock"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\n`,
       { mode: 0o600 }
     )
     const config = { rulesFile, socketPath: path.join(directory, 'whoami.sock') }
@@ -201,7 +202,9 @@ describe('startAgent', () => {
   })
 
   test('keeps no process alive', () => {
-    const script = `const { startAgent } = require(${JSON.stringify(entryPoint('countersign/agent'))}); startAgent({ dev: true }).then(() => console.log('up'))`
+    const script =
+      `const { startAgent } = require(${JSON.stringify(entryPoint('countersign/agent'))}); ` +
+      `startAgent({ dev: true }).then(() => console.log('up'))`
     const { status, stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: 20_000 })
     assert.deepEqual([status, stdout], [0, 'up\n'])
   })
@@ -264,7 +267,10 @@ test('two machines federate: a file, an endpoint with https_spiffe, and the comm
 test('countersign bundle shows and sets', async () => {
   const bundleFile = path.join(directory, 'foreign.json')
   const rulesFile = path.join(directory, 'federated.toml')
-  const rules = `[workload_api]\ntrust_domain = "example.org"\n[workload_api.federates_with."partner.org"]\nbundle_file = "${bundleFile}"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\nfederates_with = ["partner.org"]\n`
+  const rules =
+    '[workload_api]\ntrust_domain = "example.org"\n[workload_api.federates_with."partner.org"]\n' +
+    `bundle_file = "${bundleFile}"\n[[rule]]\nmatch = { uid = ${uid} }\nspiffe_id = "${ID}"\n` +
+    'federates_with = ["partner.org"]\n'
   fs.writeFileSync(rulesFile, rules, { mode: 0o600 })
   const partner = new TestCa('partner.org')
   // From standard input, then from a file as PEM: no keys for tokens.

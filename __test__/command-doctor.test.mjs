@@ -171,7 +171,11 @@ describe('a setup that is right', () => {
     assert.match(stdout, /^ok {4}endpoint {4}unix:\/.*, from --endpoint$/m)
     assert.match(
       stdout,
-      /^ok {4}svid {8}spiffe:\/\/example\.org\/billing \(hint "internal"\), the default: 100 % of 30 d left, expires .* \(in \d+ d( \d+ h)?\)$/m
+      new RegExp(
+        '^ok {4}svid {8}spiffe://example\\.org/billing \\(hint "internal"\\), the default: 100 % of 30 d left, ' +
+          'expires .* \\(in \\d+ d( \\d+ h)?\\)$',
+        'm'
+      )
     )
     assert.doesNotMatch(stdout, /eyJ|PRIVATE|^fail/m)
   })
@@ -446,7 +450,8 @@ describe('whoever listens', () => {
     const stopped = watch(
       [
         '-e',
-        'require("net").createServer().listen({ path: process.argv[1], backlog: 1 }, () => { console.log("up"); process.kill(process.pid, "SIGSTOP") })',
+        'require("net").createServer().listen({ path: process.argv[1], backlog: 1 }, ' +
+          '() => { console.log("up"); process.kill(process.pid, "SIGSTOP") })',
         socket
       ],
       { command: [process.execPath] }

@@ -344,7 +344,10 @@ describe('x509 watch', () => {
     assert.ok(events.every(({ time }) => Date.parse(time) > 0))
     assert.match(
       text.said.stdout,
-      /^\S+Z update spiffe:\/\/example\.org\/billing \(internal\) serial [0-9a-f]+ expires .*, spiffe:\/\/example\.org\/shop \(external\) .*, trusts example\.org other\.org\n/
+      new RegExp(
+        '^\\S+Z update spiffe://example\\.org/billing \\(internal\\) serial [0-9a-f]+ expires .*, ' +
+          'spiffe://example\\.org/shop \\(external\\) .*, trusts example\\.org other\\.org\\n'
+      )
     )
     assert.ok(!secrets(text.said.stdout + text.said.stderr + json.said.stdout))
   })
@@ -509,7 +512,10 @@ describe('bundles', () => {
     assert.equal(status, 0)
     assert.match(
       stdout,
-      /^trust domain +example\.org\nauthority +O=example\.org\n {2}expires .*\n {2}sha256 +([0-9A-F]{2}:){31}[0-9A-F]{2}\n\ntrust domain +other\.org\n/
+      new RegExp(
+        '^trust domain +example\\.org\\nauthority +O=example\\.org\\n {2}expires .*\\n' +
+          ' {2}sha256 +([0-9A-F]{2}:){31}[0-9A-F]{2}\\n\\ntrust domain +other\\.org\\n'
+      )
     )
     assert.match((await run(['bundles', '--jwt'], { env })).stdout, /^trust domain +example\.org\nkey id +one$/m)
     const { bundles } = JSON.parse((await run(['bundles', '--json'], { env })).stdout)

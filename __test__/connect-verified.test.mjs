@@ -174,7 +174,8 @@ describe('no connection', () => {
     const { code, took, stdout, stderr } = await runScript(
       `
       const done = (promise) => promise.then(() => process.exit(9), (error) => console.log(error.code))
-      done(countersign.connectVerified(socketPath, { uid: 4000000 })); done(countersign.connectVerified('/missing', { uid: 0 }))`,
+      done(countersign.connectVerified(socketPath, { uid: 4000000 }));
+      done(countersign.connectVerified('/missing', { uid: 0 }))`,
       { socketPath }
     )
     assert.equal(code, 0, stderr)

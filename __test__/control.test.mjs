@@ -348,12 +348,11 @@ describe('subscribe', () => {
   })
 
   test('who reads slowly loses the oldest and is told', async (t) => {
+    const timestamp = '2026-02-03T04:05:06.000000007Z'
+    const alert = { type: 'alert', timestamp, severity: 'LOW', monitor: 'm', message: 'x' }
     const socketPath = await serverFor(t, (socket, line) => {
       socket.write(`${JSON.stringify({ type: 'ok', id: JSON.parse(line).id, run: 'r', last: 0 })}\n`)
-      for (let seq = 1; seq <= 2000; seq++)
-        socket.write(
-          `${JSON.stringify({ type: 'alert', timestamp: '2026-02-03T04:05:06.000000007Z', severity: 'LOW', monitor: 'm', message: 'x', seq })}\n`
-        )
+      for (let seq = 1; seq <= 2000; seq++) socket.write(`${JSON.stringify({ ...alert, seq })}\n`)
     })
     const client = new ControlClient({ socketPath })
     t.after(() => client.close())

@@ -194,7 +194,8 @@ test('NODE_DEBUG=countersign writes it to stderr, without secrets', async () => 
   const { stderr, code } = await runScript(
     `
     countersign.X509Source.open().then(async (source) => {
-      await countersign.JwtSource.open().then((tokens) => tokens.fetch({ audience: 'shop' })).then(({ token }) => process.stdout.write(token))
+      await countersign.JwtSource.open().then((tokens) => tokens.fetch({ audience: 'shop' }))
+        .then(({ token }) => process.stdout.write(token))
       source.close()
       process.exit()
     })`,

@@ -84,11 +84,14 @@ const AROUND = [
   ['authorizePeer(socket, { group: ', 'const net = listening()'],
   [
     'verifyX509Svid(chain',
-    "const fs = require('node:fs'); const chain = require('countersign').X509Svid.load('svid.pem', 'key.pem').certificates; const token = fs.readFileSync('token.jwt', 'utf8')"
+    "const fs = require('node:fs'); const chain = require('countersign').X509Svid.load('svid.pem', " +
+      "'key.pem').certificates; const token = fs.readFileSync('token.jwt', 'utf8')"
   ],
   [
     'new MtlsResolver',
-    "const { X509Source } = require('countersign'); const source = await X509Source.open(); const tenants = new Map(); const tenantId = require('countersign/principal').TenantId.random(); const app = { use () {} }"
+    "const { X509Source } = require('countersign'); const source = await X509Source.open(); " +
+      "const tenants = new Map(); const tenantId = require('countersign/principal').TenantId.random(); " +
+      'const app = { use () {} }'
   ],
   ['startAgent({', 'const log = () => {}'],
   // It never ends: what has not failed by then is good.
@@ -105,16 +108,20 @@ const AROUND = [
   ],
   [
     'diagnostics_channel.subscribe',
-    `${TLS()}; const log = { warn () {} }; const diagnostics_channel = require('node:diagnostics_channel'); const server = https.createServer(serverOptions(source, welcome), app)`
+    `${TLS()}; const log = { warn () {} }; const diagnostics_channel = require('node:diagnostics_channel'); ` +
+      'const server = https.createServer(serverOptions(source, welcome), app)'
   ],
   ['switch (principal.kind)', PRINCIPAL(true)],
   [
     'toCedarEntity',
-    `${PRINCIPAL()}; const cedar = { isAuthorized ({ principal, entities }) { if (entities[0].uid !== principal) throw new Error() } }; const action = {}, resource = {}, context = {}, policies = ''; const opa = 'https://opa'; const fetch = async (url, { body }) => JSON.parse(body)`
+    `${PRINCIPAL()}; const cedar = { isAuthorized ({ principal, entities }) { if (entities[0].uid !== ` +
+      `principal) throw new Error() } }; const action = {}, resource = {}, context = {}, policies = ''; ` +
+      `const opa = 'https://opa'; const fetch = async (url, { body }) => JSON.parse(body)`
   ],
   [
     'new OidcResolver({\n  ...githubActions({ ownerIds',
-    "const tenants = new Map(); const app = { use () {} }; const fastify = { addHook () {} }; const http = require('node:http')"
+    'const tenants = new Map(); const app = { use () {} }; const fastify = { addHook () {} }; ' +
+      "const http = require('node:http')"
   ],
   [
     "require('esbuild')",
@@ -122,10 +129,19 @@ const AROUND = [
   ]
 ]
 function TLS() {
-  return "const https = require('node:https'); const { X509Source } = require('countersign'); const { authorize, createFetch, secureServer, serverOptions } = require('countersign/tls'); const source = await X509Source.open(); const welcome = authorize.any(); const app = () => {}"
+  return (
+    "const https = require('node:https'); const { X509Source } = require('countersign'); " +
+    "const { authorize, createFetch, secureServer, serverOptions } = require('countersign/tls'); " +
+    'const source = await X509Source.open(); const welcome = authorize.any(); const app = () => {}'
+  )
 }
 function PRINCIPAL(own = false) {
-  return `const { ${own ? '' : 'Principal, '}WorkloadPrincipal, TenantId, Issuer } = require('countersign/principal'); const principal = new WorkloadPrincipal({ trustDomain: 'acme.example', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'billing', serviceName: 'blue' })`
+  return (
+    `const { ${own ? '' : 'Principal, '}WorkloadPrincipal, TenantId, ` +
+    `Issuer } = require('countersign/principal'); const principal = new WorkloadPrincipal({ trustDomain: ` +
+    `'acme.example', issuer: Issuer.oauth, tenantId: TenantId.random(), tenantSlug: 'billing', ` +
+    `serviceName: 'blue' })`
+  )
 }
 
 /** Paths of an installation, as they are here. @param {string} text */
@@ -160,6 +176,7 @@ const LISTENING = `function listening () {
 async function runJavaScript({ text }) {
   const around = AROUND.find(([part]) => text.includes(part))
   const port = await freePort()
+  const here = JSON.stringify(path.join(root, 'docs.js'))
   const { code, stdout, stderr } = await runScript(
     `
     process.chdir(${JSON.stringify(directory)})
@@ -167,7 +184,7 @@ async function runJavaScript({ text }) {
     const failed = (error) => { console.error(error); process.exit(1) }
     process.on('unhandledRejection', failed)
     {
-      const require = process.getBuiltinModule('node:module').createRequire(${JSON.stringify(path.join(root, 'docs.js'))})
+      const require = process.getBuiltinModule('node:module').createRequire(${here})
       const net = process.getBuiltinModule('node:net')
       ${LISTENING}
       ;(async () => {

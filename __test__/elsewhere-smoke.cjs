@@ -149,7 +149,8 @@ async function main() {
   tokens.close()
   source.close()
   process.stdout.write(
-    `${process.platform} ${process.arch}, node ${process.versions.node}: names, a principal, an SVID and a token over TCP, mutual https; ${refused} calls say they need Linux\n`
+    `${process.platform} ${process.arch}, node ${process.versions.node}: names, a principal, ` +
+      `an SVID and a token over TCP, mutual https; ${refused} calls say they need Linux\n`
   )
 }
 

@@ -44,7 +44,8 @@ test('what Linux alone has says so, and everything else works', async () => {
       path.join(to, 'elsewhere.cjs'),
       `
       const native = require(${JSON.stringify(path.join(root, String(addon)))})
-      require.cache[require.resolve('./${addon}')] = { exports: Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name))), loaded: true }
+      const exports = Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name)))
+      require.cache[require.resolve('./${addon}')] = { exports, loaded: true }
     `
     )
     cpSync(path.join(root, '__test__', 'elsewhere-smoke.cjs'), path.join(directory, 'smoke.cjs'))

@@ -53,7 +53,8 @@ function load(at, { before = '', after = '', env = {}, flags = [] } = {}) {
   const script = `${before}
     let result
     try { result = { names: Object.keys(require(${JSON.stringify(at)})).length } } catch (error) {
-      result = { code: error.code, name: error.name, message: error.message, causes: error.cause?.errors?.map((each) => each.message) }
+      const causes = error.cause?.errors?.map((each) => each.message)
+      result = { code: error.code, name: error.name, message: error.message, causes }
     }
     ${after}
     console.log(JSON.stringify(result))`
@@ -175,7 +176,8 @@ describe('the loader', () => {
         const read = []
         // Node.js itself may look for what it wants to know, whatever it loads.
         const note = (key) => { if (!/[( ]node:/.test(new Error().stack.split('\\n')[3])) read.push(String(key)) }
-        process.env = new Proxy({}, { get: (target, key) => note(key), has: (target, key) => { note(key); return false } })`,
+        process.env = new Proxy({}, { get: (target, key) => note(key),
+          has: (target, key) => { note(key); return false } })`,
       after: 'result.read = read'
     })
     assert.deepEqual(read, [])
@@ -184,7 +186,8 @@ describe('the loader', () => {
     for (const at of [copy({ local: true }), copy()]) {
       const { modules } = load(at, {
         after:
-          'result.modules = process.moduleLoadList.filter((name) => /child_process|spawn_sync|process_wrap|cares/.test(name))'
+          'result.modules = process.moduleLoadList.filter((name) => ' +
+          '/child_process|spawn_sync|process_wrap|cares/.test(name))'
       })
       assert.deepEqual(modules, [])
     }

@@ -239,7 +239,9 @@ describe('no peer', () => {
     // Node gives children sockets for pipes; a real one comes from a shell.
     execFileSync('sh', [
       '-c',
-      `echo | "${process.execPath}" --eval 'try { require(process.argv[1]).getPeerCredentials(0) } catch (error) { process.exit(error.code === "ERR_NOT_A_UNIX_SOCKET" ? 0 : 1) }' "${path.join(import.meta.dirname, '..')}"`
+      `echo | "${process.execPath}" --eval 'try { require(process.argv[1]).getPeerCredentials(0) } catch ` +
+        `(error) { process.exit(error.code === "ERR_NOT_A_UNIX_SOCKET" ? 0 : 1) }' ` +
+        `"${path.join(import.meta.dirname, '..')}"`
     ])
     child.stdin.end()
     for (const file of ['/etc/passwd', directory, '/dev/null']) {

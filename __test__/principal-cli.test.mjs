@@ -20,7 +20,10 @@ const argv = [
   TENANT,
   '--tenant-slug=world_cup'
 ]
-const WIRE = `{"kind":"workload","workload_id":"spiffe://gnomes.local/market-worker/world_cup","trust_domain":"gnomes.local","issuer":{"kind":"cli"},"tenant_id":"${TENANT}","tenant_slug":"world_cup","service_name":"market-worker","attributes":{}}`
+const WIRE =
+  '{"kind":"workload","workload_id":"spiffe://gnomes.local/market-worker/world_cup",' +
+  `"trust_domain":"gnomes.local","issuer":{"kind":"cli"},"tenant_id":"${TENANT}","tenant_slug":"world_cup",` +
+  '"service_name":"market-worker","attributes":{}}'
 
 test('from fields: always the same principal', async () => {
   const resolver = new CliResolver(fields)
@@ -173,7 +176,9 @@ test('an option that says two things, or nothing', () => {
 })
 
 test('a process, as an operator starts it', async () => {
-  const script = `const { CliResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))}); CliResolver.read().resolve().then(({ workloadId, attributes }) => console.log(workloadId, attributes.zone))`
+  const script =
+    `const { CliResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))}); ` +
+    'CliResolver.read().resolve().then(({ workloadId, attributes }) => console.log(workloadId, attributes.zone))'
   const { stdout, stderr } = await runScript(script, {
     env: { ...env, COUNTERSIGN_SERVICE_NAME: 'from-env', COUNTERSIGN_ATTRIBUTES: '{"zone":"b"}' }
   })

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import {
-  CountersignError,
   HumanPrincipal,
   Issuer,
   Principal,
@@ -55,7 +54,10 @@ const read = (value) => failing(() => Principal.parse(typeof value === 'string' 
 
 test('a workload is written as the crate writes it', () => {
   const principal = new WorkloadPrincipal(fields)
-  const text = `{"kind":"workload","workload_id":"spiffe://gnomes.local/market-worker/world_cup","trust_domain":"gnomes.local","issuer":{"kind":"cli"},"tenant_id":"${T}","tenant_slug":"world_cup","service_name":"market-worker","attributes":{}}`
+  const text =
+    '{"kind":"workload","workload_id":"spiffe://gnomes.local/market-worker/world_cup",' +
+    `"trust_domain":"gnomes.local","issuer":{"kind":"cli"},"tenant_id":"${T}","tenant_slug":"world_cup",` +
+    '"service_name":"market-worker","attributes":{}}'
   assert.equal(principal.toWire(), text)
   assert.equal(JSON.stringify(principal), text)
   assert.equal(String(principal), 'spiffe://gnomes.local/market-worker/world_cup')
@@ -112,7 +114,9 @@ test('attributes are sorted and exact', () => {
   const text = new WorkloadPrincipal({ ...fields, attributes }).toWire()
   assert.ok(
     text.endsWith(
-      '"attributes":{"a":{"10":1,"9":2,"a":[1.5,-0.1,0.30000000000000004,1e+21,5e-324,18446744073709551615,-9223372036854775808],"b":null},"z":1,"ä":"ö\u2028\\u0001\\"\\\\","\uffff":0,"🦊":true}}'
+      '"attributes":{"a":{"10":1,"9":2,' +
+        '"a":[1.5,-0.1,0.30000000000000004,1e+21,5e-324,18446744073709551615,-9223372036854775808],"b":null},' +
+        '"z":1,"ä":"ö\u2028\\u0001\\"\\\\","\uffff":0,"🦊":true}}'
     ),
     text
   )
@@ -288,7 +292,9 @@ test('the principal of a proven SPIFFE ID', () => {
   })
   assert.equal(
     principal.toWire(),
-    `{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org","issuer":{"kind":"mtls"},"tenant_id":"${T}","tenant_slug":"blue","service_name":"billing","attributes":{"a":1}}`
+    '{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org",' +
+      `"issuer":{"kind":"mtls"},"tenant_id":"${T}","tenant_slug":"blue","service_name":"billing",` +
+      '"attributes":{"a":1}}'
   )
   /** @param {any} id @param {any} [changes] */
   const of = (id, changes) => failing(() => principalOf(id, { ...options, ...changes }))

@@ -7,7 +7,6 @@ import {
   SessionId,
   TenantId,
   UserId,
-  CountersignError,
   defineId,
   ensureUserIdNotReserved
 } from 'countersign/principal'

@@ -31,7 +31,9 @@ test('a good token is a workload of the tenant it names', async () => {
   const principal = await new JwtSvidResolver(options).for(minted()).resolve()
   assert.equal(
     principal.toWire(),
-    `{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org","issuer":{"kind":"jwt_svid"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing","attributes":{}}`
+    '{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org",' +
+      `"issuer":{"kind":"jwt_svid"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing",` +
+      '"attributes":{}}'
   )
   assert.equal(principal.issuer, Issuer.jwtSvid)
 })

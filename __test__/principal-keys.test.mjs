@@ -121,8 +121,11 @@ test('a server that is not who it should be', async () => {
 test('no environment variable switches the judge of certificates off', async () => {
   routes['/env'] = json(both)
   const script = `const { OidcResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))})
-    new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api', trustDomain: 'example.org', tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/env`)}, map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
-      .for(${JSON.stringify(await signed())}).resolve().then(() => console.log('resolved'), (error) => console.log(error.reason, error.cause.code))`
+    new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api', trustDomain: 'example.org',
+      tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/env`)},
+        map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
+      .for(${JSON.stringify(await signed())}).resolve()
+        .then(() => console.log('resolved'), (error) => console.log(error.reason, error.cause.code))`
   const { stdout } = await runScript(script, { env: { NODE_TLS_REJECT_UNAUTHORIZED: '0', NODE_NO_WARNINGS: '1' } })
   assert.equal(stdout.trim(), 'unavailable ERR_KEYS_UNAVAILABLE')
 })
@@ -396,7 +399,9 @@ test('an error names the place without its query, and no header', async () => {
 
 test('a resolver keeps no process alive', async () => {
   const script = `const { OidcResolver } = require(${JSON.stringify(entryPoint('countersign/principal'))})
-    const resolver = new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api', trustDomain: 'example.org', tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/alive`)}, ca: ${JSON.stringify(root.pem)}, map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
+    const resolver = new OidcResolver({ issuer: ${JSON.stringify(origin)}, audience: 'api',
+      trustDomain: 'example.org', tenantId: '${TENANT}', jwksUri: ${JSON.stringify(`${origin}/alive`)},
+        ca: ${JSON.stringify(root.pem)}, map: () => ({ serviceName: 'a', tenantSlug: 'b' }) })
     resolver.for(${JSON.stringify(await signed())}).resolve().then(() => console.log('resolved'))`
   routes['/alive'] = json(both)
   const { stdout, code, took } = await runScript(script)

@@ -162,7 +162,9 @@ test("a local peer: the kernel's word", async (t) => {
     .resolve()
   assert.equal(
     mapped.toWire(),
-    `{"kind":"workload","workload_id":"spiffe://acme.example/u${uid}/x","trust_domain":"acme.example","issuer":{"kind":"custom","label":"peer_cred"},"tenant_id":"${TENANT}","tenant_slug":"x","service_name":"u${uid}","attributes":{}}`
+    `{"kind":"workload","workload_id":"spiffe://acme.example/u${uid}/x","trust_domain":"acme.example",` +
+      `"issuer":{"kind":"custom","label":"peer_cred"},"tenant_id":"${TENANT}","tenant_slug":"x",` +
+      `"service_name":"u${uid}","attributes":{}}`
   )
 })
 

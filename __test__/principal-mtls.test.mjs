@@ -29,7 +29,9 @@ test('a certificate that others judged is a workload', async () => {
     const principal = await new MtlsResolver({ ...options, verified: true, peer }).resolve()
     assert.equal(
       principal.toWire(),
-      `{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org","issuer":{"kind":"mtls"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing","attributes":{}}`
+      '{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org",' +
+        `"issuer":{"kind":"mtls"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing",` +
+        '"attributes":{}}'
     )
   }
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { SpiffeId, TrustDomain as SpiffeTrustDomain } from 'countersign'
-import { CountersignError, Issuer, TrustDomain, WorkloadId } from 'countersign/principal'
+import { Issuer, TrustDomain, WorkloadId } from 'countersign/principal'
 import { detailsOf } from './support/outcome.mjs'
 
 /** @param {() => unknown} call */

@@ -49,7 +49,9 @@ test('a good token is what the mapper says', async () => {
   assert.ok(principal instanceof WorkloadPrincipal)
   assert.equal(
     principal.toWire(),
-    `{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org","issuer":{"kind":"oauth"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing","attributes":{"sub":"runner"}}`
+    '{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org",' +
+      `"issuer":{"kind":"oauth"},"tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing",` +
+      '"attributes":{"sub":"runner"}}'
   )
   const labelled = /** @type {WorkloadPrincipal} */ (
     await new OidcResolver({ ...options, principalIssuer: Issuer.custom('gitlab_ci') }).for(await signed()).resolve()
@@ -282,7 +284,7 @@ test('the mapper sees claims that nobody can change, and only of tokens that are
   assert.equal(seen, 1)
 })
 
-test("what the mapper does wrong is the program's fault; what it refuses, and a name that is none, the caller's", async () => {
+test("errors of the mapper are the program's fault; refusals and bad names are the caller's", async () => {
   const text = await signed()
   const broken = new TypeError('x is undefined')
   await assert.rejects(

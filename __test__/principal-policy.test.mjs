@@ -106,7 +106,9 @@ test('no attribute can take the place of what is proven', () => {
 test('a plain map for OPA', () => {
   assert.equal(
     JSON.stringify({ input: { principal: toAttributeMap(workload({ zone: 'b', nested: { a: [1] } })) } }),
-    `{"input":{"principal":{"kind":"workload","workload_id":"spiffe://example.org/billing/blue","trust_domain":"example.org","issuer":"k8s","tenant_id":"${TENANT}","tenant_slug":"blue","service_name":"billing","attributes":{"nested":{"a":[1]},"zone":"b"}}}}`
+    '{"input":{"principal":{"kind":"workload","workload_id":"spiffe://example.org/billing/blue",' +
+      `"trust_domain":"example.org","issuer":"k8s","tenant_id":"${TENANT}","tenant_slug":"blue",` +
+      '"service_name":"billing","attributes":{"nested":{"a":[1]},"zone":"b"}}}}'
   )
   const large = workload({ n: 2n ** 60n })
   if (/** @type {any} */ (JSON).rawJSON) assert.match(JSON.stringify(toAttributeMap(large)), /"n":1152921504606846976/)

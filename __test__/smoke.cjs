@@ -96,7 +96,8 @@ async function main() {
 
   const told = (/** @type {unknown} */ value) => (typeof value === 'number' ? 'works' : value)
   process.stdout.write(
-    `${runtime}: getIdentity works, peer of a net.Socket ${told(seen.credentials)}, its process ${told(seen.process)}, connectVerified ${verified}\n`
+    `${runtime}: getIdentity works, peer of a net.Socket ${told(seen.credentials)}, ` +
+      `its process ${told(seen.process)}, connectVerified ${verified}\n`
   )
 }
 

@@ -119,7 +119,8 @@ test('claims nested as deep as a token can hold do not overflow the stack', () =
 test('claims named like members of Object are only claims', () => {
   const body =
     JSON.stringify(claims()).slice(0, -1) +
-    ',"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"hasOwnProperty":1,"list":[{"__proto__":{"x":1}}]}'
+    ',"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"hasOwnProperty":1,' +
+    '"list":[{"__proto__":{"x":1}}]}'
   const svid = verifyJwtSvid(token({ alg: 'ES256', kid: 'one' }, body, key), bundles, { audience: 'shop' })
   assert.equal(Object.getPrototypeOf(svid.claims), null)
   assert.equal(svid.claims.admin, undefined)
@@ -170,10 +171,12 @@ test('an authority of another trust domain cannot vouch for our names, with both
 
 test('a polluted Object.prototype loosens nothing', () => {
   const script = `
-    Object.prototype.allowExtraHeaders = true; Object.prototype.leeway = 120000; Object.prototype.audience = 'shop'; Object.prototype.authorize = () => true
+    Object.prototype.allowExtraHeaders = true; Object.prototype.leeway = 120000; Object.prototype.audience = 'shop';
+    Object.prototype.authorize = () => true
     const { verifyJwtSvid, verifyX509Svid, BundleSet, JwtBundle } = require(${JSON.stringify(index)})
     const codes = []
-    for (const call of [() => verifyJwtSvid(process.argv[1], new BundleSet(), {}), () => verifyX509Svid('', new BundleSet(), {})]) {
+    for (const call of [() => verifyJwtSvid(process.argv[1], new BundleSet(), {}),
+      () => verifyX509Svid('', new BundleSet(), {})]) {
       try { call(); codes.push('accepted') } catch (error) { codes.push(error.code + ' ' + (error.rule ?? '')) }
     }
     process.stdout.write(codes.join())`
@@ -305,9 +308,11 @@ test('an error points at the caller, not at us', () => {
 test('it works in a worker, and a worker that is ended takes nothing with it', async () => {
   const minted = authority('example.org')
   const child = leaf(minted, 'spiffe://example.org/a')
-  const script = `const { verifyX509Svid, X509Bundle, X509Svid } = require(${JSON.stringify(index)}); const { parentPort, workerData: { root, pem, key } } = require('node:worker_threads')
+  const script = `const { verifyX509Svid, X509Bundle, X509Svid } = require(${JSON.stringify(index)});
+  const { parentPort, workerData: { root, pem, key } } = require('node:worker_threads')
     X509Svid.fromPem(pem, key)
-    parentPort.postMessage(verifyX509Svid(pem, X509Bundle.fromPem('example.org', root)).spiffeId.uri); setInterval(() => {}, 1000)`
+    parentPort.postMessage(verifyX509Svid(pem, X509Bundle.fromPem('example.org', root)).spiffeId.uri);
+    setInterval(() => {}, 1000)`
   for (let round = 0; round < 3; round++) {
     const worker = new Worker(script, {
       eval: true,

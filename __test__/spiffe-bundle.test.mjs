@@ -97,7 +97,7 @@ test('rule 5.5: a key says what it is for', () => {
   assert.deepEqual(skipped({ ...JWT, use: 'wit-svid' }, JWT), [])
 })
 
-test('rule 5.6: an X.509 authority has one certificate; without one it is left out, of several the first counts', () => {
+test('rule 5.6: an X.509 authority has one certificate: none leaves it out, of several the first counts', () => {
   assert.deepEqual(
     skipped({ ...X509, x5c: undefined }, { ...X509, x5c: [] }, { ...X509, x5c: ['!'] }, { ...X509, x5c: [5] }),
     ['0 missing_certificate', '1 missing_certificate', '2 invalid_certificate', '3 invalid_certificate']

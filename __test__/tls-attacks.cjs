@@ -187,8 +187,10 @@ async function attackServer(version) {
 }
 
 /** What node:tls says of a chain it does not take. */
-const OF_NODE =
-  /^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_|PATH_LENGTH|UNSPECIFIED|UNSUPPORTED_CERT|ERR_TLS_CERT|ERR_SSL|ERR_BORINGSSL|UNKNOWN_)/
+const OF_NODE = new RegExp(
+  '^(UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CERT_|INVALID_|PATH_LENGTH|UNSPECIFIED|UNSUPPORTED_CERT|ERR_TLS_CERT|' +
+    'ERR_SSL|ERR_BORINGSSL|UNKNOWN_)'
+)
 
 /** @param {typeof VERSIONS[number]} version */
 async function attackClient(version) {
@@ -248,7 +250,8 @@ async function main() {
   }
   const mood = process.env.NODE_TLS_REJECT_UNAUTHORIZED === undefined ? '' : ', with NODE_TLS_REJECT_UNAUTHORIZED=0'
   process.stdout.write(
-    `${runtime}: ${counted.told + counted.byNode} attacks failed${mood}; we said why of ${counted.told}, node:tls refused ${counted.byNode} before\n`
+    `${runtime}: ${counted.told + counted.byNode} attacks failed${mood}; we said why of ${counted.told}, ` +
+      `node:tls refused ${counted.byNode} before\n`
   )
   process.exit(0)
 }

@@ -426,23 +426,31 @@ for (const version of VERSIONS)
     const impostor = shown(leaf(rootB, 'spiffe://a.test/server'))
     const script = `
     const https = require('node:https'), tls = require('node:tls')
-    const { clientOptions, serverOptions, secureServer, createAgent, authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
+    const { clientOptions, serverOptions, secureServer, createAgent,
+      authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
     const { X509Svid, X509Bundle, BundleSet } = countersign
-    const context = { svid: X509Svid.fromPem(${JSON.stringify(serverMinted.pem + serverMinted.keyPem)}), bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)}), X509Bundle.fromPem('b.test', ${JSON.stringify(rootB.pem)})]) }
+    const context = { svid: X509Svid.fromPem(${JSON.stringify(serverMinted.pem + serverMinted.keyPem)}),
+      bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)}),
+        X509Bundle.fromPem('b.test', ${JSON.stringify(rootB.pem)})]) }
     const source = { context: () => context, subscribe: () => () => {} }
     const impostor = { ...${JSON.stringify(impostor)}, minVersion: '${version}', maxVersion: '${version}' }
-    const get = (options) => new Promise((resolve) => https.get({ host: '127.0.0.1', ...options }, (response) => resolve('accepted')).on('error', (error) => resolve(error.rule ?? error.code)))
+    const get = (options) => new Promise((resolve) =>
+      https.get({ host: '127.0.0.1', ...options }, (response) => resolve('accepted'))
+        .on('error', (error) => resolve(error.rule ?? error.code)))
     const said = {}
-    const fake = https.createServer(impostor, (request, response) => response.end('hello')).listen(0, '127.0.0.1', async () => {
+    const fake = https.createServer(impostor, (request, response) => response.end('hello')).listen(0, '127.0.0.1',
+      async () => {
       const { port } = fake.address()
       said.client = await get({ port, agent: false, ...clientOptions(source, authorize.any()) })
       said.agent = await get({ port, agent: createAgent(source, authorize.any()), rejectUnauthorized: false })
       said.rules = []
-      const real = https.createServer(serverOptions(source, authorize.any()), (request, response) => response.end('hello'))
+      const real = https.createServer(serverOptions(source, authorize.any()),
+        (request, response) => response.end('hello'))
       secureServer(real, source, authorize.any(), { onReject: ({ rule }) => said.rules.push(rule) })
       real.listen(0, '127.0.0.1', async () => {
         const one = tls.connect({ port: real.address().port, host: '127.0.0.1', ...impostor })
-        one.on('error', () => {}).on('secureConnect', () => one.write('GET / HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n')).on('data', () => { said.server = 'accepted' })
+        one.on('error', () => {}).on('secureConnect', () => one.write('GET / HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n'))
+          .on('data', () => { said.server = 'accepted' })
         await new Promise((resolve) => one.on('close', resolve))
         console.log(JSON.stringify(said))
         process.exit()

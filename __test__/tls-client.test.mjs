@@ -14,7 +14,6 @@ import {
   BundleSet,
   client,
   clientMinted,
-  countersign,
   face,
   intermediateA,
   leaf,

@@ -256,16 +256,20 @@ test('an http2 session is closed gently when it is old', async (t) => {
 test('nothing here keeps the process alive', async () => {
   const { entryPoint, runScript } = await import('./support/child.mjs')
   const script = `
-    const { createAgent, createFetch, secureServer, serverOptions, authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
+    const { createAgent, createFetch, secureServer, serverOptions,
+      authorize } = require(${JSON.stringify(entryPoint('countersign/tls'))})
     const { X509Svid, X509Bundle, BundleSet } = countersign
-    const context = { svid: X509Svid.fromPem(${JSON.stringify(clientMinted.pem + clientMinted.keyPem)}), bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)})]) }
+    const context = { svid: X509Svid.fromPem(${JSON.stringify(clientMinted.pem + clientMinted.keyPem)}),
+      bundles: new BundleSet([X509Bundle.fromPem('a.test', ${JSON.stringify(rootA.pem)})]) }
     const source = { context: () => context, subscribe: () => () => {} }
     const options = { maxConnectionAge: 60000, closeOnWithdraw: true, closeOnBundleRemoval: true }
-    const server = require('node:https').createServer(serverOptions(source, authorize.any(), options), (request, response) => response.end('hello'))
+    const server = require('node:https').createServer(serverOptions(source, authorize.any(), options),
+      (request, response) => response.end('hello'))
     secureServer(server, source, authorize.any(), options)
     server.listen(0, '127.0.0.1', () => {
       const agent = createAgent(source, authorize.any(), options)
-      require('node:https').get({ port: server.address().port, host: '127.0.0.1', agent }, (response) => response.resume().on('end', async () => {
+      require('node:https').get({ port: server.address().port, host: '127.0.0.1', agent },
+        (response) => response.resume().on('end', async () => {
         const answer = await createFetch(source, authorize.any(), options)('https://127.0.0.1:' + server.address().port)
         console.log(await answer.text())
         server.unref()

@@ -171,7 +171,8 @@ async function main() {
     (error) => error.code ?? error.cause?.code
   )
   process.stdout.write(
-    `${runtime}: TLS works, refusals are told as ${told || 'nothing'}, fetch ${fetched === 'spiffe://a.test/client' ? 'works' : fetched}\n`
+    `${runtime}: TLS works, refusals are told as ${told || 'nothing'}, ` +
+      `fetch ${fetched === 'spiffe://a.test/client' ? 'works' : fetched}\n`
   )
   process.exit(0)
 }

@@ -134,7 +134,8 @@ test('the README does what it says', async () => {
     .replaceAll("require('countersign')", `require(${JSON.stringify(root)})`)
     .replaceAll('8443', String(port))
   const { stdout, stderr } = await runScript(
-    `(async () => { ${script}\n; console.log(text); process.exit() })().catch((error) => { console.log(error); process.exit(1) })`,
+    `(async () => { ${script}\n; console.log(text); ` +
+      'process.exit() })().catch((error) => { console.log(error); process.exit(1) })',
     { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } }
   )
   assert.equal(stdout, 'hello spiffe://example.org/billing\n', stderr)
@@ -181,7 +182,8 @@ test('example: https and fetch', async () => {
 test('example: http2', async () => {
   assert.equal(
     await example('tls/http2.js').ended,
-    'client: hello spiffe://example.org/billing\nclient: the server is spiffe://example.org/billing\nclient: the session has ended\n'
+    'client: hello spiffe://example.org/billing\nclient: the server is spiffe://example.org/billing\n' +
+      'client: the session has ended\n'
   )
 })
 

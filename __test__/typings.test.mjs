@@ -58,7 +58,9 @@ for (const face of ['index', 'principal', 'control', 'tls', 'grpc']) {
   })
 
   test(`an ES module gets every name of ${face}.js`, () => {
-    const script = `import * as face from ${JSON.stringify(new URL(`../${face}.js`, import.meta.url).href)}; process.stdout.write(JSON.stringify(Object.keys(face)))`
+    const script =
+      `import * as face from ${JSON.stringify(new URL(`../${face}.js`, import.meta.url).href)}; ` +
+      'process.stdout.write(JSON.stringify(Object.keys(face)))'
     const names = JSON.parse(
       execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
     )

@@ -31,7 +31,8 @@ async function succeeds(script, options) {
 describe('the process', () => {
   test('ends by itself when nothing is in flight', async () => {
     const { stdout, took } = await succeeds(
-      'countersign.getIdentity({ socketPath }).then((me) => { countersign.getIdentitySync({ socketPath }); console.log(me.identity) })',
+      'countersign.getIdentity({ socketPath }).then((me) => { countersign.getIdentitySync({ socketPath }); ' +
+        'console.log(me.identity) })',
       { socketPath: ready }
     )
     assert.equal(stdout, 'BILLING_PROD\n')
@@ -54,14 +55,16 @@ describe('the process', () => {
     const socketPath = await daemon.serve({ body: JSON.stringify(OK), delay: 300 })
     for (const script of [
       'countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))',
-      `countersign.getIdentity({ socketPath: ${JSON.stringify(ready)} }); countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))`
+      `countersign.getIdentity({ socketPath: ${JSON.stringify(ready)} }); ` +
+        'countersign.getIdentity({ socketPath }).then((me) => console.log(me.identity))'
     ]) {
       assert.equal((await succeeds(script, { socketPath })).stdout, 'BILLING_PROD\n')
     }
   })
   test('does not end while waiting for a socket that is not there', async () => {
     const { stdout } = await succeeds(
-      "countersign.getIdentity({ socketPath: '/missing', retry: true, timeout: 200 }).catch((error) => console.log(error.code))"
+      "countersign.getIdentity({ socketPath: '/missing', retry: true, timeout: 200 }).catch((error) => " +
+        'console.log(error.code))'
     )
     assert.equal(stdout, 'ERR_SOCKET_NOT_FOUND\n')
   })
@@ -155,7 +158,8 @@ describe('an awaiting caller', () => {
   })
   test('who throws in a reaction gets an ordinary unhandled rejection', async () => {
     const result = await runScript(
-      "process.on('unhandledRejection', (error) => { console.log(error.message); process.exit(0) }); countersign.getIdentity({ socketPath }).then(() => { throw new Error('mine') })",
+      "process.on('unhandledRejection', (error) => { console.log(error.message); process.exit(0) }); " +
+        "countersign.getIdentity({ socketPath }).then(() => { throw new Error('mine') })",
       { socketPath: ready }
     )
     assert.equal(result.stdout, 'mine\n', result.stderr)
@@ -167,7 +171,12 @@ const MEASURE = `
   const fs = require('node:fs')
   const fds = () => fs.readdirSync('/proc/self/fd').length
   const handles = () => process.getActiveResourcesInfo().length
-  const settle = async () => { for (let i = 0; i < 5; i++) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 20)) } }
+  const settle = async () => {
+    for (let i = 0; i < 5; i++) {
+      globalThis.gc()
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
   async function leaks (round, batches, size) {
     for (let i = 0; i < 5; i++) await round(size)
     // A heap that finds its size grows for a while; a leak grows every time, 1 kB a call by 10 MB.
@@ -177,7 +186,8 @@ const MEASURE = `
       const before = { fds: fds(), handles: handles(), rss: process.memoryUsage().rss }
       for (let i = 0; i < batches; i++) await round(size)
       await settle()
-      grown.push({ fds: fds() - before.fds, handles: handles() - before.handles, rss: (process.memoryUsage().rss - before.rss) / 1e6 })
+      grown.push({ fds: fds() - before.fds, handles: handles() - before.handles,
+        rss: (process.memoryUsage().rss - before.rss) / 1e6 })
     }
     const last = grown.at(-1)
     if (last.fds > 0 || last.handles > 0 || last.rss >= 8) { console.log(JSON.stringify(grown)); process.exitCode = 1 }
@@ -190,7 +200,8 @@ describe('nothing leaks', () => {
       `${MEASURE}
     leaks(async (size) => {
       const controller = new AbortController()
-      const all = Array.from({ length: size }, () => client.getIdentity({ signal: controller.signal }).then(() => process.exit(9), () => {}))
+      const all = Array.from({ length: size }, () => client.getIdentity({ signal: controller.signal })
+        .then(() => process.exit(9), () => {}))
       await new Promise(setImmediate)
       controller.abort()
       await Promise.all(all)
@@ -201,7 +212,8 @@ describe('nothing leaks', () => {
   test('from 10,000 calls out of time', async () => {
     await succeeds(
       `${MEASURE}
-    leaks((size) => Promise.all(Array.from({ length: size }, () => client.getIdentity({ timeout: 1 }).then(() => process.exit(9), () => {}))), 100, 100)`,
+    leaks((size) => Promise.all(Array.from({ length: size }, () => client.getIdentity({ timeout: 1 })
+      .then(() => process.exit(9), () => {}))), 100, 100)`,
       { socketPath: silent, flags: ['--expose-gc'] }
     )
   })
@@ -209,7 +221,9 @@ describe('nothing leaks', () => {
     await succeeds(
       `${MEASURE}
     const strict = new countersign.IdentityClient({ socketPath, expectServer: { uid: 4000000 } })
-    leaks((size) => Promise.all(Array.from({ length: size }, () => [countersign.getIdentity({ socketPath: '/missing' }), strict.getIdentity()]).flat().map((each) => each.then(() => process.exit(9), () => {}))), 100, 100)`,
+    leaks((size) => Promise.all(Array.from({ length: size },
+      () => [countersign.getIdentity({ socketPath: '/missing' }), strict.getIdentity()]).flat()
+        .map((each) => each.then(() => process.exit(9), () => {}))), 100, 100)`,
       { socketPath: silent, flags: ['--expose-gc'] }
     )
   })

@@ -30,7 +30,7 @@ const start = (script, socketPath) =>
   )
 
 test('a worker asks, in both flavours, while the others do', async () => {
-  const { getIdentity } = (await import('../index.js')).default
+  const { getIdentity } = await import('countersign')
   const workers = Array.from({ length: 4 }, () =>
     start(
       `
@@ -58,7 +58,12 @@ async function survives(script, socketPath = silent) {
 
 const TERMINATE = `
   const { Worker } = require('node:worker_threads')
-  const body = (calls) => 'const countersign = require(' + JSON.stringify(${JSON.stringify(root)}) + '); const socketPath = ' + JSON.stringify(socketPath) + ';' + calls + '; require("node:worker_threads").parentPort.postMessage(0)'
+  const body = (calls) => [
+    'const countersign = require(' + JSON.stringify(${JSON.stringify(root)}) + ')',
+    'const socketPath = ' + JSON.stringify(socketPath),
+    calls,
+    'require("node:worker_threads").parentPort.postMessage(0)'
+  ].join(';\\n')
   async function terminate (calls, times) {
     for (let i = 0; i < times; i++) {
       const worker = new Worker(body(calls), { eval: true })
@@ -74,11 +79,15 @@ test('a worker terminated in mid-call, 200 times', () =>
   terminate('countersign.getIdentity({ socketPath, timeout: null })', 200)`))
 test('a worker terminated with many calls in flight', () =>
   survives(`${TERMINATE}
-  terminate('for (let i = 0; i < 20; i++) countersign.getIdentity({ socketPath, timeout: 1 + i, signal: AbortSignal.timeout(20 - i), expectServer: () => true }).catch(() => {})', 50)`))
+  terminate(\`for (let i = 0; i < 20; i++) {
+    const options = { timeout: 1 + i, signal: AbortSignal.timeout(20 - i), expectServer: () => true }
+    countersign.getIdentity({ socketPath, ...options }).catch(() => {})
+  }\`, 50)`))
 test('a worker terminated while answers arrive', () =>
   survives(
     `${TERMINATE}
-  terminate('const again = () => countersign.getIdentity({ socketPath }).then(again); for (let i = 0; i < 8; i++) again()', 50)`,
+  terminate(\`const again = () => countersign.getIdentity({ socketPath }).then(again)
+    for (let i = 0; i < 8; i++) again()\`, 50)`,
     ready
   ))
 test('a worker terminated while it waits for a busy daemon', async () => {
@@ -88,7 +97,8 @@ test('a worker terminated while it waits for a busy daemon', async () => {
     frozen.kill('SIGSTOP')
     await survives(
       `${TERMINATE}
-      terminate('for (let i = 0; i < 8; i++) countersign.getIdentity({ socketPath, timeout: null, expectServer: { uid: 0 } })', 30)`,
+      terminate(\`for (let i = 0; i < 8; i++)
+        countersign.getIdentity({ socketPath, timeout: null, expectServer: { uid: 0 } })\`, 30)`,
       socketPath
     )
   } finally {
@@ -98,7 +108,9 @@ test('a worker terminated while it waits for a busy daemon', async () => {
 test('a worker that ends by process.exit in a reaction', () =>
   survives(
     `${TERMINATE}
-  const worker = new Worker(body('countersign.getIdentity({ socketPath }).then(() => process.exit(7)); countersign.getIdentity({ socketPath })'), { eval: true })
+  const calls = \`countersign.getIdentity({ socketPath }).then(() => process.exit(7))
+    countersign.getIdentity({ socketPath })\`
+  const worker = new Worker(body(calls), { eval: true })
   worker.once('exit', (code) => console.log(code === 7 ? 'ok' : code))`,
     ready
   ))
@@ -109,7 +121,8 @@ test('the main thread goes on after its workers have gone', () =>
 test('many workers at once, all terminated', () =>
   survives(`${TERMINATE}
   Promise.all(Array.from({ length: 12 }, async () => {
-    const worker = new Worker(body('for (let i = 0; i < 10; i++) countersign.getIdentity({ socketPath, timeout: null })'), { eval: true })
+    const calls = 'for (let i = 0; i < 10; i++) countersign.getIdentity({ socketPath, timeout: null })'
+    const worker = new Worker(body(calls), { eval: true })
     await new Promise((resolve) => worker.once('message', resolve))
     await worker.terminate()
   })).then(() => console.log('ok'))`))

@@ -20,9 +20,11 @@ test('the thread is there without libuv, and only then', async () => {
   const socketPath = await daemon.serve({ body: JSON.stringify(OK) })
   const script = `
     const fs = require('node:fs')
-    const threads = () => fs.readdirSync('/proc/self/task').filter((task) => fs.readFileSync('/proc/self/task/' + task + '/comm', 'utf8') === 'countersign\\n').length
+    const nameOf = (task) => fs.readFileSync('/proc/self/task/' + task + '/comm', 'utf8')
+    const threads = () => fs.readdirSync('/proc/self/task').filter((task) => nameOf(task) === 'countersign\\n').length
     const before = threads()
-    Promise.all([countersign.getIdentity({ socketPath }), countersign.getIdentity({ socketPath })]).then(() => console.log(before, threads()))`
+    const ask = () => countersign.getIdentity({ socketPath })
+    Promise.all([ask(), ask()]).then(() => console.log(before, threads()))`
   assert.equal((await runScript(script, { socketPath })).stdout, '0 0\n')
   assert.equal((await runScript(script, { socketPath, flags: ['--require', preload] })).stdout, '0 1\n')
 })

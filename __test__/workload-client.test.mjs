@@ -564,7 +564,8 @@ test('a call that is awaited keeps the process alive; a client does not', async 
       '-e',
       `
     const { WorkloadApiClient } = require(${JSON.stringify(new URL('..', import.meta.url).pathname)})
-    new WorkloadApiClient({ endpoint: ${JSON.stringify(stub.endpoint)} }).fetchX509Bundles().then((bundles) => console.log(bundles.size))`
+    new WorkloadApiClient({ endpoint: ${JSON.stringify(stub.endpoint)} }).fetchX509Bundles()
+      .then((bundles) => console.log(bundles.size))`
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] }
   )

@@ -33,9 +33,17 @@ const ours = [
 ]
 
 /** OpenTelemetry is not ours to bring along: only what is called of it is here. */
+/** Opens and closes a source, and prints what was counted. */
+const OPEN_AND_CLOSE = `
+  const source = await countersign.X509Source.open()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  source.close()
+  console.log(seen.join('\\n'))
+`
 const TELEMETRY = `const seen = []
 const telemetry = { metrics: { getMeter: () => ({
-  createCounter: (name) => ({ add: (value, { type, subject, code }) => seen.push([name, value, type, subject, code].join(' ')) }),
+  createCounter: (name) => ({ add: (value, { type, subject, code }) =>
+    seen.push([name, value, type, subject, code].join(' ')) }),
   createGauge: (name) => ({ record: (value, { spiffeId }) => seen.push([name, value > 1e9, spiffeId].join(' ')) }),
 }) } }
 `
@@ -53,7 +61,7 @@ for (const [name, script] of ours) {
       setTimeout(() => process.exit(0), 1500)
       ;(async () => {
         ${text}
-        ${bridge ? "const source = await countersign.X509Source.open(); await new Promise((resolve) => setTimeout(resolve, 50)); source.close(); console.log(seen.join('\\n'))" : ''}
+        ${bridge ? OPEN_AND_CLOSE : ''}
       })().then(() => process.exit(0))`,
       { env: { SPIFFE_ENDPOINT_SOCKET: stub.endpoint } }
     )
@@ -62,7 +70,8 @@ for (const [name, script] of ours) {
     if (bridge)
       assert.equal(
         stdout,
-        'countersign.source.events 1 connect x509 \ncountersign.source.events 1 update x509 \ncountersign.source.events 1 close x509 \n'
+        'countersign.source.events 1 connect x509 \ncountersign.source.events 1 update x509 \n' +
+          'countersign.source.events 1 close x509 \n'
       )
     if (/^(?!.*subscribe).*console\.log/s.test(script)) assert.notEqual(stdout, '')
   })

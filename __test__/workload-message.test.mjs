@@ -113,12 +113,16 @@ test('a message of nothing but empty parts costs no more memory than its bytes',
   const script = `
     const { WorkloadApiClient } = require(${JSON.stringify(new URL('..', import.meta.url).pathname)})
     const client = new WorkloadApiClient({ endpoint: ${JSON.stringify(stub.endpoint)} })
-    const most = () => Number(/VmHWM:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
+    const most = () => Number(/VmHWM:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status',
+      'utf8'))[1]) / 1024
     const before = most()
     const codes = []
-    const attempt = (call) => call.then(() => codes.push('fine'), ({ code, rule }) => codes.push([code, rule].join(' ')))
-    attempt(client.fetchX509Context()).then(() => attempt(client.fetchJwtSvids({ audience: 'a' }))).then(() => attempt(client.fetchX509Bundles()))
-      .then(() => attempt(client.fetchWitSvids())).then(() => attempt(client.validateJwtSvid({ audience: 'a', token: 't' })))
+    const attempt = (call) => call.then(() => codes.push('fine'),
+      ({ code, rule }) => codes.push([code, rule].join(' ')))
+    attempt(client.fetchX509Context()).then(() => attempt(client.fetchJwtSvids({ audience: 'a' })))
+      .then(() => attempt(client.fetchX509Bundles()))
+      .then(() => attempt(client.fetchWitSvids()))
+        .then(() => attempt(client.validateJwtSvid({ audience: 'a', token: 't' })))
       .then(() => console.log(JSON.stringify({ codes, grown: most() - before })))`
   const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''

@@ -13,7 +13,8 @@ const { native } = createRequire(import.meta.url)('../lib/load')
 /** A Workload API in a thread of its own, because this one will be stopped. */
 const SERVER = `
   import { parentPort, workerData } from 'node:worker_threads'
-  import { domain, jwtBundlesResponse, jwtResponse, startStub, x509Response } from ${JSON.stringify(new URL('support/workload-stub.mjs', import.meta.url).href)}
+  import { domain, jwtBundlesResponse, jwtResponse, startStub,
+    x509Response } from ${JSON.stringify(new URL('support/workload-stub.mjs', import.meta.url).href)}
   const home = domain()
   const svids = [home.svid('/billing'), home.svid('/billing')]
   let turn = 0
@@ -132,7 +133,7 @@ for (const [kind, Source, read] of /** @type {[string, any, (source: any) => any
   })
 }
 
-test('a token is not handed out any more from the moment of the withdrawal, which the event only tells of', async () => {
+test('no token is handed out after the withdrawal, even before the event arrives', async () => {
   const source = await JwtSource.open({ endpoint: await endpoint, timeout: 15_000 })
   const token = await source.fetch({ audience: 'shop' })
   assert.equal(await source.fetch({ audience: 'shop' }), token)

@@ -168,7 +168,7 @@ test('GOAWAY: what is on its way is answered, what comes next goes elsewhere', a
   )
   assert.equal(server.connections.length, 2)
 })
-test('GOAWAY before anything was looked at: asked again on another connection, if there was a good one before', async () => {
+test('GOAWAY before any call was processed: asked again on a new connection, if one worked before', async () => {
   let calls = 0
   const { client, server } = await serve({
     request: (connection, stream) => connection.write(++calls === 2 ? goAway(stream - 2) : answer(stream, tokens))
@@ -196,7 +196,7 @@ test('one call at a time is allowed: the others wait for their turn', async () =
   assert.equal((await Promise.all(Array.from({ length: 20 }, () => fetchToken(client)))).length, 20)
   assert.deepEqual([server.connections.length, most], [1, 1])
 })
-test('no call at all is allowed, or no byte of one: time runs out, and a word of the server lets it go on', async () => {
+test('the server allows no call or no byte: the call times out, and a later SETTINGS lets it go on', async () => {
   const { client, server } = await serve({ request: (connection, stream) => connection.write(answer(stream, tokens)) })
   await fetchToken(client)
   const [connection] = server.connections

@@ -3,7 +3,8 @@
 //   const agents = await startAgents(250)
 //   agents.endpoints
 //   await agents.rotate(50)     // every agent says something new on every stream, fifty times
-//   await agents.restart(0)     // every agent is another one, at the same path; those whose number is 0 mod 5 are away for a moment
+//   await agents.restart(0)     // every agent is another one, at the same path; those whose number is 0 mod 5 are
+//                               // away for a moment
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -47,7 +47,8 @@ test('ten thousand restarts of an agent leave nothing behind', async (t) => {
   assert.equal(restarts, 10_000)
   const failures = live.reduce((sum, { x509 }) => sum + x509.counters.errors, 0)
   t.diagnostic(
-    `${failures} breaks and failed attempts for ${restarts} restarts; seen by updates(): ${live.reduce((sum, { seen }) => sum + seen.x509, 0)}`
+    `${failures} breaks and failed attempts for ${restarts} restarts; ` +
+      `seen by updates(): ${live.reduce((sum, { seen }) => sum + seen.x509, 0)}`
   )
   const { connections, streams } = await agents.count()
   assert.deepEqual({ connections, streams }, { connections: AGENTS, streams: 3 * AGENTS })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { root } from '../support/child.mjs'
 import { countersign } from '../support/spiffe-scene.mjs'
 import { startAgents } from './agents.mjs'
 import { AUDIENCE, startSluggards } from './sluggards.mjs'
@@ -13,7 +14,7 @@ const { X509Source } = countersign
 
 const BUSY = `
   const { parentPort, workerData: { quiet, slow } } = require('node:worker_threads')
-  const { X509Source, WorkloadApiClient, JwtSource } = require(${JSON.stringify(new URL('../..', import.meta.url).pathname)})
+  const { X509Source, WorkloadApiClient, JwtSource } = require(${JSON.stringify(root)})
   const source = new X509Source({ endpoint: quiet })
   const tokens = new JwtSource({ endpoint: quiet })
   const follow = async (values) => { for await (const value of values) void value }
@@ -22,7 +23,8 @@ const BUSY = `
   source.subscribe(() => {})
   const ask = (fetch) => fetch().then(() => ask(fetch), () => ask(fetch))
   const timeout = 20
-  const [svids, jwt] = [slow.FetchX509SVID, slow.FetchJWTSVID].map((endpoint) => new WorkloadApiClient({ endpoint, timeout }))
+  const [svids, jwt] = [slow.FetchX509SVID, slow.FetchJWTSVID]
+    .map((endpoint) => new WorkloadApiClient({ endpoint, timeout }))
   for (let count = 0; count < 5; count++) {
     ask(() => svids.fetchX509Context())
     ask(() => jwt.fetchJwtSvid({ audience: '${AUDIENCE}' }))

@@ -73,7 +73,8 @@ test('a token that is used is renewed at half of its life, and none is handed ou
   }
   const { cache } = source.counters
   t.diagnostic(
-    `${seen.size} tokens for ${[...seen.values()].reduce((sum, count) => sum + count)} fetches; the shortest had ${shortest.left} ms left; ${JSON.stringify(cache)}`
+    `${seen.size} tokens for ${[...seen.values()].reduce((sum, count) => sum + count)} fetches; ` +
+      `the shortest had ${shortest.left} ms left; ${JSON.stringify(cache)}`
   )
   assert.ok(seen.size >= 4 && seen.size <= 6, `${seen.size}`)
   assert.ok(shortest.left >= 1000, "the last tenth is nobody's")

@@ -128,7 +128,8 @@ test('eight threads share it as well, each with a view of its own', async (t) =>
       const { token } = await tokens.fetch({ audience: 'shop' })
       await new WorkloadApiClient({ endpoint: workerData }).fetchX509Svids()
       tokens.validate(token, { audience: 'shop' })
-      for await (const { svid } of source.updates({ ref: true })) parentPort.postMessage([String(svid), svid.serialNumber])
+      for await (const { svid } of source.updates({ ref: true })) parentPort.postMessage([String(svid),
+        svid.serialNumber])
     }
     work()`
   const workers = Array.from({ length: 8 }, () => new Worker(code, { eval: true, workerData: spire.local.endpoint }))

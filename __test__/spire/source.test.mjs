@@ -60,7 +60,8 @@ test('rotations that come by themselves, with no gap', { timeout: 120_000 }, asy
   look.stop()
   assert.equal(new Set(serials).size, 5)
   t.diagnostic(
-    `${look.seen.looks} looks, ${look.seen.serials.size} SVIDs, never more than ${Math.round(look.seen.longest)} ms between two looks`
+    `${look.seen.looks} looks, ${look.seen.serials.size} SVIDs, ` +
+      `never more than ${Math.round(look.seen.longest)} ms between two looks`
   )
   assert.ok(look.seen.looks > 1000)
   assert.deepEqual([...look.seen.serials].slice(0, 4), serials?.slice(0, 4))

@@ -18,7 +18,8 @@ export const entryPoint = (name) => fileURLToPath(import.meta.resolve(name))
  * }>}
  */
 export function runScript(script, { socketPath = '', flags = [], env = {}, timeout = 120_000 } = {}) {
-  const head = `const countersign = require(${JSON.stringify(root)}); const socketPath = ${JSON.stringify(socketPath)};\n`
+  const [entry, socket] = [JSON.stringify(root), JSON.stringify(socketPath)]
+  const head = `const countersign = require(${entry}); const socketPath = ${socket};\n`
   // What this process was started with (a preload, say) holds for its children too; what makes it a test run does not.
   const inherited = process.execArgv.filter((flag) => !flag.startsWith('--test'))
   const { NODE_TEST_CONTEXT, ...clean } = process.env

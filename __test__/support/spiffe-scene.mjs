@@ -92,7 +92,8 @@ function dated(serial, { issuer, keyFile, config, subject, from, to, out }) {
   const at = (/** @type {Date} */ date) => `${date.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`
   const authority = file(
     `${serial}.ca.cnf`,
-    `${readFileSync(config, 'utf8')}[ca]\ndefault_ca=c\n[c]\ndatabase=${database}\nserial=${serialFile}\nnew_certs_dir=${directory}\ndefault_md=sha256\npolicy=any\n[any]\norganizationName=optional\n`
+    `${readFileSync(config, 'utf8')}[ca]\ndefault_ca=c\n[c]\ndatabase=${database}\nserial=${serialFile}\n` +
+      `new_certs_dir=${directory}\ndefault_md=sha256\npolicy=any\n[any]\norganizationName=optional\n`
   )
   execFileSync(
     'openssl',

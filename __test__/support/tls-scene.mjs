@@ -184,7 +184,8 @@ export function mintBetween({ issuer, from, to, extensions, subject = '/O=leaf',
   const out = path.join(directory, `${name}.pem`)
   const config = file(
     `${name}.cnf`,
-    `[ca]\ndefault_ca=d\n[d]\ndatabase=${file(`${name}.idx`, '')}\nnew_certs_dir=${directory}\npolicy=p\ndefault_md=sha256\nrand_serial=yes\n[p]\nO=optional\n`
+    `[ca]\ndefault_ca=d\n[d]\ndatabase=${file(`${name}.idx`, '')}\nnew_certs_dir=${directory}\npolicy=p\n` +
+      'default_md=sha256\nrand_serial=yes\n[p]\nO=optional\n'
   )
   execFileSync('openssl', ['req', '-new', '-key', keyFile, '-subj', subject, '-out', request], { stdio: 'pipe' })
   execFileSync(
