@@ -15,7 +15,7 @@ import { createRequire } from 'node:module'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { root } from './child.mjs'
+import { root } from './support/child.mjs'
 
 const require = createRequire(import.meta.url)
 const { inspect, platformHere, requireShippable } = require('../scripts/addon')
