@@ -7,12 +7,12 @@
  * passed on untouched.
  */
 import type { Socket } from 'node:net'
-import type { PrincipalErrorDetails } from './principal.js'
-import type { SpiffeErrorDetails } from './spiffe.js'
-import type { WorkloadApiErrorDetails } from './workload-api.js'
+import type { PrincipalErrorDetails } from './types/principal.js'
+import type { SpiffeErrorDetails } from './types/spiffe.js'
+import type { WorkloadApiErrorDetails } from './types/workload-api.js'
 
-export * from './spiffe.js'
-export * from './workload-api.js'
+export * from './types/spiffe.js'
+export * from './types/workload-api.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Who am I

@@ -1,7 +1,7 @@
 'use strict'
 // A program pays for what it uses: every file costs a third of a millisecond at its start, so each room is loaded by the
 // first look at one of its names. Only the addon is loaded here, so that it is missed at once.
-require('./lib/load')
+require('./lib/native/load')
 
 // One assignment a name: that is how an ES module importing this one learns the names.
 exports.getIdentity = undefined
@@ -48,13 +48,13 @@ function later(load, ...names) {
     Object.defineProperty(exports, name, { enumerable: true, configurable: true, get })
   }
 }
-later(() => require('./lib/whoami'), 'getIdentity', 'getIdentitySync', 'IdentityClient', 'DEFAULT_SOCKET_PATH')
-later(() => require('./lib/identity'), 'Identity', 'Runner')
-later(() => require('./lib/peer'), 'getPeerCredentials', 'getPeerProcess', 'authorizePeer', 'connectVerified')
-later(() => require('./lib/errors'), 'CountersignError')
+later(() => require('./lib/whoami/client'), 'getIdentity', 'getIdentitySync', 'IdentityClient', 'DEFAULT_SOCKET_PATH')
+later(() => require('./lib/whoami/identity'), 'Identity', 'Runner')
+later(() => require('./lib/peer/process'), 'getPeerCredentials', 'getPeerProcess', 'authorizePeer', 'connectVerified')
+later(() => require('./lib/native/errors'), 'CountersignError')
 later(() => require('./lib/spiffe/id'), 'SpiffeId')
 later(() => require('./lib/spiffe/trust-domain'), 'TrustDomain')
-later(() => require('./lib/spiffe/authorize'), 'authorize')
+later(() => require('./lib/spiffe/authorizer'), 'authorize')
 later(() => require('./lib/spiffe/x509-svid'), 'X509Svid')
 later(() => require('./lib/spiffe/jwt-svid'), 'JwtSvid')
 later(() => require('./lib/spiffe/x509-bundle'), 'X509Bundle')

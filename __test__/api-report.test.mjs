@@ -25,7 +25,7 @@ test('there is no report of what is gone; else: npm run api', () => {
 
 test('a report has the declarations and nothing of their documentation', () => {
   const text = reports.get('api/index.md')
-  assert.match(text, /^export function getIdentity \(/m)
+  assert.match(text, /^export function getIdentity\(/m)
   assert.match(text, /^export class X509Source/m)
   assert.doesNotMatch(text, /\/\*\*|@example|^\s*\*/m)
 })

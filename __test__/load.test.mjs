@@ -31,7 +31,7 @@ function copy({ local = false, version: other } = {}) {
   const manifest = JSON.parse(JSON.stringify(createRequire(import.meta.url)('../package.json')))
   writeFileSync(path.join(to, 'package.json'), JSON.stringify(manifest))
   if (other) {
-    const loader = path.join(to, 'lib', 'load.js')
+    const loader = path.join(to, 'lib', 'native', 'load.js')
     writeFileSync(loader, readFileSync(loader, 'utf8').replace(`'${version}'`, `'${other}'`))
   }
   if (local) copyFileSync(path.join(root, addon), path.join(to, addon))
@@ -99,7 +99,7 @@ describe('the addon', () => {
   })
   test('that the loader asks for is the one of this package', () => {
     assert.match(
-      readFileSync(path.join(root, 'lib', 'load.js'), 'utf8'),
+      readFileSync(path.join(root, 'lib', 'native', 'load.js'), 'utf8'),
       new RegExp(`^const EXPECTED = '${version.replaceAll('.', '\\.')}'$`, 'm')
     )
   })

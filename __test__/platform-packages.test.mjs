@@ -35,7 +35,7 @@ describe('the platform packages', () => {
   })
 
   test('are those the loader looks for, by requests a bundler sees', () => {
-    const loader = readFileSync(path.join(root, 'lib', 'load.js'), 'utf8')
+    const loader = readFileSync(path.join(root, 'lib', 'native', 'load.js'), 'utf8')
     const entry =
       /'([\w-]+)': \{\s+file: '(.+)',\s+package: '(.+)',\s+.*\s+local: .*'(?:\.\.\/)+(.+)'.*\s+.*\s+installed: .*'(.+)'/g
     const rows = [...loader.matchAll(entry)]

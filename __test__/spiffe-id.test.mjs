@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { countersign, failing } from './support/spiffe-scene.mjs'
 
 const { SpiffeId, TrustDomain } = countersign
-const { native } = createRequire(import.meta.url)('../lib/load')
+const { native } = createRequire(import.meta.url)('../lib/native/load')
 
 /** @param {string} text */
 const refused = (text) => failing(() => SpiffeId.parse(text)).replace('ERR_INVALID_SPIFFE_ID ', '')

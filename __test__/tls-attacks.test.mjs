@@ -262,8 +262,8 @@ for (const version of VERSIONS) {
   })
 
   test(`${version}: where a session is resumed all the same, the guard refuses it`, async (t) => {
-    const { Guard } = require('../lib/tls/guard')
-    const { compile } = require('../lib/spiffe/authorize')
+    const { Guard } = require('../lib/tls/client-verifier')
+    const { compile } = require('../lib/spiffe/authorizer')
     /** @type {any[]} */
     const rejections = []
     // Without any of our options: tickets are given out, node:tls resumes.
@@ -295,8 +295,8 @@ for (const version of VERSIONS) {
   })
 
   test(`${version}: where a client without a certificate is let in by node:tls, the guard refuses it`, async (t) => {
-    const { Guard } = require('../lib/tls/guard')
-    const { compile } = require('../lib/spiffe/authorize')
+    const { Guard } = require('../lib/tls/client-verifier')
+    const { compile } = require('../lib/spiffe/authorizer')
     /** @type {any[]} */
     const rejections = []
     const lax = tls.createServer({

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { root } from './support/child.mjs'
 
 const guide = readFileSync(path.join(root, 'docs', 'tls.md'), 'utf8')
-const typings = readFileSync(path.join(root, 'tls.d.ts'), 'utf8')
+const typings = readFileSync(path.join(root, 'types', 'tls.d.ts'), 'utf8')
 
 test('every option of the typings is in the guide', () => {
   const interfaces = [...typings.matchAll(/^export interface (\w+)[^{]*\{\n(.*?)^\}/gms)].filter(

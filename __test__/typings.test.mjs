@@ -23,15 +23,16 @@ for (const resolution of ['node16', 'nodenext', 'bundler']) {
   })
 }
 
-for (const face of ['index', 'principal', 'control', 'tls', 'grpc']) {
-  test(`${face}.d.ts declares the values that ${face}.js exports`, (t) => {
-    const names = Object.keys(require(`../${face}.js`)).sort()
+const { exports: faces } = require('../package.json')
+for (const [face, { types, default: code }] of Object.entries(faces).filter(([, entry]) => entry.types)) {
+  test(`the typings of ${face} declare the values that it exports`, (t) => {
+    const names = Object.keys(require(`../${code}`)).sort()
     const directory = mkdtempSync(path.join(root, '__test__', 'types', 'generated-'))
     t.after(() => rmSync(directory, { recursive: true }))
     const file = path.join(directory, 'names.ts')
     writeFileSync(
       file,
-      `import * as face from '../../../${face}'
+      `import * as face from ${JSON.stringify(`../../../${types.replace(/\.d\.ts$/, '.js')}`)}
       type Declared = keyof typeof face
       type Exported = ${names.map((name) => JSON.stringify(name)).join(' | ')}
       const nothingMore: [Exclude<Declared, Exported>] extends [never] ? true : Exclude<Declared, Exported> = true
@@ -57,13 +58,12 @@ for (const face of ['index', 'principal', 'control', 'tls', 'grpc']) {
     assert.equal(status, 0, output)
   })
 
-  test(`an ES module gets every name of ${face}.js`, () => {
-    const script =
-      `import * as face from ${JSON.stringify(new URL(`../${face}.js`, import.meta.url).href)}; ` +
-      'process.stdout.write(JSON.stringify(Object.keys(face)))'
+  test(`an ES module gets every name of ${face}`, () => {
+    const address = JSON.stringify(new URL(`../${code}`, import.meta.url).href)
+    const script = `import * as face from ${address}; process.stdout.write(JSON.stringify(Object.keys(face)))`
     const names = JSON.parse(
       execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
     )
-    for (const name of Object.keys(require(`../${face}.js`))) assert.ok(names.includes(name), name)
+    for (const name of Object.keys(require(`../${code}`))) assert.ok(names.includes(name), name)
   })
 }

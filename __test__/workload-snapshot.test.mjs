@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { countersign } from './support/spiffe-scene.mjs'
 
 const { JwtSource, X509Source } = countersign
-const { native } = createRequire(import.meta.url)('../lib/load')
+const { native } = createRequire(import.meta.url)('../lib/native/load')
 
 /** A Workload API in a thread of its own, because this one will be stopped. */
 const SERVER = `

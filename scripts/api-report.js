@@ -29,7 +29,8 @@ function reached(file, seen = []) {
   if (seen.includes(file)) return seen
   seen.push(file)
   const text = fs.readFileSync(path.join(root, file), 'utf8')
-  for (const [, name] of text.matchAll(/^export .*from '\.\/(.+)\.js'/gm)) reached(`${name}.d.ts`, seen)
+  for (const [, name] of text.matchAll(/^export .*from '(\.{1,2}\/.+)\.js'/gm))
+    reached(path.posix.join(path.posix.dirname(file), `${name}.d.ts`), seen)
   return seen
 }
 

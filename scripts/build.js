@@ -21,7 +21,7 @@ const RELEASE = ['--release', '--', '--locked']
  */
 function build({ quick = false } = {}) {
   const cli = path.join(path.dirname(require.resolve('@napi-rs/cli/package.json')), 'dist', 'cli.js')
-  const args = [cli, 'build', '--platform', '--no-js', '--dts', 'native.d.ts', ...(quick ? QUICK : RELEASE)]
+  const args = [cli, 'build', '--platform', '--no-js', '--dts', 'types/native.d.ts', ...(quick ? QUICK : RELEASE)]
   execFileSync(process.execPath, args, { cwd: root, env: cargoEnvironment(), stdio: ['ignore', 'inherit', 'inherit'] })
   return path.join(root, platformHere().file)
 }

@@ -200,8 +200,8 @@ async function rest(
   directory
 ) {
   const https = require('node:https')
-  /** @type {typeof import('../tls')} */
-  const { createAgent, secureServer, serverOptions } = require(path.join(directory, 'tls.js'))
+  /** @type {typeof import('../types/tls')} */
+  const { createAgent, secureServer, serverOptions } = require(path.join(directory, 'lib', 'tls'))
   const client = new WorkloadApiClient()
   const { svid, bundles } = await client.fetchX509Context()
   const peers = authorize.memberOf(svid.spiffeId.trustDomain)

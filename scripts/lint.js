@@ -20,7 +20,7 @@ step('types of the tests', bin('tsc'), ['-p', '__test__'])
 for (const resolution of ['node16', 'nodenext', 'bundler']) {
   step(`types of a consumer, ${resolution}`, bin('tsc'), ['-p', `__test__/types/tsconfig.${resolution}.json`])
 }
-step('types of the addon are those in native.d.ts', 'git', ['diff', '--exit-code', '--', 'native.d.ts'])
+step('types of the addon are those in types/native.d.ts', 'git', ['diff', '--exit-code', '--', 'types/native.d.ts'])
 step('licences, sources and bans of deny.toml', process.execPath, [path.join(__dirname, 'supply-chain.js')])
 step('publint', bin('publint'), ['--strict'])
 step('are the types wrong', bin('attw'), ['--pack', '.'])

@@ -20,16 +20,17 @@ const site = path.join(root, 'target', 'site')
  */
 function faces(directory) {
   const { exports: all } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
-  for (const name of fs.readdirSync(root).filter((each) => each.endsWith('.d.ts'))) {
+  const typings = fs.readdirSync(path.join(root, 'types')).map((name) => `types/${name}`)
+  fs.mkdirSync(path.join(directory, 'types'), { recursive: true })
+  for (const name of ['index.d.ts', ...typings]) {
     const text = fs.readFileSync(path.join(root, name), 'utf8')
     const spokenOf = ['CountersignError', 'X509Source'].filter(
       (each) => text.includes(`{@link ${each}}`) && !new RegExp(`^export .*\\b${each}\\b`, 'm').test(text)
     )
-    const own =
-      ['index.d.ts', 'spiffe.d.ts', 'workload-api.d.ts', 'native.d.ts'].includes(name) || spokenOf.length === 0
+    const own = ['index', 'types/spiffe', 'types/workload-api', 'types/native'].includes(name.slice(0, -'.d.ts'.length))
     fs.writeFileSync(
       path.join(directory, name),
-      own ? text : `${text}\nexport type { ${spokenOf.join(', ')} } from './index.js'\n`
+      own || spokenOf.length === 0 ? text : `${text}\nexport type { ${spokenOf.join(', ')} } from '../index.js'\n`
     )
   }
   return Object.values(all).flatMap((entry) => (typeof entry === 'string' ? [] : [path.join(directory, entry.types)]))

@@ -51,7 +51,7 @@ same<CountersignErrorOf<'ERR_TIMEOUT'>['code'], 'ERR_TIMEOUT'>(true)
 // @ts-expect-error: an agent without rules
 await agent.startAgent({ workloadApi: { trustDomain: 1 } })
 // @ts-expect-error: inside of the package
-await import('countersign/lib/errors.js')
+await import('countersign/lib/native/errors.js')
 // @ts-expect-error: a server without anybody to welcome
 tls.secureServer(server, source)
 export { running }

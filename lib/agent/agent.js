@@ -4,9 +4,9 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { CountersignError, fromDetails, invalidArgument } = require('../errors')
-const { linuxOnly } = require('../load')
-const { checkOptions, checkPath } = require('../options')
+const { CountersignError, fromDetails, invalidArgument } = require('../native/errors')
+const { linuxOnly } = require('../native/load')
+const { checkOptions, checkPath } = require('../internal/options')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { TrustDomain } = require('../spiffe/trust-domain')
 const { listen, mailbox, unlisten } = require('../spiffe/workload-api/calls')
@@ -14,7 +14,7 @@ const { rulesText } = require('./config')
 const { BundleFetcher } = require('./federation')
 const { auditLogOptions, controlOptions } = require('./operation')
 
-/** @typedef {import('../../agent').AgentConfig} AgentConfig */
+/** @typedef {import('../../types/agent').AgentConfig} AgentConfig */
 
 const CONFIG = [
   'rules',
@@ -154,7 +154,7 @@ class Agent extends EventTarget {
     }
   }
 
-  /** @param {readonly import('../../agent').RuleConfig[]} rules */
+  /** @param {readonly import('../../types/agent').RuleConfig[]} rules */
   setRules(rules) {
     const written = rulesText(rules, this.#config.workloadApi)
     const { ok, err } = JSON.parse(this.#native.replaceRules(written.text))

@@ -1,10 +1,10 @@
 'use strict'
 /** The configuration of an agent as an object, and the rules file it stands for. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
 
-/** @typedef {import('../../agent').RuleConfig} RuleConfig */
-/** @typedef {import('../../agent').WorkloadApiConfig} WorkloadApiConfig */
+/** @typedef {import('../../types/agent').RuleConfig} RuleConfig */
+/** @typedef {import('../../types/agent').WorkloadApiConfig} WorkloadApiConfig */
 /** @typedef {(value: unknown, path: string) => string} Write */
 
 /** @type {Write} */

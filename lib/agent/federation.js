@@ -3,8 +3,8 @@
 
 const https = require('node:https')
 const tls = require('node:tls')
-const { CountersignError, reason } = require('../errors')
-const { authorize } = require('../spiffe/authorize')
+const { CountersignError, reason } = require('../native/errors')
+const { authorize } = require('../spiffe/authorizer')
 const { BundleSet } = require('../spiffe/bundle-set')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { verifyX509Svid } = require('../spiffe/verify')
@@ -26,7 +26,7 @@ class BundleFetcher {
   #closed = false
 
   /**
-   * @param {import('../../native').NativeAgent} agent
+   * @param {import('../../types/native').NativeAgent} agent
    * @param {(event: { type: string, [detail: string]: any }) => void} tell
    */
   constructor(agent, tell) {

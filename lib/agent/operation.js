@@ -1,8 +1,8 @@
 'use strict'
 /** How an agent is operated: who may see and steer it, and the log it keeps. */
 
-const { invalidArgument, shown } = require('../errors')
-const { checkOptions, checkPath } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { checkOptions, checkPath } = require('../internal/options')
 
 /**
  * @param {unknown} value

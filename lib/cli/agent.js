@@ -2,8 +2,8 @@
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
 const { BundleFetcher } = require('../agent/federation')
-const { fromDetails } = require('../errors')
-const { linuxOnly } = require('../load')
+const { fromDetails } = require('../native/errors')
+const { linuxOnly } = require('../native/load')
 const { UsageError } = require('./exit')
 const { printJson } = require('./print')
 

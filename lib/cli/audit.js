@@ -33,7 +33,7 @@ const command = {
   }
 }
 
-/** @param {import('../../control').AuditReport} report */
+/** @param {import('../../types/control').AuditReport} report */
 function print({ score, findings, summary }) {
   const { critical, high, medium, low, info, autoFixable } = summary
   process.stdout.write(

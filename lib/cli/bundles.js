@@ -2,7 +2,7 @@
 /** `countersign bundles`: whom this process may trust. */
 
 const { WorkloadApiClient } = require('../../index')
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 const { WORKLOAD, workload } = require('./arguments')
 const { UsageError } = require('./exit')
 const { FileSet } = require('./file-set')

@@ -1,8 +1,8 @@
 'use strict'
 /** `countersign check`: is this rules file right, and which rule would a process get? */
 
-const { linuxOnly } = require('../load')
-const { unwrap } = require('../peer')
+const { linuxOnly } = require('../native/load')
+const { unwrap } = require('../peer/process')
 const { EXIT, UsageError } = require('./exit')
 const { printJson, printable } = require('./print')
 

@@ -2,7 +2,7 @@
 /** `countersign log verify`: is an audit log what the agent wrote? It needs no agent. */
 
 const { readFileSync } = require('node:fs')
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 const { UsageError } = require('./exit')
 const { printJson, printPairs } = require('./print')
 

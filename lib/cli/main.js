@@ -32,11 +32,11 @@ const COMMANDS = {
   doctor: () => require('./doctor'),
   status: () => require('./status'),
   alerts: () => require('./alerts'),
-  reload: () => require('./steer').reload,
-  kill: () => require('./steer').kill,
-  resume: () => require('./steer').resume,
+  reload: () => require('./control-commands').reload,
+  kill: () => require('./control-commands').kill,
+  resume: () => require('./control-commands').resume,
   audit: () => require('./audit'),
-  metrics: () => require('./steer').metrics,
+  metrics: () => require('./control-commands').metrics,
   log: () => require('./log'),
   top: () => require('./top')
 }

@@ -93,7 +93,7 @@ function number(name, text, otherwise) {
   return Number(text)
 }
 
-/** @typedef {{ status: import('../../control').AgentStatus, at: number }} Look */
+/** @typedef {{ status: import('../../types/control').AgentStatus, at: number }} Look */
 
 /**
  * What is to be seen, and what changed since the last look.
@@ -102,7 +102,7 @@ function number(name, text, otherwise) {
  */
 function view(before, { status, at }) {
   const seconds = Math.max((at - before.at) / 1000, 0.001)
-  /** @param {import('../../control').AgentStatus} status */
+  /** @param {import('../../types/control').AgentStatus} status */
   const sums = ({ answered }) => ({
     ok: answered.ok ?? 0,
     refused: Object.entries(answered).reduce((sum, [code, count]) => (code === 'ok' ? sum : sum + count), 0)

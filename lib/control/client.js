@@ -1,9 +1,9 @@
 'use strict'
 /** The operator's client: asks an agent how it does, and steers it. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../options')
-const { compilePolicy } = require('../policy')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')
+const { compilePolicy } = require('../peer/policy')
 const { Call } = require('./call')
 const { Connection, connect } = require('./connection')
 const { Subscription } = require('./subscription')

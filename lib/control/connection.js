@@ -5,8 +5,8 @@
  */
 
 const net = require('node:net')
-const { CountersignError } = require('../errors')
-const { connectError, connectVerified } = require('../peer')
+const { CountersignError } = require('../native/errors')
+const { connectError, connectVerified } = require('../peer/process')
 const { Lines } = require('./lines')
 const { parseReply } = require('./reply')
 

@@ -1,7 +1,7 @@
 'use strict'
 /** Bytes that arrive in pieces, as lines. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 
 /** The longest line that is read: a report may have many findings. */
 const MAX_LINE = 16 * 1024 * 1024

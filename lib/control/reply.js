@@ -1,7 +1,7 @@
 'use strict'
 /** A line of an agent: what was done, what was refused, or what happened. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 
 /**
  * @typedef {{ id?: unknown, ok: Record<string, any> } | { id?: unknown, error: Error } | { alert: Record<string, any> }} Reply

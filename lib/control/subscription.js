@@ -1,7 +1,7 @@
 'use strict'
 /** What an agent tells as it happens, as an async iterable that outlives the agent. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 const { Connection } = require('./connection')
 const { toAlert } = require('./values')
 

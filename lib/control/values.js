@@ -1,7 +1,7 @@
 'use strict'
 /** What an agent tells, as JavaScript has it: times are Dates, what is not known is undefined. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 
 /** @param {unknown} value */
 function time(value) {

@@ -1,10 +1,10 @@
 'use strict'
 /** Is an audit log what the agent wrote? */
 
-const { CountersignError, invalidArgument } = require('../errors')
-const { native } = require('../load')
-const { checkOptions } = require('../options')
-const { unwrap } = require('../peer')
+const { CountersignError, invalidArgument } = require('../native/errors')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
+const { unwrap } = require('../peer/process')
 const { toVerified } = require('./values')
 
 /**

@@ -5,7 +5,7 @@
  */
 
 const { once } = require('node:events')
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { createFrontServer } = require('../tls/front-server')
 const { peerOf, setPeerOfCertificate } = require('../tls/peer')
 const { checkModule } = require('./module')
@@ -56,7 +56,7 @@ class BoundServer {
  * @param {unknown} address
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../grpc').BindOptions} [options]
+ * @param {import('../../types/grpc').BindOptions} [options]
  */
 async function bindServer(grpc, server, address, source, authorize, options) {
   const { ServerCredentials } = checkModule(grpc)

@@ -13,7 +13,7 @@ const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
  * @param {unknown} grpc
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../grpc').ChannelOptions} [options]
+ * @param {import('../../types/grpc').ChannelOptions} [options]
  */
 function channelCredentials(grpc, source, authorize, options) {
   const { credentials } = checkModule(grpc)
@@ -36,7 +36,7 @@ function channelCredentials(grpc, source, authorize, options) {
 /**
  * @param {any} connector
  * @param {InstanceType<typeof Client>} client
- * @param {import('../../tls').ClientTlsOptions} tls
+ * @param {import('../../types/tls').ClientTlsOptions} tls
  */
 function connectorOf(connector, client, tls) {
   const wanted = connector.connectionOptions

@@ -1,7 +1,7 @@
 'use strict'
 /** The module @grpc/grpc-js, which the caller passes in: an application has one, and it must be that one. */
 
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 
 /**
  * @param {unknown} grpc

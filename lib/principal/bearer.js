@@ -1,7 +1,7 @@
 'use strict'
 /** The base of resolvers that judge bearer tokens. */
 
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { CredentialResolver, FIND, JUDGE } = require('./credential')
 const { bearerOf } = require('./incoming')
 const { checkCredential } = require('./resolver')

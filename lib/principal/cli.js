@@ -1,8 +1,8 @@
 'use strict'
 /** This process's own principal, as whoever started it says: command line and environment. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { invalidComponent } = require('./failure')
 const { Issuer } = require('./issuer')
 const { PrincipalResolver, RESOLVE } = require('./resolver')

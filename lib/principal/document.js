@@ -1,12 +1,12 @@
 'use strict'
 /** The JSON of a principal, as the core reads and writes it. */
 
-const { invalidArgument, shown } = require('../errors')
-const exact = require('../exact')
-const { frozen } = require('../frozen')
-const { native } = require('../load')
-const { ownOptions } = require('../options')
-const { answer } = require('../spiffe/kept')
+const { invalidArgument, shown } = require('../native/errors')
+const exact = require('../internal/lossless-json')
+const { frozen } = require('../internal/freeze')
+const { native } = require('../native/load')
+const { ownOptions } = require('../internal/options')
+const { answer } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 

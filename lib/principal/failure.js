@@ -1,9 +1,9 @@
 'use strict'
 /** Why nobody is authenticated. */
 
-const { CountersignError } = require('../errors')
+const { CountersignError } = require('../native/errors')
 
-/** @typedef {import('../../principal').NotAuthenticatedReason} Reason */
+/** @typedef {import('../../types/principal').NotAuthenticatedReason} Reason */
 
 /**
  * @param {Reason} reason

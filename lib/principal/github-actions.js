@@ -1,8 +1,8 @@
 'use strict'
 /** What the tokens of GitHub Actions say of a run. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { notAuthenticated } = require('./failure')
 const { Issuer } = require('./issuer')
 
@@ -23,7 +23,7 @@ const ATTRIBUTES = [
 ]
 const LISTS = ['owners', 'ownerIds', 'repositories']
 
-/** @param {import('../../principal').GithubActionsOptions} options */
+/** @param {import('../../types/principal').GithubActionsOptions} options */
 function githubActions(options) {
   const { issuer = GITHUB, ...lists } = ownOptions(options ?? null, ['issuer', ...LISTS], 'options')
   // Anybody with a repository can have a token with any audience: without a list, this would welcome all of GitHub.

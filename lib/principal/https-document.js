@@ -1,7 +1,7 @@
 'use strict'
 /** One document over https: from the right host, in time, no larger than it should be, and no other one instead. */
 
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 
 /**
  * @param {unknown} text

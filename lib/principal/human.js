@@ -1,7 +1,7 @@
 'use strict'
 /** Users behind an authenticated session. */
 
-const exact = require('../exact')
+const exact = require('../internal/lossless-json')
 const { PrincipalDocument, Read, checkFields, compose } = require('./document')
 const { SessionId, TenantId, UserId } = require('./id')
 

@@ -3,8 +3,8 @@
 
 const { createHash, randomUUID } = require('node:crypto')
 const { isUint8Array } = require('node:util').types
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
 
 /** A text of this form is an ID as it is written, and costs no call into the core. */
 const CANONICAL = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

@@ -1,9 +1,9 @@
 'use strict'
 /** Who vouched for a workload. */
 
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { answer } = require('../spiffe/kept')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { answer } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const checked = Symbol('checked')

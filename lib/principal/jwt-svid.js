@@ -1,8 +1,8 @@
 'use strict'
 /** Principals of JWT-SVIDs. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { BearerResolver, TOKEN } = require('./bearer')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { Issuer } = require('./issuer')
@@ -34,7 +34,7 @@ class JwtSvidResolver extends BearerResolver {
   #tenant
   #split
 
-  /** @param {import('../../principal').JwtSvidResolverOptions} options */
+  /** @param {import('../../types/principal').JwtSvidResolverOptions} options */
   constructor(options) {
     const given = ownOptions(options ?? null, OPTIONS, 'options')
     const {

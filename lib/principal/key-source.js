@@ -1,11 +1,11 @@
 'use strict'
 /** The keys of an OIDC provider: given, or fetched and kept. */
 
-const { invalidArgument, reason, shown } = require('../errors')
-const { native } = require('../load')
-const { checkTimeout } = require('../options')
+const { invalidArgument, reason, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { checkTimeout } = require('../internal/options')
 const encoded = require('../spiffe/encoded')
-const { answer } = require('../spiffe/kept')
+const { answer } = require('../native/handle')
 const { checkUrl, getDocument, unavailable } = require('./https-document')
 
 /** Keys are fetched anew when they are this old, milliseconds. */
@@ -19,7 +19,7 @@ const FIRST_PAUSE = 1000
 const JWKS_LIMIT = 512 * 1024
 const DISCOVERY_LIMIT = 64 * 1024
 
-/** @typedef {import('../../native').OidcKeys} Keys */
+/** @typedef {import('../../types/native').OidcKeys} Keys */
 
 /** Keys that were given. */
 class GivenKeys {

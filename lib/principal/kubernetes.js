@@ -1,14 +1,14 @@
 'use strict'
 /** What the tokens of Kubernetes service accounts say. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { notAuthenticated } = require('./failure')
 const { Issuer } = require('./issuer')
 
 const CLAIM = 'kubernetes.io'
 
-/** @param {import('../../principal').KubernetesOptions} options */
+/** @param {import('../../types/principal').KubernetesOptions} options */
 function kubernetes(options) {
   const { issuer, namespaces } = ownOptions(options ?? null, ['issuer', 'namespaces'], 'options')
   if (typeof issuer !== 'string' || issuer === '')

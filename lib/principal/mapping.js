@@ -1,7 +1,7 @@
 'use strict'
 /** From what a mapper makes of a proof to a principal. */
 
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { HumanPrincipal } = require('./human')
 const { WorkloadPrincipal } = require('./workload')
 

@@ -2,11 +2,11 @@
 /** Principals of the certificates of TLS peers. */
 
 const { isUint8Array } = require('node:util').types
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { ownOptions } = require('../internal/options')
 const encoded = require('../spiffe/encoded')
-const { answer } = require('../spiffe/kept')
+const { answer } = require('../native/handle')
 const { CredentialResolver, FIND, JUDGE } = require('./credential')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { incoming, socketOf } = require('./incoming')
@@ -30,7 +30,7 @@ class MtlsResolver extends CredentialResolver {
   #tenant
   #split
 
-  /** @param {import('../../principal').MtlsResolverOptions} options */
+  /** @param {import('../../types/principal').MtlsResolverOptions} options */
   constructor(options) {
     const {
       trustDomain,

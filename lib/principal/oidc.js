@@ -1,10 +1,10 @@
 'use strict'
 /** Principals of the tokens of OIDC providers. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { frozen } = require('../frozen')
-const { answer } = require('../spiffe/kept')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { frozen } = require('../internal/freeze')
+const { answer } = require('../native/handle')
 const { BearerResolver, TOKEN } = require('./bearer')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { Issuer } = require('./issuer')
@@ -47,7 +47,7 @@ class OidcResolver extends BearerResolver {
   #how
   #once
 
-  /** @param {import('../../principal').OidcResolverOptions} options */
+  /** @param {import('../../types/principal').OidcResolverOptions} options */
   constructor(options) {
     const given = ownOptions(options ?? null, OPTIONS, 'options')
     const {
@@ -122,7 +122,7 @@ class OidcResolver extends BearerResolver {
 
   /**
    * @param {string} token
-   * @param {import('../../native').OidcKeys} keys
+   * @param {import('../../types/native').OidcKeys} keys
    * @returns {Readonly<Record<string, any>>}
    */
   #verify(token, keys) {

@@ -1,10 +1,10 @@
 'use strict'
 /** Principals of the processes at the other end of a local socket. */
 
-const { descriptorOf } = require('../descriptor')
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { compilePolicy } = require('../policy')
+const { descriptorOf } = require('../peer/descriptor')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { compilePolicy } = require('../peer/policy')
 const { CredentialResolver, FIND, JUDGE } = require('./credential')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { socketOf } = require('./incoming')
@@ -26,7 +26,7 @@ class PeerResolver extends CredentialResolver {
   #tenant
   #map
 
-  /** @param {import('../../principal').PeerResolverOptions} options */
+  /** @param {import('../../types/principal').PeerResolverOptions} options */
   constructor(options) {
     const { policy, trustDomain, tenantId, tenantOf, tenantSlug, serviceName, map, peer } = ownOptions(
       options ?? null,

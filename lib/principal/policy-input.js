@@ -1,8 +1,8 @@
 'use strict'
 /** Principals as policy engines take them. */
 
-const { invalidArgument, shown } = require('../errors')
-const exact = require('../exact')
+const { invalidArgument, shown } = require('../native/errors')
+const exact = require('../internal/lossless-json')
 const { Principal } = require('./principal')
 
 const I64 = 2n ** 63n

@@ -1,9 +1,9 @@
 'use strict'
 /** Principals of both kinds: how they are told and read. */
 
-const { invalidArgument, shown } = require('../errors')
-const exact = require('../exact')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const exact = require('../internal/lossless-json')
+const { ownOptions } = require('../internal/options')
 const { PrincipalDocument, read } = require('./document')
 const { HumanPrincipal } = require('./human')
 const { WorkloadPrincipal } = require('./workload')

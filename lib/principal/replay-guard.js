@@ -1,8 +1,8 @@
 'use strict'
 /** Tokens that are good for one use. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 
 const DEFAULT_LIMIT = 100_000
 

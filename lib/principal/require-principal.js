@@ -1,8 +1,8 @@
 'use strict'
 /** Who may pass: a guard for http, Express, Fastify and everything shaped like them. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { notAuthenticated } = require('./failure')
 const { incoming } = require('./incoming')
 const { Principal } = require('./principal')
@@ -109,7 +109,7 @@ async function admit(principal, kind, authorize, req) {
 
 /**
  * @param {any} source
- * @param {import('../../principal').RequirePrincipalOptions} [options]
+ * @param {import('../../types/principal').RequirePrincipalOptions} [options]
  */
 function requirePrincipal(source, options) {
   const { kind, authorize, onRefuse } = ownOptions(options, OPTIONS, 'options')

@@ -1,8 +1,8 @@
 'use strict'
 /** The one interface of everything that ends in a principal. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { checkSignal, checkTimeout, ownOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { checkSignal, checkTimeout, ownOptions } = require('../internal/options')
 
 /** What a resolver does, under a name that users cannot call. */
 const RESOLVE = Symbol('resolve')

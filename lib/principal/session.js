@@ -1,8 +1,8 @@
 'use strict'
 /** Principals of users behind a session. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { Once } = require('./credential')
 const { notAuthenticated } = require('./failure')
 const { HumanPrincipal } = require('./human')

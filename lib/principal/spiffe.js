@@ -1,8 +1,8 @@
 'use strict'
 /** From a SPIFFE ID that was proven to a principal. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
 const { SpiffeId } = require('../spiffe/id')
 const { trustDomainMismatch, WorkloadPrincipal } = require('./workload')
 const { TrustDomain } = require('./trust-domain')
@@ -62,7 +62,7 @@ function partsOf(spiffeId, trustDomain, split) {
 
 /**
  * @param {unknown} spiffeId
- * @param {import('../../principal').PrincipalOfOptions} options
+ * @param {import('../../types/principal').PrincipalOfOptions} options
  */
 function principalOf(spiffeId, options) {
   const { issuer, tenantId, trustDomain, split, attributes } = ownOptions(options, OPTIONS, 'options')

@@ -1,7 +1,7 @@
 'use strict'
 /** Which tenant a workload works for. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { notAuthenticated } = require('./failure')
 const { TenantId } = require('./id')
 

@@ -1,9 +1,9 @@
 'use strict'
 /** The names of trust domains, by the rules of principals. */
 
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { answer } = require('../spiffe/kept')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { answer } = require('../native/handle')
 const spiffe = require('../spiffe/trust-domain')
 
 const TrustDomain = Object.freeze({

@@ -1,9 +1,9 @@
 'use strict'
 /** This process's own principal, as the identity-by-PID daemon says. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { IdentityClient } = require('../whoami')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { IdentityClient } = require('../whoami/client')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { Issuer } = require('./issuer')
 const { workloadOf } = require('./mapping')
@@ -33,7 +33,7 @@ class WhoamiResolver extends PrincipalResolver {
   #tenant
   #map
 
-  /** @param {import('../../principal').WhoamiResolverOptions} options */
+  /** @param {import('../../types/principal').WhoamiResolverOptions} options */
   constructor(options) {
     super()
     const {

@@ -1,11 +1,11 @@
 'use strict'
 /** The IDs of workloads, by the rules of principals. */
 
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { ownOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { ownOptions } = require('../internal/options')
 const { SpiffeId } = require('../spiffe/id')
-const { answer } = require('../spiffe/kept')
+const { answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 const SCHEME = 9

@@ -1,8 +1,8 @@
 'use strict'
 /** Services, batch jobs, agents, CI runs: whatever proves who it is without anybody typing. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const exact = require('../exact')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const exact = require('../internal/lossless-json')
 const { PrincipalDocument, Read, checkFields, compose } = require('./document')
 const { TenantId } = require('./id')
 const { Issuer, knownIssuer } = require('./issuer')

@@ -1,11 +1,11 @@
 'use strict'
 /** The bundles a verifier trusts, and bundle maps. */
 
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
 const encoded = require('./encoded')
 const { JwtBundle } = require('./jwt-bundle')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 const { SpiffeBundle } = require('./spiffe-bundle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
@@ -21,7 +21,7 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 class BundleSet extends Kept {
   #native
 
-  /** @param {Iterable<X509Bundle | JwtBundle | SpiffeBundle> | import('../../native').BundleSet} [bundles] */
+  /** @param {Iterable<X509Bundle | JwtBundle | SpiffeBundle> | import('../../types/native').BundleSet} [bundles] */
   constructor(bundles = []) {
     const handle = bundles instanceof native.BundleSet ? bundles : new native.BundleSet()
     super(handle)
@@ -114,7 +114,7 @@ class BundleSet extends Kept {
 class BundleMap extends Kept {
   #native
 
-  /** @param {Iterable<SpiffeBundle> | import('../../native').BundleMap} [bundles] */
+  /** @param {Iterable<SpiffeBundle> | import('../../types/native').BundleMap} [bundles] */
   constructor(bundles = []) {
     const handle = bundles instanceof native.BundleMap ? bundles : new native.BundleMap()
     super(handle)

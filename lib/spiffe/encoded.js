@@ -1,7 +1,7 @@
 'use strict'
 /** Bytes and texts in the forms callers have them. */
 
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { isDate, isSharedArrayBuffer, isUint8Array } = require('node:util').types
 
 /**

@@ -1,11 +1,11 @@
 'use strict'
 /** The authorities for the tokens of one trust domain. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 /** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
@@ -17,7 +17,7 @@ const EMPTY = Buffer.from('{"keys":[]}')
 class JwtBundle extends Kept {
   #native
 
-  /** @param {TrustDomain | string | import('../../native').JwtBundle} trustDomain */
+  /** @param {TrustDomain | string | import('../../types/native').JwtBundle} trustDomain */
   constructor(trustDomain) {
     const handle =
       trustDomain instanceof native.JwtBundle

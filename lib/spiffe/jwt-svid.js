@@ -1,13 +1,13 @@
 'use strict'
 /** JWT-SVIDs: tokens that name a workload. */
 
-const { invalidArgument, shown } = require('../errors')
-const { frozen } = require('../frozen')
-const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { frozen } = require('../internal/freeze')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { known } = require('./id')
-const { answer } = require('./kept')
+const { answer } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'

@@ -1,12 +1,12 @@
 'use strict'
 /** SPIFFE bundle documents: a trust domain's authorities of every kind. */
 
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { JwtBundle } = require('./jwt-bundle')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
@@ -22,7 +22,7 @@ class SpiffeBundle extends Kept {
   #native
 
   /**
-   * @param {TrustDomain | string | import('../../native').SpiffeBundle} trustDomain
+   * @param {TrustDomain | string | import('../../types/native').SpiffeBundle} trustDomain
    * @param {import('../../index').SpiffeBundleParts} [parts]
    */
   constructor(trustDomain, parts) {
@@ -133,7 +133,7 @@ function exactly(text, sequence) {
 }
 
 /**
- * @param {import('../../native').SpiffeBundle} bundle
+ * @param {import('../../types/native').SpiffeBundle} bundle
  * @param {import('../../index').SpiffeBundleParts | undefined} parts
  */
 function changed(bundle, parts) {

@@ -2,16 +2,16 @@
 /** The judges of SVIDs. */
 
 const { isUint8Array } = require('node:util').types
-const { invalidArgument, shown } = require('../errors')
-const { native } = require('../load')
-const { ownOptions } = require('../options')
-const { admit, compile, everybody } = require('./authorize')
+const { invalidArgument, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { ownOptions } = require('../internal/options')
+const { admit, compile, everybody } = require('./authorizer')
 const { BundleSet } = require('./bundle-set')
 const encoded = require('./encoded')
 const { known } = require('./id')
 const { JwtBundle } = require('./jwt-bundle')
 const { jwtSvid } = require('./jwt-svid')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 const { SpiffeBundle } = require('./spiffe-bundle')
 const { X509Bundle } = require('./x509-bundle')
 
@@ -35,7 +35,7 @@ class VerifiedX509Svid {
   /**
    * @param {string} facts
    * @param {readonly (Uint8Array | import('node:crypto').X509Certificate)[]} shown
-   * @param {import('./authorize').Judge} welcome
+   * @param {import('./authorizer').Judge} welcome
    */
   constructor(facts, shown, welcome) {
     const [id, notBefore, notAfter, serialNumber, keyAlgorithm, dnsNames] = JSON.parse(facts)

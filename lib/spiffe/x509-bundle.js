@@ -1,10 +1,10 @@
 'use strict'
 /** The X.509 authorities of one trust domain. */
 
-const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 /** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
@@ -16,7 +16,7 @@ class X509Bundle extends Kept {
   #native
 
   /**
-   * @param {TrustDomain | string | import('../../native').X509Bundle} trustDomain
+   * @param {TrustDomain | string | import('../../types/native').X509Bundle} trustDomain
    * @param {unknown} [authorities]
    */
   constructor(trustDomain, authorities = []) {

@@ -1,12 +1,12 @@
 'use strict'
 /** X509-SVIDs: a certificate chain and the key that goes with it. */
 
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
-const { native } = require('../load')
-const { checkOptions } = require('../options')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
+const { native } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { known } = require('./id')
-const { Kept, answer } = require('./kept')
+const { Kept, answer } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'
@@ -19,7 +19,7 @@ class X509Svid extends Kept {
   /** @type {import('node:crypto').KeyObject | undefined} */
   #privateKey
 
-  /** @param {import('../../native').X509Svid} handle */
+  /** @param {import('../../types/native').X509Svid} handle */
   constructor(handle) {
     if (!(handle instanceof native.X509Svid))
       throw invalidArgument('an X509Svid is made by X509Svid.fromPem, X509Svid.fromDer and X509Svid.load')

@@ -4,9 +4,9 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { CountersignError, fromDetails, invalidArgument, shown } = require('../errors')
-const { linuxOnly } = require('../load')
-const { checkOptions, checkSignal, checkTimeout } = require('../options')
+const { CountersignError, fromDetails, invalidArgument, shown } = require('../native/errors')
+const { linuxOnly } = require('../native/load')
+const { checkOptions, checkSignal, checkTimeout } = require('../internal/options')
 const { leave, privateDirectory } = require('../agent/agent')
 const { rulesText } = require('../agent/config')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
@@ -15,8 +15,8 @@ const { TrustDomain } = require('../spiffe/trust-domain')
 const { listen, mailbox, unlisten } = require('../spiffe/workload-api/calls')
 const { Faults } = require('./faults')
 
-/** @typedef {import('../../testing').TestAgentOptions} TestAgentOptions */
-/** @typedef {import('../../testing').TestIdentity} TestIdentity */
+/** @typedef {import('../../types/testing').TestAgentOptions} TestAgentOptions */
+/** @typedef {import('../../types/testing').TestIdentity} TestIdentity */
 
 const OPTIONS = ['identities', 'ttl', 'jwtTtl', 'trustDomain', 'rules', 'whoami', 'federatesWith']
 const IDENTITY = ['spiffeId', 'hint', 'ttl', 'jwtTtl', 'dnsNames', 'federatesWith', 'match']
@@ -29,7 +29,7 @@ class TestAgent extends EventTarget {
   /** @type {number | undefined} */
   #key
   #directory = privateDirectory()
-  /** @type {import('../../agent').WorkloadApiConfig} */
+  /** @type {import('../../types/agent').WorkloadApiConfig} */
   #workloadApi
   #extra
   /** @type {Promise<void> | undefined} */

@@ -1,9 +1,9 @@
 'use strict'
 /** An authority for tests: right SVIDs, and such as break exactly one rule. */
 
-const { invalidArgument, shown } = require('../errors')
-const { linuxOnly } = require('../load')
-const { checkOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { linuxOnly } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { SpiffeId } = require('../spiffe/id')
 const { TrustDomain } = require('../spiffe/trust-domain')
@@ -96,7 +96,7 @@ class TestCa {
 
   /**
    * @param {import('../../index').SpiffeId | string} spiffeId
-   * @param {import('../../testing').MintX509Options} [options]
+   * @param {import('../../types/testing').MintX509Options} [options]
    */
   x509Svid(spiffeId, options) {
     const { ttl = 3_600_000, dnsNames = [], flaw } = checkOptions(options, ['ttl', 'dnsNames', 'flaw'], 'options')
@@ -112,7 +112,7 @@ class TestCa {
 
   /**
    * @param {import('../../index').SpiffeId | string} spiffeId
-   * @param {import('../../testing').MintJwtOptions} options
+   * @param {import('../../types/testing').MintJwtOptions} options
    */
   jwtSvid(spiffeId, options) {
     const { audience, ttl = 300_000, flaw } = checkOptions(options, ['audience', 'ttl', 'flaw'], 'options')

@@ -1,8 +1,8 @@
 'use strict'
 /** What goes wrong on command. */
 
-const { invalidArgument, shown } = require('../errors')
-const { checkOptions } = require('../options')
+const { invalidArgument, shown } = require('../native/errors')
+const { checkOptions } = require('../internal/options')
 
 /** The names of gRPC's statuses. */
 const STATUSES = [
@@ -47,12 +47,12 @@ const FIELDS = [
 ]
 const WHEN = ['method', 'times']
 
-/** @typedef {import('../../testing').FaultOptions} FaultOptions */
+/** @typedef {import('../../types/testing').FaultOptions} FaultOptions */
 
 class Faults {
   #native
 
-  /** @param {import('../../native').NativeTestAgent} agent */
+  /** @param {import('../../types/native').NativeTestAgent} agent */
   constructor(agent) {
     this.#native = agent
     Object.freeze(this)

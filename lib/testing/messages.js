@@ -1,8 +1,8 @@
 'use strict'
 /** Messages of the Workload API made by hand, for `faults.respond`. */
 
-const { linuxOnly } = require('../load')
-const { checkOptions } = require('../options')
+const { linuxOnly } = require('../native/load')
+const { checkOptions } = require('../internal/options')
 const { MintedX509Svid } = require('./ca')
 
 const MESSAGES = 'to write messages of the Workload API'
@@ -21,7 +21,7 @@ function entries(bundles, write) {
   }))
 }
 
-/** @param {import('../../testing').X509ResponseParts} parts */
+/** @param {import('../../types/testing').X509ResponseParts} parts */
 function encodeX509Response(parts) {
   const {
     svids = [],

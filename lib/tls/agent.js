@@ -62,7 +62,7 @@ class Agent extends https.Agent {
 /**
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').AgentOptions} [options]
+ * @param {import('../../types/tls').AgentOptions} [options]
  */
 function createAgent(source, authorize, options) {
   return new Agent(new Client(source, authorize, options, ['agent', ...LIFETIMES]), options?.agent)

@@ -1,7 +1,7 @@
 'use strict'
 /** Proves who is asking with a JWT-SVID in the Authorization header (JWT-SVID 4.1, RFC 6750). */
 
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 
 /**
  * @param {unknown} source anything with `fetch({ audience })`, such as a JwtSource

@@ -6,7 +6,7 @@ const { Client } = require('./client')
 /**
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').ClientOptions} [options]
+ * @param {import('../../types/tls').ClientOptions} [options]
  */
 function clientOptions(source, authorize, options) {
   return new Client(source, authorize, options).options()

@@ -2,11 +2,11 @@
 /** One way for clients to be somebody and to judge servers, whatever library makes the connection. */
 
 const tls = require('node:tls')
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { compile, domainsOf, everybody } = require('../spiffe/authorize')
-const { untrusted } = require('./guard')
-const { chainOf, refusal, verdict } = require('./judge')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { compile, domainsOf, everybody } = require('../spiffe/authorizer')
+const { untrusted } = require('./client-verifier')
+const { chainOf, refusal, verdict } = require('./verify')
 const { Lifetimes, readLifetimes } = require('./lifetimes')
 const { Peer, setPeer, setPeerByOptions } = require('./peer')
 const { report } = require('./rejection')
@@ -84,7 +84,7 @@ class Client {
   /**
    * What every library takes that hands its options to tls.connect. The context is looked up for each connection, so
    * that it is always that of the newest revision.
-   * @returns {import('../../tls').ClientTlsOptions}
+   * @returns {import('../../types/tls').ClientTlsOptions}
    */
   options() {
     const client = this

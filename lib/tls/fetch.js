@@ -1,7 +1,7 @@
 'use strict'
 /** The host's own `fetch`, with an identity. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { Client } = require('./client')
 const { readLifetimes } = require('./lifetimes')
 const { connector } = require('./undici-connect')
@@ -37,7 +37,7 @@ async function hostDispatchers() {
 /**
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').FetchOptions} [options]
+ * @param {import('../../types/tls').FetchOptions} [options]
  */
 function createFetch(source, authorize, options = {}) {
   // The age is that of the pool here: undici alone knows when a connection is idle.
@@ -68,7 +68,7 @@ function createFetch(source, authorize, options = {}) {
     await pool.close()
   }
   Object.defineProperty(spiffeFetch, Symbol.asyncDispose, { value: spiffeFetch.close })
-  return /** @type {import('../../tls').SpiffeFetch} */ (/** @type {unknown} */ (spiffeFetch))
+  return /** @type {import('../../types/tls').SpiffeFetch} */ (/** @type {unknown} */ (spiffeFetch))
 }
 
 /** The dispatcher in use. One that is old takes no more requests, finishes those it has, and is replaced. */

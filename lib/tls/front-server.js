@@ -6,12 +6,12 @@
  */
 
 const tls = require('node:tls')
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
-const { checkTimeout } = require('../options')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
+const { checkTimeout } = require('../internal/options')
 const {
   authorize: { custom }
-} = require('../spiffe/authorize')
-const { untrusted } = require('./guard')
+} = require('../spiffe/authorizer')
+const { untrusted } = require('./client-verifier')
 const { report } = require('./rejection')
 const { secure } = require('./secure-server')
 const { readServerOptions, serverOptions } = require('./server-options')
@@ -27,7 +27,7 @@ const AUTHORIZE_TIMEOUT = 5000
  * @param {unknown} target
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').FrontServerOptions} [options]
+ * @param {import('../../types/tls').FrontServerOptions} [options]
  */
 function createFrontServer(target, source, authorize, options) {
   const { authorizeTimeout = AUTHORIZE_TIMEOUT, ALPNProtocols, ...rest } = options ?? {}

@@ -3,7 +3,7 @@
 
 const http2 = require('node:http2')
 const { isIP } = require('node:net')
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { Client } = require('./client')
 const { LIFETIMES } = require('./lifetimes')
 const { setPeer } = require('./peer')
@@ -12,7 +12,7 @@ const { setPeer } = require('./peer')
  * @param {string | URL} authority
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').Http2ConnectOptions} [options]
+ * @param {import('../../types/tls').Http2ConnectOptions} [options]
  */
 function http2Connect(authority, source, authorize, options) {
   const { protocol, hostname, port } = urlOf(authority)

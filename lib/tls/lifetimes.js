@@ -1,9 +1,9 @@
 'use strict'
 /** How long connections that were let in may stay. By default, until one side ends them. */
 
-const { invalidArgument, shown } = require('../errors')
-const { verdict } = require('./judge')
-const { everybody } = require('../spiffe/authorize')
+const { invalidArgument, shown } = require('../native/errors')
+const { verdict } = require('./verify')
+const { everybody } = require('../spiffe/authorizer')
 const { report } = require('./rejection')
 const { checkFlag } = require('./settings')
 const { currentContext } = require('./source')
@@ -63,10 +63,10 @@ class Lifetimes {
   #bundles
 
   /**
-   * @param {import('../../tls').TlsSource} source
+   * @param {import('../../types/tls').TlsSource} source
    * @param {'server' | 'client'} side which one we are
    * @param {ReturnType<typeof readLifetimes>} limits
-   * @param {((rejection: import('../../tls').Rejection) => void) | undefined} onReject
+   * @param {((rejection: import('../../types/tls').Rejection) => void) | undefined} onReject
    */
   constructor(source, side, limits, onReject) {
     this.#source = source
@@ -145,7 +145,7 @@ class Lifetimes {
 
   /**
    * @param {Connection[]} left
-   * @param {import('../../tls').TlsSourceContext} context
+   * @param {import('../../types/tls').TlsSourceContext} context
    */
   #judgeAgain(left, context) {
     for (const { socket, peer, chain } of left.splice(0, AT_ONCE)) {

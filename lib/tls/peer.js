@@ -2,7 +2,7 @@
 /** Who is at the other end of a connection, or behind a request. */
 
 const { isPromise } = require('node:util').types
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
@@ -18,13 +18,13 @@ const byOptions = new WeakMap()
 class Peer {
   #svid
   #makePrincipal
-  /** @type {import('../../principal').Principal | undefined} */
+  /** @type {import('../../types/principal').Principal | undefined} */
   #principal
 
   /**
    * @param {'x509' | 'jwt'} kind what it was proven with
    * @param {any} svid a VerifiedX509Svid, or a JwtSvid
-   * @param {import('../../tls').MakePrincipal} [makePrincipal] as the caller has it
+   * @param {import('../../types/tls').MakePrincipal} [makePrincipal] as the caller has it
    */
   constructor(kind, svid, makePrincipal) {
     this.#svid = svid

@@ -2,12 +2,12 @@
 /** Tells who was refused, and why: on a diagnostics channel, and to a function of the caller. */
 
 const { channel } = require('node:diagnostics_channel')
-const { reason } = require('../errors')
-const { native } = require('../load')
+const { reason } = require('../native/errors')
+const { native } = require('../native/load')
 
 const rejections = channel('countersign:tls.reject')
 
-/** @typedef {import('../../tls').Rejection} Rejection */
+/** @typedef {import('../../types/tls').Rejection} Rejection */
 
 /**
  * @param {object} what

@@ -1,9 +1,9 @@
 'use strict'
 /** Lets in whoever shows a JWT-SVID (JWT-SVID 4.1, RFC 6750). For node:http, Express and Fastify. */
 
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { admit, compile, everybody } = require('../spiffe/authorize')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { admit, compile, everybody } = require('../spiffe/authorizer')
 const { JwtSvid } = require('../spiffe/jwt-svid')
 const { verifyJwtSvid } = require('../spiffe/verify')
 const { Peer, setPeer } = require('./peer')
@@ -16,7 +16,7 @@ const CREDENTIALS = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
 
 /**
  * @param {unknown} verifier a BundleSet, JwtBundle or SpiffeBundle, or anything with `validate(token, { audience })`
- * @param {import('../../tls').RequireBearerOptions} options
+ * @param {import('../../types/tls').RequireBearerOptions} options
  */
 function requireBearer(verifier, options) {
   const given = ownOptions(options, OPTIONS, 'options')

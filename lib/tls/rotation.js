@@ -2,7 +2,7 @@
 /** Keeps the certificate and the outer wall of a server at what its source says. */
 
 const tls = require('node:tls')
-const { reason } = require('../errors')
+const { reason } = require('../native/errors')
 const { contextOptions, forgetSessions, sealedOptions, secureContext } = require('./secure-contexts')
 const { currentContext } = require('./source')
 
@@ -13,16 +13,16 @@ class Rotation {
   #source
   #plan
   #closed = false
-  /** The revision that is being served; `null` when nothing is. @type {import('../../tls').TlsSourceContext | null | undefined} */
+  /** The revision that is being served; `null` when nothing is. @type {import('../../types/tls').TlsSourceContext | null | undefined} */
   #served
-  /** The revision that could not be served. @type {import('../../tls').TlsSourceContext | null | undefined} */
+  /** The revision that could not be served. @type {import('../../types/tls').TlsSourceContext | null | undefined} */
   #failed
   /** Whether this runtime lets servers share a context. */
   #shares = false
 
   /**
    * @param {import('node:tls').Server} server
-   * @param {import('../../tls').TlsSource} source
+   * @param {import('../../types/tls').TlsSource} source
    * @param {Plan} plan
    */
   constructor(server, source, plan) {
@@ -47,7 +47,7 @@ class Rotation {
     return undefined
   }
 
-  /** @param {import('../../tls').TlsSourceContext | null} context */
+  /** @param {import('../../types/tls').TlsSourceContext | null} context */
   #serve(context) {
     if (context === this.#served || (context !== null && context === this.#failed)) return
     const first = this.#served === undefined
@@ -68,7 +68,7 @@ class Rotation {
 
   /**
    * By the public way, in full.
-   * @param {import('../../tls').TlsSourceContext | null} context
+   * @param {import('../../types/tls').TlsSourceContext | null} context
    */
   #replace(context) {
     const before = this.#held()

@@ -6,17 +6,17 @@
 
 const { randomBytes } = require('node:crypto')
 const tls = require('node:tls')
-const { invalidArgument, shown } = require('../errors')
+const { invalidArgument, shown } = require('../native/errors')
 const { SECURE_OPTIONS } = require('./settings')
 
-/** @typedef {import('../../tls').TlsSourceContext} TlsSourceContext */
+/** @typedef {import('../../types/tls').TlsSourceContext} TlsSourceContext */
 /** @typedef {{ cert: string | Buffer, key: string | Buffer }} Shown a certificate chain and its key, as PEM */
 
 /**
  * What a secure context is for.
  * @typedef {object} Plan
  * @property {'server' | 'client'} side
- * @property {Readonly<import('../../tls').TlsSettings>} settings
+ * @property {Readonly<import('../../types/tls').TlsSettings>} settings
  * @property {ReadonlySet<string> | undefined} domains the trust domains whose authorities count; `undefined`: all
  * @property {boolean} shows whether it shows a certificate
  * @property {(() => Shown) | undefined} certificate the one to show instead of the SVID

@@ -1,8 +1,8 @@
 'use strict'
 /** Takes a server over: its certificate, its outer wall, and the judgement of its clients. */
 
-const { CountersignError, invalidArgument, shown } = require('../errors')
-const { Guard } = require('./guard')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { Guard } = require('./client-verifier')
 const { followHttp, holdConnection } = require('./http-connections')
 const { Lifetimes } = require('./lifetimes')
 const { Rotation } = require('./rotation')
@@ -22,7 +22,7 @@ class SecuredServer {
   /**
    * @param {import('node:tls').Server} server
    * @param {ReturnType<typeof readServerOptions>} options
-   * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
+   * @param {(socket: import('node:tls').TLSSocket, outcome: import('./client-verifier').Outcome) => void} [admitted]
    * @param {any} [http] the server that speaks HTTP, if it is another one
    */
   constructor(server, { source, welcome, clients, plan, limits, onReject, principal }, admitted, http = server) {
@@ -72,7 +72,7 @@ class SecuredServer {
  * @param {import('node:tls').Server} server
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').ServerOptions} [options]
+ * @param {import('../../types/tls').ServerOptions} [options]
  */
 function secureServer(server, source, authorize, options) {
   return secure(server, readServerOptions(source, authorize, options))
@@ -81,7 +81,7 @@ function secureServer(server, source, authorize, options) {
 /**
  * @param {any} server
  * @param {ReturnType<typeof readServerOptions>} options
- * @param {(socket: import('node:tls').TLSSocket, outcome: import('./guard').Outcome) => void} [admitted]
+ * @param {(socket: import('node:tls').TLSSocket, outcome: import('./client-verifier').Outcome) => void} [admitted]
  * @param {unknown} [http]
  */
 function secure(server, options, admitted, http) {

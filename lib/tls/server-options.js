@@ -1,9 +1,9 @@
 'use strict'
 /** The options a server is made with. */
 
-const { invalidArgument, shown } = require('../errors')
-const { ownOptions } = require('../options')
-const { compile, domainsOf, everybody } = require('../spiffe/authorize')
+const { invalidArgument, shown } = require('../native/errors')
+const { ownOptions } = require('../internal/options')
+const { compile, domainsOf, everybody } = require('../spiffe/authorizer')
 const { LIFETIMES, readLifetimes } = require('./lifetimes')
 const { SECURE_OPTIONS, SETTINGS, checkChoice, checkFunction, readSettings } = require('./settings')
 const { checkSource } = require('./source')
@@ -70,7 +70,7 @@ function readCertificate(certificate) {
  * these options and then forgotten lets nobody in.
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').ServerOptions} [options]
+ * @param {import('../../types/tls').ServerOptions} [options]
  */
 function serverOptions(source, authorize, options) {
   const { clients, settings } = readServerOptions(source, authorize, options)

@@ -2,7 +2,7 @@
 /** What the caller may say about TLS itself. Everything else is decided: a knob that weakens a check does not exist. */
 
 const { constants } = require('node:crypto')
-const { invalidArgument, reason, shown } = require('../errors')
+const { invalidArgument, reason, shown } = require('../native/errors')
 
 /** Versions that SPIFFE peers speak. */
 const VERSIONS = ['TLSv1.2', 'TLSv1.3']
@@ -18,7 +18,7 @@ const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | (constants.SSL_OP_NO_RENEGOT
 
 /**
  * @param {Record<string, unknown>} options
- * @returns {Readonly<import('../../tls').TlsSettings>}
+ * @returns {Readonly<import('../../types/tls').TlsSettings>}
  */
 function readSettings(options) {
   /** @type {Record<string, unknown>} */

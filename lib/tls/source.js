@@ -1,12 +1,12 @@
 'use strict'
 /** Where the own identity and the bundles come from: anything with `context()` and `subscribe()`. */
 
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 const { BundleSet } = require('../spiffe/bundle-set')
 const { X509Svid } = require('../spiffe/x509-svid')
 
-/** @typedef {import('../../tls').TlsSource} TlsSource */
-/** @typedef {import('../../tls').TlsSourceContext} TlsSourceContext */
+/** @typedef {import('../../types/tls').TlsSource} TlsSource */
+/** @typedef {import('../../types/tls').TlsSourceContext} TlsSourceContext */
 
 /** When the identity of a context that was looked at expires, in milliseconds. @type {WeakMap<object, number>} */
 const expiries = new WeakMap()

@@ -2,8 +2,8 @@
 /** The `connect` function of an undici Agent, Pool or Client, whichever version it is. */
 
 const { isIP } = require('node:net')
-const { CountersignError, invalidArgument } = require('../errors')
-const { checkTimeout } = require('../options')
+const { CountersignError, invalidArgument } = require('../native/errors')
+const { checkTimeout } = require('../internal/options')
 const { Client } = require('./client')
 const { checkFlag } = require('./settings')
 
@@ -15,7 +15,7 @@ const OPTIONS = ['connectTimeout', 'allowH2', 'closeOnWithdraw', 'closeOnBundleR
 /**
  * @param {unknown} source
  * @param {unknown} authorize
- * @param {import('../../tls').UndiciConnectOptions} [options]
+ * @param {import('../../types/tls').UndiciConnectOptions} [options]
  */
 function undiciConnect(source, authorize, options) {
   return connector(new Client(source, authorize, options, OPTIONS), options)
@@ -23,7 +23,7 @@ function undiciConnect(source, authorize, options) {
 
 /**
  * @param {InstanceType<typeof Client>} client
- * @param {import('../../tls').UndiciConnectOptions} [options]
+ * @param {import('../../types/tls').UndiciConnectOptions} [options]
  */
 function connector(client, options = {}) {
   const timeout = checkTimeout(options.connectTimeout ?? CONNECT_TIMEOUT, 'options.connectTimeout')

@@ -1,7 +1,7 @@
 'use strict'
 /** `node client.cjs SOCKET`: our client at a server on the crate secureops-ipc. Says nothing when all is as it should be. */
 const assert = require('node:assert/strict')
-const { ControlClient } = require('../../control')
+const { ControlClient } = require('../../lib/control')
 
 async function main() {
   const client = new ControlClient({ socketPath: process.argv[2] })

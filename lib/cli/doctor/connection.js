@@ -2,7 +2,7 @@
 /** Whether anybody listens, who it is, and whether that is somebody who speaks HTTP/2. */
 
 const net = require('node:net')
-const { getPeerCredentials, getPeerProcess } = require('../../peer')
+const { getPeerCredentials, getPeerProcess } = require('../../peer/process')
 const { EXIT } = require('../exit')
 const { socketPathOf } = require('./endpoint')
 

@@ -3,7 +3,7 @@
 
 const fs = require('node:fs')
 const path = require('node:path')
-const { reason } = require('../../errors')
+const { reason } = require('../../native/errors')
 const { EXIT } = require('../exit')
 const { isSocket, socketPathOf } = require('./endpoint')
 const { shownId } = require('./process')

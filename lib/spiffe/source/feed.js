@@ -1,10 +1,10 @@
 'use strict'
 /** This thread's view of a live stream. All sources of an endpoint look through the same one. */
 
-const { fromDetails } = require('../../errors')
-const { publish } = require('../../diagnostics')
-const { native } = require('../../load')
-const { answer } = require('../kept')
+const { fromDetails } = require('../../native/errors')
+const { publish } = require('../../internal/diagnostics')
+const { native } = require('../../native/load')
+const { answer } = require('../../native/handle')
 const { listen, mailbox, unlisten } = require('../workload-api/calls')
 
 const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
@@ -18,7 +18,7 @@ const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
  *   readonly revision: number,
  *   readonly state: State,
  *   readonly givenUp: boolean,
- *   readonly told: import('../../../native').X509Context | undefined,
+ *   readonly told: import('../../../types/native').X509Context | undefined,
  * }} Snapshot
  */
 

@@ -1,8 +1,8 @@
 'use strict'
 /** A workload's tokens, and the bundles to judge the tokens of others with, kept fresh. */
 
-const { CountersignError, invalidArgument, shown } = require('../../errors')
-const { checkOptions, checkSignal, checkTimeout } = require('../../options')
+const { CountersignError, invalidArgument, shown } = require('../../native/errors')
+const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
 const { SpiffeId } = require('../id')
 const { TrustDomain } = require('../trust-domain')
 const { verifyJwtSvid } = require('../verify')

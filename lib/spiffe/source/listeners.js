@@ -1,7 +1,7 @@
 'use strict'
 /** Functions of the caller that are told of events. One that throws hurts neither the source nor the others. */
 
-const { invalidArgument, shown } = require('../../errors')
+const { invalidArgument, shown } = require('../../native/errors')
 
 class Listeners {
   /** @type {Set<{ listener: (event: any) => void }>} */

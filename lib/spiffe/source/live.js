@@ -1,9 +1,9 @@
 'use strict'
 /** What live sources have in common: a feed, states, and a way to wait for the first good one. */
 
-const { CountersignError, invalidArgument, shown } = require('../../errors')
-const { publish } = require('../../diagnostics')
-const { checkOptions, checkSignal, checkTimeout } = require('../../options')
+const { CountersignError, invalidArgument, shown } = require('../../native/errors')
+const { publish } = require('../../internal/diagnostics')
+const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
 const { endpointOf } = require('../workload-api/endpoint')
 const { within } = require('../workload-api/calls')
 const { Feed } = require('./feed')

@@ -1,7 +1,7 @@
 'use strict'
 /** Which of several SVIDs is meant. */
 
-const { CountersignError, invalidArgument, shown } = require('../../errors')
+const { CountersignError, invalidArgument, shown } = require('../../native/errors')
 const { SpiffeId } = require('../id')
 
 /** The ways to say it; one of them at a time. */

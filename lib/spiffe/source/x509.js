@@ -1,9 +1,9 @@
 'use strict'
 /** A workload's X509-SVID and the bundles to judge others with, kept fresh. */
 
-const { CountersignError } = require('../../errors')
-const { publish } = require('../../diagnostics')
-const { checkOptions } = require('../../options')
+const { CountersignError } = require('../../native/errors')
+const { publish } = require('../../internal/diagnostics')
+const { checkOptions } = require('../../internal/options')
 const { TrustDomain } = require('../trust-domain')
 const { Message, X509Context } = require('../workload-api/x509-context')
 const { Live } = require('./live')
@@ -14,7 +14,7 @@ const OPTIONS = ['endpoint', 'withdrawGrace', ...PICKS]
 
 /**
  * The messages of this thread by what they were told with: sources of one endpoint share their objects.
- * @type {WeakMap<import('../../../native').X509Context, InstanceType<typeof Message>>}
+ * @type {WeakMap<import('../../../types/native').X509Context, InstanceType<typeof Message>>}
  */
 const messages = new WeakMap()
 

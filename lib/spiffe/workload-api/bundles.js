@@ -1,13 +1,13 @@
 'use strict'
 /** Bundles as a Workload API told them: everybody who asked sees the same ones, so nobody may change them. */
 
-const { invalidArgument } = require('../../errors')
+const { invalidArgument } = require('../../native/errors')
 const { BundleSet } = require('../bundle-set')
 
 class WorkloadBundles extends BundleSet {
   #told
 
-  /** @param {import('../../../native').X509Context} told */
+  /** @param {import('../../../types/native').X509Context} told */
   constructor(told) {
     super(told.bundles())
     this.#told = told
@@ -48,7 +48,7 @@ function unchangeable() {
   return invalidArgument('these bundles are what the Workload API said, and shared: change a clone() of them')
 }
 
-/** @param {import('../../../native').X509Context} told */
+/** @param {import('../../../types/native').X509Context} told */
 function ignoredBy(told) {
   return /** @type {readonly { what: string, reason: string, message: string }[]} */ (
     Object.freeze(JSON.parse(told.ignored()).map(Object.freeze))

@@ -2,10 +2,10 @@
 /** Calls that are answered by the thread that speaks to Workload APIs, and whatever else it has to say. */
 
 const { setInterval } = require('node:timers')
-const { fromNative } = require('../../errors')
-const { native } = require('../../load')
+const { fromNative } = require('../../native/errors')
+const { native } = require('../../native/load')
 
-/** @typedef {import('../../../native').X509Context} Told */
+/** @typedef {import('../../../types/native').X509Context} Told */
 
 /**
  * Who waits for what, by key.
@@ -14,7 +14,7 @@ const { native } = require('../../load')
 const waiting = new Map()
 let lastKey = 0
 
-/** @type {import('../../../native').Mailbox | undefined} */
+/** @type {import('../../../types/native').Mailbox | undefined} */
 let open
 
 function mailbox() {

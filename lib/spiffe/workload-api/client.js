@@ -1,12 +1,12 @@
 'use strict'
 /** The Workload API, method by method. */
 
-const { CountersignError, invalidArgument, shown } = require('../../errors')
-const { native } = require('../../load')
-const { checkOptions, checkSignal, checkTimeout } = require('../../options')
+const { CountersignError, invalidArgument, shown } = require('../../native/errors')
+const { native } = require('../../native/load')
+const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
 const { SpiffeId } = require('../id')
 const { jwtSvid } = require('../jwt-svid')
-const { answer } = require('../kept')
+const { answer } = require('../../native/handle')
 const { PICKS, compilePick } = require('../source/pick')
 const { WorkloadBundles } = require('./bundles')
 const { call, mailbox } = require('./calls')
@@ -39,7 +39,7 @@ class WorkloadApiClient {
   /**
    * @param {Record<string, any> | undefined} options
    * @param {readonly string[]} more
-   * @param {(client: import('../../../native').WorkloadClient, key: number, timeout: number) => void} start
+   * @param {(client: import('../../../types/native').WorkloadClient, key: number, timeout: number) => void} start
    */
   async #call(options, more, start) {
     const { signal, timeout = this.timeout } = checkOptions(options, [...CALL_OPTIONS, ...more], 'options')
@@ -72,19 +72,19 @@ class WorkloadApiClient {
    */
   async #message(options, more) {
     const { told } = await this.#call(options, more, (client, key, timeout) => client.fetchX509Context(key, timeout))
-    return new Message(/** @type {import('../../../native').X509Context} */ (told))
+    return new Message(/** @type {import('../../../types/native').X509Context} */ (told))
   }
 
   /** @param {CallOptions} [options] */
   async fetchX509Bundles(options) {
     const { told } = await this.#call(options, [], (client, key, timeout) => client.fetchX509Bundles(key, timeout))
-    return new WorkloadBundles(/** @type {import('../../../native').X509Context} */ (told))
+    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (told))
   }
 
   /** @param {CallOptions} [options] */
   async fetchJwtBundles(options) {
     const { told } = await this.#call(options, [], (client, key, timeout) => client.fetchJwtBundles(key, timeout))
-    return new WorkloadBundles(/** @type {import('../../../native').X509Context} */ (told))
+    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (told))
   }
 
   /** @param {import('../../../index').FetchJwtSvidOptions} options */
@@ -185,7 +185,7 @@ class WorkloadApiClient {
    * @template T
    * @param {import('../source/feed').Subject} subject
    * @param {unknown} options
-   * @param {(told: import('../../../native').X509Context, revision: number) => T} make
+   * @param {(told: import('../../../types/native').X509Context, revision: number) => T} make
    */
   #watch(subject, options, make) {
     if (this.#closed) throw closed()

@@ -1,7 +1,7 @@
 'use strict'
 /** Where the Workload API is. */
 
-const { CountersignError, invalidArgument, shown } = require('../../errors')
+const { CountersignError, invalidArgument, shown } = require('../../native/errors')
 
 /** The standard's name for the place where a workload finds its API (SPIFFE Workload Endpoint 4). */
 const VARIABLE = 'SPIFFE_ENDPOINT_SOCKET'

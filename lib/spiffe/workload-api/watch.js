@@ -1,8 +1,8 @@
 'use strict'
 /** The streams of the Workload API as they come: reconnected when they break, ended by what the API refuses. */
 
-const { invalidArgument } = require('../../errors')
-const { checkOptions, checkSignal } = require('../../options')
+const { invalidArgument } = require('../../native/errors')
+const { checkOptions, checkSignal } = require('../../internal/options')
 const { Feed } = require('../source/feed')
 const { updates } = require('../source/updates')
 
@@ -11,7 +11,7 @@ const { updates } = require('../source/updates')
  * @param {string} endpoint
  * @param {import('../source/feed').Subject} subject
  * @param {unknown} options
- * @param {(told: import('../../../native').X509Context, revision: number) => T} make
+ * @param {(told: import('../../../types/native').X509Context, revision: number) => T} make
  * @returns {AsyncIterableIterator<T>}
  */
 function watch(endpoint, subject, options, make) {

@@ -21,7 +21,7 @@ class Message {
   /** @type {InstanceType<typeof import('./bundles').WorkloadBundles> | undefined} */
   #bundles
 
-  /** @param {import('../../../native').X509Context} told */
+  /** @param {import('../../../types/native').X509Context} told */
   constructor(told) {
     this.#told = told
     this.#labels = /** @type {[string, string | null][]} */ (JSON.parse(told.labels()))
@@ -35,7 +35,7 @@ class Message {
   /** @param {number} index */
   svid(index) {
     return (this.#made[index] ??= new X509Svid(
-      /** @type {import('../../../native').X509Svid} */ (this.#told.svid(index))
+      /** @type {import('../../../types/native').X509Svid} */ (this.#told.svid(index))
     ))
   }
 

@@ -25,7 +25,9 @@ import {
   svidOf
 } from '../../../__test__/support/tls-scene.mjs'
 
-const { bindServer, callCredentials, channelCredentials, peerOf } = createRequire(import.meta.url)('../../../grpc.js')
+const { bindServer, callCredentials, channelCredentials, peerOf } = createRequire(import.meta.url)(
+  '../../../lib/grpc/index.js'
+)
 
 const text = { serialize: (/** @type {string} */ value) => Buffer.from(value), deserialize: String }
 const method = (/** @type {boolean} */ stream) => ({

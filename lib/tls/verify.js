@@ -1,7 +1,7 @@
 'use strict'
 /** Judges the certificates of a TLS peer, as node:tls tells them: the legacy objects of `getPeerCertificate`. */
 
-const { CountersignError, reason } = require('../errors')
+const { CountersignError, reason } = require('../native/errors')
 const { verifyX509Svid } = require('../spiffe/verify')
 
 /** @typedef {import('node:tls').PeerCertificate} PeerCertificate */
@@ -32,8 +32,8 @@ const OF_NAMES = new Set(['not_authorized', 'authorizer_failed'])
 /**
  * @param {PeerCertificate} certificate the leaf, of which only the bytes count
  * @param {() => DetailedPeerCertificate} whole the leaf with its issuers
- * @param {import('../../tls').TlsSourceContext} context
- * @param {import('../spiffe/authorize').Judge} welcome
+ * @param {import('../../types/tls').TlsSourceContext} context
+ * @param {import('../spiffe/authorizer').Judge} welcome
  * @param {'serverAuth' | 'clientAuth'} usage
  * @returns {Verdict}
  */
@@ -54,7 +54,7 @@ function judge(certificate, whole, context, welcome, usage) {
 
 /**
  * @param {readonly Uint8Array[]} chain
- * @param {import('../../tls').TlsSourceContext} context
+ * @param {import('../../types/tls').TlsSourceContext} context
  * @param {any} welcome a judge of names
  * @param {'serverAuth' | 'clientAuth'} usage
  * @param {Date} [now]

@@ -1,7 +1,7 @@
 'use strict'
 /** Checks of the options that many functions share. */
 
-const { invalidArgument, shown } = require('./errors')
+const { invalidArgument, shown } = require('../native/errors')
 
 /** The longest path a Unix socket address holds, in bytes. */
 const MAX_PATH = process.platform === 'linux' ? 107 : 103

@@ -1,10 +1,10 @@
 'use strict'
 /** Who is at the other end of a local socket. */
 
-const { CountersignError, fromDetails, invalidArgument } = require('./errors')
+const { CountersignError, fromDetails, invalidArgument } = require('../native/errors')
 const { descriptorOf } = require('./descriptor')
-const { linuxOnly, native } = require('./load')
-const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
+const { linuxOnly, native } = require('../native/load')
+const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')
 const { compilePolicy } = require('./policy')
 
 /** What the addon writes, in this order: flags, pid, uid, gid, the number of groups, the groups. */
@@ -48,7 +48,7 @@ function getPeerProcess(target, options) {
 
 /**
  * @param {unknown} target
- * @param {import('../index').PeerPolicy | import('../index').PeerPolicy[] | ((peer: import('../index').PeerProcess) => boolean)} policy
+ * @param {import('../../index').PeerPolicy | import('../../index').PeerPolicy[] | ((peer: import('../../index').PeerProcess) => boolean)} policy
  */
 function authorizePeer(target, policy) {
   const judge = compilePolicy(policy)

@@ -2,7 +2,7 @@
 /** Which names are welcome. */
 
 const { isPromise } = require('node:util').types
-const { CountersignError, invalidArgument, reason, shown } = require('../errors')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 const { SpiffeId } = require('./id')
 const { TrustDomain } = require('./trust-domain')
 

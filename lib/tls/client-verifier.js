@@ -8,14 +8,14 @@
  * 'secureConnection', ahead of all listeners.
  */
 
-const { CountersignError } = require('../errors')
-const { judge, refusal } = require('./judge')
+const { CountersignError } = require('../native/errors')
+const { judge, refusal } = require('./verify')
 const { Peer, setPeer } = require('./peer')
 const { report } = require('./rejection')
 const { currentContext } = require('./source')
 
 /** @typedef {import('node:tls').TLSSocket} TLSSocket */
-/** @typedef {import('./judge').Verdict} Verdict */
+/** @typedef {import('./verify').Verdict} Verdict */
 
 /**
  * What became of a connection, found once: `error` when it is refused, `peer` when a peer is proven. Neither: nobody was
@@ -39,9 +39,9 @@ class Guard {
   #expected = new WeakSet()
 
   /**
-   * @param {import('../../tls').TlsSource} source
-   * @param {import('../spiffe/authorize').Judge} welcome
-   * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../tls').Rejection) => void) | undefined, principal?: import('../../tls').MakePrincipal | undefined }} options
+   * @param {import('../../types/tls').TlsSource} source
+   * @param {import('../spiffe/authorizer').Judge} welcome
+   * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../types/tls').Rejection) => void) | undefined, principal?: import('../../types/tls').MakePrincipal | undefined }} options
    */
   constructor(source, welcome, { clients, onReject, principal }) {
     this.#source = source

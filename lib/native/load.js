@@ -10,7 +10,7 @@
  */
 const EXPECTED = '0.1.0'
 
-/** @typedef {typeof import('../native')} Native */
+/** @typedef {typeof import('../../types/native')} Native */
 
 /**
  * Static requests, so that bundlers and packagers see them.
@@ -21,7 +21,7 @@ const ADDONS = {
     file: 'countersign.linux-x64-gnu.node',
     package: '@countersign/linux-x64-gnu',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.linux-x64-gnu.node'),
+    local: () => require('../../countersign.linux-x64-gnu.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-x64-gnu')
   },
@@ -29,7 +29,7 @@ const ADDONS = {
     file: 'countersign.linux-arm64-gnu.node',
     package: '@countersign/linux-arm64-gnu',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.linux-arm64-gnu.node'),
+    local: () => require('../../countersign.linux-arm64-gnu.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-arm64-gnu')
   },
@@ -37,7 +37,7 @@ const ADDONS = {
     file: 'countersign.linux-x64-musl.node',
     package: '@countersign/linux-x64-musl',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.linux-x64-musl.node'),
+    local: () => require('../../countersign.linux-x64-musl.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-x64-musl')
   },
@@ -45,7 +45,7 @@ const ADDONS = {
     file: 'countersign.linux-arm64-musl.node',
     package: '@countersign/linux-arm64-musl',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.linux-arm64-musl.node'),
+    local: () => require('../../countersign.linux-arm64-musl.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/linux-arm64-musl')
   },
@@ -53,7 +53,7 @@ const ADDONS = {
     file: 'countersign.darwin-x64.node',
     package: '@countersign/darwin-x64',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.darwin-x64.node'),
+    local: () => require('../../countersign.darwin-x64.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/darwin-x64')
   },
@@ -61,7 +61,7 @@ const ADDONS = {
     file: 'countersign.darwin-arm64.node',
     package: '@countersign/darwin-arm64',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.darwin-arm64.node'),
+    local: () => require('../../countersign.darwin-arm64.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/darwin-arm64')
   },
@@ -69,7 +69,7 @@ const ADDONS = {
     file: 'countersign.win32-x64-msvc.node',
     package: '@countersign/win32-x64',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.win32-x64-msvc.node'),
+    local: () => require('../../countersign.win32-x64-msvc.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/win32-x64')
   },
@@ -77,7 +77,7 @@ const ADDONS = {
     file: 'countersign.win32-arm64-msvc.node',
     package: '@countersign/win32-arm64',
     // @ts-ignore: present only in a checkout
-    local: () => require('../countersign.win32-arm64-msvc.node'),
+    local: () => require('../../countersign.win32-arm64-msvc.node'),
     // @ts-ignore: an optional dependency
     installed: () => require('@countersign/win32-arm64')
   }

@@ -1,7 +1,7 @@
 'use strict'
 /** From whatever the caller holds to the number of its descriptor. */
 
-const { CountersignError, invalidArgument } = require('./errors')
+const { CountersignError, invalidArgument } = require('../native/errors')
 
 /**
  * A `net.Socket`, an http request's socket, a `tls.TLSSocket` over a Unix socket, or a descriptor number.

@@ -33,9 +33,9 @@ import type {
   TrustDomain as SpiffeTrustDomain,
   VerifyJwtSvidOptions,
   X509Bundle
-} from './index.js'
+} from '../index.js'
 
-export { CountersignError } from './index.js'
+export { CountersignError } from '../index.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // IDs

@@ -12,9 +12,9 @@
  * const { rules, answered, killSwitch } = await agent.status()
  * if (suspicious) await agent.kill({ reason: 'stolen credentials, see INC-1234' })
  */
-import type { PeerPolicies } from './index.js'
+import type { PeerPolicies } from '../index.js'
 
-export { CountersignError } from './index.js'
+export { CountersignError } from '../index.js'
 
 /** How much something matters, the worst first. */
 export type Severity = 'CRITICAL' | 'HIGH' | 'MEDIUM' | 'LOW' | 'INFO'

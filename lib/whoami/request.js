@@ -1,8 +1,8 @@
 'use strict'
 /** What a caller says about itself, as it goes over the wire. */
 
-const { invalidArgument, reason, shown } = require('./errors')
-const { checkOptions } = require('./options')
+const { invalidArgument, reason, shown } = require('../native/errors')
+const { checkOptions } = require('../internal/options')
 
 /** Names that only the daemon may set, and the two typed ones. */
 const RESERVED = new Set(['identity', 'hostname', 'process', 'pid', 'uid', 'gid', 'instance_id', 'timestamp'])

@@ -2,11 +2,11 @@
 /** What a peer must be. A policy that cannot be read exactly is an error: a typo must never widen access. */
 
 const { isPromise } = require('node:util').types
-const { CountersignError, invalidArgument, reason, shown } = require('./errors')
-const { linuxOnly } = require('./load')
+const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
+const { linuxOnly } = require('../native/load')
 
-/** @typedef {import('../index').PeerPolicy} PeerPolicy */
-/** @typedef {import('../index').PeerProcess} PeerProcess */
+/** @typedef {import('../../index').PeerPolicy} PeerPolicy */
+/** @typedef {import('../../index').PeerProcess} PeerProcess */
 
 const MAX_U32 = 0xffffffff
 
@@ -48,7 +48,7 @@ function compilePolicy(policy, name = 'policy') {
   const set = linuxOnly('PolicySet', 'a policy for peers').parse(JSON.stringify(list))
   if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
   return (fd) => {
-    const { toProcess, unwrap } = require('./peer')
+    const { toProcess, unwrap } = require('./process')
     const answer = unwrap(set.authorize(fd))
     if (answer.denied === undefined) return toProcess(answer)
     throw denied(answer)
@@ -100,7 +100,7 @@ function read(policy, name) {
  */
 function functionJudge(accepts, name) {
   return (fd) => {
-    const { peerProcess } = require('./peer')
+    const { peerProcess } = require('./process')
     const peer = peerProcess(fd)
     let verdict
     try {
@@ -144,7 +144,7 @@ function denied({ denied: denials, credentials }) {
     expected,
     actual,
     denials,
-    peer: require('./peer').toCredentials(credentials)
+    peer: require('./process').toCredentials(credentials)
   })
 }
 

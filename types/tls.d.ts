@@ -42,11 +42,11 @@ import type {
   SpiffeId,
   VerifiedX509Svid,
   X509Svid
-} from './index.js'
+} from '../index.js'
 import type { Principal } from './principal.js'
 
-export { authorize } from './index.js'
-export type { Authorizer, DescribedAuthorizer } from './index.js'
+export { authorize } from '../index.js'
+export type { Authorizer, DescribedAuthorizer } from '../index.js'
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Sources

@@ -1,7 +1,7 @@
 'use strict'
 /** What the core keeps, and JavaScript holds by a handle. */
 
-const { fromNative, invalidArgument, shown } = require('../errors')
+const { fromNative, invalidArgument, shown } = require('./errors')
 
 /** A text that starts with this is an error. */
 const BANG = 33

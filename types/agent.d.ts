@@ -5,7 +5,7 @@
  * It is the authority of one machine: what it issues is trusted by who trusts its bundle, and nobody replicates its keys.
  * A fleet wants SPIRE; then only `SPIFFE_ENDPOINT_SOCKET` changes, not one line of code.
  */
-import type { SpiffeBundle, SpiffeId, TrustDomain } from './index.js'
+import type { SpiffeBundle, SpiffeId, TrustDomain } from '../index.js'
 
 /** What a caller must be. Every condition must hold; each is about what the kernel says of the process that connected. */
 export interface RuleMatch {

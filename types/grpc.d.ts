@@ -23,9 +23,9 @@ import type {
   TlsSource,
   WebClientOptions
 } from './tls.js'
-import type { Authorizer } from './index.js'
+import type { Authorizer } from '../index.js'
 
-export { authorize } from './index.js'
+export { authorize } from '../index.js'
 export { peerOf } from './tls.js'
 export type { AsyncAuthorizer, MakePrincipal, Peer, Rejection, TlsSource } from './tls.js'
 

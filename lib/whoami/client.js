@@ -1,10 +1,10 @@
 'use strict'
 /** Who am I: the identity-by-PID client. */
 
-const { CountersignError, fromNative, invalidArgument } = require('./errors')
+const { CountersignError, fromNative, invalidArgument } = require('../native/errors')
 const { Identity, buildIdentity } = require('./identity')
-const { linuxOnly, native } = require('./load')
-const { checkOptions, checkPath, checkSignal, checkTimeout } = require('./options')
+const { linuxOnly, native } = require('../native/load')
+const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')
 
 const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
 const DEFAULT_TIMEOUT = 5000
@@ -90,7 +90,7 @@ class IdentityClient {
   #verifySelf
   #retry
 
-  /** @param {import('../index').IdentityClientOptions} [options] */
+  /** @param {import('../../index').IdentityClientOptions} [options] */
   constructor(options) {
     const {
       socketPath,
@@ -117,7 +117,7 @@ class IdentityClient {
   }
 
   /**
-   * @param {import('../index').GetIdentityOptions} [options]
+   * @param {import('../../index').GetIdentityOptions} [options]
    * @returns {Promise<Me>}
    */
   async getIdentity(options) {
@@ -125,7 +125,7 @@ class IdentityClient {
       options === undefined ? NO_OPTIONS : checkOptions(options, CALL_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
     checkSignal(signal, 'options.signal')
-    const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
+    const request = runner === undefined ? EMPTY_REQUEST : require('./request').writeRequest(runner)
     signal?.throwIfAborted()
     if (!attached) attach()
     const outcome = this.#retry
@@ -138,12 +138,12 @@ class IdentityClient {
 
   /**
    * The same, blocking the thread.
-   * @param {import('../index').GetIdentitySyncOptions} [options]
+   * @param {import('../../index').GetIdentitySyncOptions} [options]
    */
   getIdentitySync(options) {
     let { runner, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, SYNC_OPTIONS, 'options')
     timeout = timeout === undefined ? this.timeout : checkTimeout(timeout, 'options.timeout')
-    const request = runner === undefined ? EMPTY_REQUEST : require('./runner').writeRequest(runner)
+    const request = runner === undefined ? EMPTY_REQUEST : require('./request').writeRequest(runner)
     if (!attached) attach()
     const deadline = timeout === null ? Infinity : performance.now() + timeout
     for (const pause of pauses()) {
@@ -233,13 +233,13 @@ function sleep(milliseconds, signal) {
  * @returns {(fd: number) => unknown}
  */
 function guardOf(policy, path) {
-  const judge = require('./policy').compilePolicy(policy, 'expectServer')
+  const judge = require('../peer/policy').compilePolicy(policy, 'expectServer')
   return (fd) => {
     try {
       judge(fd)
       return undefined
     } catch (error) {
-      return require('./peer').untrusted(path, error)
+      return require('../peer/process').untrusted(path, error)
     }
   }
 }
@@ -264,7 +264,7 @@ function verified(identity) {
   return identity
 }
 
-/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
+/** @param {import('../../index').IdentityClientOptions & import('../../index').GetIdentityOptions} [options] */
 function split(options) {
   if (options === undefined) return { client: undefined, call: undefined }
   checkOptions(options, [...CLIENT_OPTIONS, ...CALL_OPTIONS], 'options')
@@ -276,14 +276,14 @@ function split(options) {
   return { client, call }
 }
 
-/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentityOptions} [options] */
+/** @param {import('../../index').IdentityClientOptions & import('../../index').GetIdentityOptions} [options] */
 async function getIdentity(options) {
   const { client, call } = split(options)
   // Awaited here, so that an error names the caller.
   return await new IdentityClient(client).getIdentity(call)
 }
 
-/** @param {import('../index').IdentityClientOptions & import('../index').GetIdentitySyncOptions} [options] */
+/** @param {import('../../index').IdentityClientOptions & import('../../index').GetIdentitySyncOptions} [options] */
 function getIdentitySync(options) {
   const { client, call } = split(options)
   return new IdentityClient(client).getIdentitySync(call)

@@ -36,12 +36,12 @@ class Runner {
    * rounded, which is refused.
    */
   toJSON() {
-    return require('./exact').forJSON(wire(this), 'runner.toWire()')
+    return require('../internal/lossless-json').forJSON(wire(this), 'runner.toWire()')
   }
 
   /** The wire form as text, exact on every runtime. */
   toWire() {
-    return require('./exact').write(wire(this), 'runner')
+    return require('../internal/lossless-json').write(wire(this), 'runner')
   }
 }
 
@@ -151,7 +151,7 @@ function buildIdentity(
 /** @param {string} text */
 function parseExtra(text) {
   const [extra, large] = JSON.parse(text)
-  if (large.length > 0) require('./exact').restore(extra, large)
+  if (large.length > 0) require('../internal/lossless-json').restore(extra, large)
   // Without a prototype, a field called `constructor` or `toString` is only a field.
   return freezeDeep(Object.setPrototypeOf(extra, null))
 }

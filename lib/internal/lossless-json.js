@@ -1,7 +1,7 @@
 'use strict'
 /** JSON in which integers are exact: what a number cannot hold is a bigint. */
 
-const { CountersignError, invalidArgument, reason } = require('./errors')
+const { CountersignError, invalidArgument, reason } = require('../native/errors')
 
 /** @type {((text: string) => object) | undefined} */
 const rawJSON = /** @type {any} */ (JSON).rawJSON
