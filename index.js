@@ -33,36 +33,44 @@ exports.X509Source = undefined
 exports.JwtSource = undefined
 exports.X509Context = undefined
 
-/**
- * @param {() => object} load a module with these names
- * @param {string[]} names
- */
-function later(load, ...names) {
-  for (const name of names) {
-    const get = () => {
-      const value = /** @type {Record<string, unknown>} */ (load())[name]
-      // What it was first asked for, it stays: a property like the others.
-      Object.defineProperty(exports, name, { enumerable: true, configurable: true, writable: true, value })
-      return value
-    }
-    Object.defineProperty(exports, name, { enumerable: true, configurable: true, get })
-  }
+/** @satisfies {import('./lib/internal/face').LazyFace<typeof import('./index')>} */
+const values = {
+  getIdentity: () => require('./lib/whoami/client').getIdentity,
+  getIdentitySync: () => require('./lib/whoami/client').getIdentitySync,
+  IdentityClient: () => require('./lib/whoami/client').IdentityClient,
+  DEFAULT_SOCKET_PATH: () => require('./lib/whoami/client').DEFAULT_SOCKET_PATH,
+  Identity: () => require('./lib/whoami/identity').Identity,
+  Runner: () => require('./lib/whoami/identity').Runner,
+  getPeerCredentials: () => require('./lib/peer/process').getPeerCredentials,
+  getPeerProcess: () => require('./lib/peer/process').getPeerProcess,
+  authorizePeer: () => require('./lib/peer/process').authorizePeer,
+  connectVerified: () => require('./lib/peer/process').connectVerified,
+  CountersignError: () => require('./lib/native/errors').CountersignError,
+  SpiffeId: () => require('./lib/spiffe/id').SpiffeId,
+  TrustDomain: () => require('./lib/spiffe/trust-domain').TrustDomain,
+  authorize: () => require('./lib/spiffe/authorizer').authorize,
+  X509Svid: () => require('./lib/spiffe/x509-svid').X509Svid,
+  JwtSvid: () => require('./lib/spiffe/jwt-svid').JwtSvid,
+  X509Bundle: () => require('./lib/spiffe/x509-bundle').X509Bundle,
+  JwtBundle: () => require('./lib/spiffe/jwt-bundle').JwtBundle,
+  SpiffeBundle: () => require('./lib/spiffe/spiffe-bundle').SpiffeBundle,
+  BundleSet: () => require('./lib/spiffe/bundle-set').BundleSet,
+  BundleMap: () => require('./lib/spiffe/bundle-set').BundleMap,
+  verifyX509Svid: () => require('./lib/spiffe/verify').verifyX509Svid,
+  verifyJwtSvid: () => require('./lib/spiffe/verify').verifyJwtSvid,
+  VerifiedX509Svid: () => require('./lib/spiffe/verify').VerifiedX509Svid,
+  WorkloadApiClient: () => require('./lib/spiffe/workload-api/client').WorkloadApiClient,
+  X509Source: () => require('./lib/spiffe/source/x509').X509Source,
+  JwtSource: () => require('./lib/spiffe/source/jwt').JwtSource,
+  X509Context: () => require('./lib/spiffe/workload-api/x509-context').X509Context
 }
-later(() => require('./lib/whoami/client'), 'getIdentity', 'getIdentitySync', 'IdentityClient', 'DEFAULT_SOCKET_PATH')
-later(() => require('./lib/whoami/identity'), 'Identity', 'Runner')
-later(() => require('./lib/peer/process'), 'getPeerCredentials', 'getPeerProcess', 'authorizePeer', 'connectVerified')
-later(() => require('./lib/native/errors'), 'CountersignError')
-later(() => require('./lib/spiffe/id'), 'SpiffeId')
-later(() => require('./lib/spiffe/trust-domain'), 'TrustDomain')
-later(() => require('./lib/spiffe/authorizer'), 'authorize')
-later(() => require('./lib/spiffe/x509-svid'), 'X509Svid')
-later(() => require('./lib/spiffe/jwt-svid'), 'JwtSvid')
-later(() => require('./lib/spiffe/x509-bundle'), 'X509Bundle')
-later(() => require('./lib/spiffe/jwt-bundle'), 'JwtBundle')
-later(() => require('./lib/spiffe/spiffe-bundle'), 'SpiffeBundle')
-later(() => require('./lib/spiffe/bundle-set'), 'BundleSet', 'BundleMap')
-later(() => require('./lib/spiffe/verify'), 'verifyX509Svid', 'verifyJwtSvid', 'VerifiedX509Svid')
-later(() => require('./lib/spiffe/workload-api/client'), 'WorkloadApiClient')
-later(() => require('./lib/spiffe/source/x509'), 'X509Source')
-later(() => require('./lib/spiffe/source/jwt'), 'JwtSource')
-later(() => require('./lib/spiffe/workload-api/x509-context'), 'X509Context')
+
+for (const [name, load] of Object.entries(values)) {
+  const get = () => {
+    const value = load()
+    // From the first look on it is an ordinary property.
+    Object.defineProperty(exports, name, { enumerable: true, configurable: true, writable: true, value })
+    return value
+  }
+  Object.defineProperty(exports, name, { enumerable: true, configurable: true, get })
+}

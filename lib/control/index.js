@@ -3,3 +3,5 @@
 exports.ControlClient = require('./client').ControlClient
 exports.verifyLog = require('./verify-log').verifyLog
 exports.CountersignError = require('../native/errors').CountersignError
+
+void (/** @satisfies {import('../internal/face').Face<typeof import('../../types/control')>} */ (module.exports))

@@ -3,7 +3,10 @@
 
 const { CountersignError } = require('../native/errors')
 
-/** @param {unknown} value */
+/**
+ * @param {unknown} value
+ * @returns {any} a Date, or undefined
+ */
 function time(value) {
   if (typeof value === 'number') return new Date(value * 1000)
   // An agent counts nanoseconds; a Date has milliseconds, rounded down.
@@ -11,7 +14,10 @@ function time(value) {
   return undefined
 }
 
-/** @param {any} alert */
+/**
+ * @param {any} alert
+ * @returns {import('../../types/control').Alert}
+ */
 function toAlert({ timestamp, severity, monitor, message, details, seq, missed }) {
   return Object.freeze({
     timestamp: time(timestamp),
@@ -24,7 +30,10 @@ function toAlert({ timestamp, severity, monitor, message, details, seq, missed }
   })
 }
 
-/** @param {any} answer */
+/**
+ * @param {any} answer
+ * @returns {import('../../types/control').Alert[]}
+ */
 function toAlerts({ alerts }) {
   if (!Array.isArray(alerts))
     throw new CountersignError('ERR_MISSING_FIELD', 'the answer has no alerts in it', { field: 'alerts' })
@@ -38,7 +47,10 @@ function toText({ text }) {
   return text
 }
 
-/** @param {any} status */
+/**
+ * @param {any} status
+ * @returns {import('../../types/control').AgentStatus}
+ */
 function toStatus(status) {
   if (typeof status.running !== 'boolean' || !Array.isArray(status.alerts))
     throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no status', { field: 'running' })
@@ -87,7 +99,10 @@ function toStatus(status) {
   })
 }
 
-/** @param {any} report */
+/**
+ * @param {any} report
+ * @returns {import('../../types/control').AuditReport}
+ */
 function toReport(report) {
   if (!Array.isArray(report.findings))
     throw new CountersignError('ERR_MISSING_FIELD', 'the answer is no report', { field: 'findings' })
@@ -95,7 +110,10 @@ function toReport(report) {
   return Object.freeze({ ...rest, timestamp: time(report.timestamp) })
 }
 
-/** @param {any} verified */
+/**
+ * @param {any} verified
+ * @returns {import('../../types/control').VerifiedLog}
+ */
 function toVerified(verified) {
   return Object.freeze({
     ...verified,

@@ -11,3 +11,5 @@ exports.bindServer = bindServer
 exports.callCredentials = callCredentials
 exports.channelCredentials = channelCredentials
 exports.peerOf = peerOf
+
+void (/** @satisfies {import('../internal/face').Face<typeof import('../../types/grpc')>} */ (module.exports))

@@ -84,7 +84,7 @@ function write(value, name) {
  * A copy for JSON.stringify in which bigints are written as the integers they are.
  * @param {unknown} value
  * @param {string} instead what to call where the runtime has no way to write them
- * @returns {unknown}
+ * @returns {any}
  */
 function forJSON(value, instead) {
   if (typeof value === 'bigint') {

@@ -23,6 +23,7 @@ class CountersignError extends Error {
   /**
    * Works across copies of the package, where `instanceof` does not.
    * @param {unknown} value
+   * @returns {value is import('../../index').CountersignError}
    */
   static is(value) {
     return typeof value === 'object' && value !== null && /** @type {any} */ (value)[brand] === true

@@ -48,7 +48,7 @@ function getPeerProcess(target, options) {
 
 /**
  * @param {unknown} target
- * @param {import('../../index').PeerPolicy | import('../../index').PeerPolicy[] | ((peer: import('../../index').PeerProcess) => boolean)} policy
+ * @param {import('../../index').PeerPolicies} policy
  */
 function authorizePeer(target, policy) {
   const judge = compilePolicy(policy)

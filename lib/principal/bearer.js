@@ -9,6 +9,10 @@ const { checkCredential } = require('./resolver')
 /** What a resolver makes of a token. */
 const TOKEN = Symbol('token')
 
+/**
+ * @template {import('./resolver').Principal} [Kind=import('./resolver').WorkloadPrincipal]
+ * @extends {CredentialResolver<Kind>}
+ */
 class BearerResolver extends CredentialResolver {
   /** @param {unknown} token */
   constructor(token) {
@@ -33,7 +37,7 @@ class BearerResolver extends CredentialResolver {
 
   /**
    * @param {string} token
-   * @returns {Promise<import('./resolver').Principal>}
+   * @returns {Promise<Kind>}
    */
   [TOKEN](token) {
     throw new Error(`unreachable: ${token.length}`)

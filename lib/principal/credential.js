@@ -9,6 +9,10 @@ const JUDGE = Symbol('judge')
 /** Where a request carries one. */
 const FIND = Symbol('find')
 
+/**
+ * @template {import('./resolver').Principal} [Kind=import('./resolver').WorkloadPrincipal]
+ * @extends {PrincipalResolver<Kind>}
+ */
 class CredentialResolver extends PrincipalResolver {
   #given
 
@@ -26,6 +30,7 @@ class CredentialResolver extends PrincipalResolver {
   /**
    * The same rules for another credential.
    * @param {any} credential
+   * @returns {Once<Kind>}
    */
   for(credential) {
     return new Once(() => this.#judged(credential))
@@ -34,12 +39,16 @@ class CredentialResolver extends PrincipalResolver {
   /**
    * The same rules for what a request carries.
    * @param {any} req
+   * @returns {Once<Kind>}
    */
   forRequest(req) {
     return new Once(async () => await this.#judged(await this[FIND](req)))
   }
 
-  /** @param {any} credential */
+  /**
+   * @param {any} credential
+   * @returns {Promise<Kind>}
+   */
   async #judged(credential) {
     if (credential === undefined || credential === null)
       throw notAuthenticated('no_credential', 'there is no credential')
@@ -48,7 +57,7 @@ class CredentialResolver extends PrincipalResolver {
 
   /**
    * @param {any} credential
-   * @returns {Promise<import('./resolver').Principal>}
+   * @returns {Promise<Kind>}
    */
   [JUDGE](credential) {
     throw new Error(`unreachable: ${typeof credential}`)
@@ -63,11 +72,15 @@ class CredentialResolver extends PrincipalResolver {
   }
 }
 
-/** One credential, judged when it is asked for. */
+/**
+ * One credential, judged when it is asked for.
+ * @template {import('./resolver').Principal} [Kind=import('./resolver').WorkloadPrincipal]
+ * @extends {PrincipalResolver<Kind>}
+ */
 class Once extends PrincipalResolver {
   #judge
 
-  /** @param {() => Promise<import('./resolver').Principal>} judge */
+  /** @param {() => Promise<Kind>} judge */
   constructor(judge) {
     super()
     this.#judge = judge

@@ -45,7 +45,10 @@ const Issuer = Object.freeze({
   mtls,
   oauth,
 
-  /** @param {string} label */
+  /**
+   * @param {string} label
+   * @returns {any} as the typings have it, by `kind`
+   */
   custom(label) {
     if (typeof label !== 'string') throw invalidArgument(`label: expected a string, got ${shown(label)}`)
     return new IssuerValue('custom', answer(native.issuerLabel(label), Issuer.custom), checked)
@@ -60,9 +63,11 @@ const Issuer = Object.freeze({
 /**
  * An issuer as the core wrote it.
  * @param {{ kind: string, label?: string }} issuer
+ * @returns {import('../../types/principal').Issuer}
  */
 function knownIssuer({ kind, label }) {
-  return BUILT_IN.find((one) => one.kind === kind) ?? new IssuerValue(kind, label, checked)
+  const issuer = BUILT_IN.find((one) => one.kind === kind) ?? new IssuerValue(kind, label, checked)
+  return /** @type {import('../../types/principal').Issuer} */ (issuer)
 }
 
 module.exports = { Issuer, knownIssuer }

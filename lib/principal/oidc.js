@@ -37,6 +37,7 @@ const ALGORITHM = /^(?:RS|ES|PS)(?:256|384|512)$/
 const DEFAULT_LEEWAY = 60_000
 const MAX_LEEWAY = 120_000
 
+/** @extends {BearerResolver<import('./resolver').Principal>} */
 class OidcResolver extends BearerResolver {
   #issuer
   #audience

@@ -47,7 +47,10 @@ function cedarValue(value) {
   return exact.write(value, 'attributes')
 }
 
-/** @param {unknown} given */
+/**
+ * @param {unknown} given
+ * @returns {import('../../types/principal').CedarEntity}
+ */
 function toCedarEntity(given) {
   const principal = check(given)
   /** @type {Record<string, any>} */

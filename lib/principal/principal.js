@@ -8,6 +8,8 @@ const { PrincipalDocument, read } = require('./document')
 const { HumanPrincipal } = require('./human')
 const { WorkloadPrincipal } = require('./workload')
 
+/** @typedef {import('./resolver').Principal} AnyPrincipal */
+
 const Principal = Object.freeze({
   /**
    * @param {unknown} text
@@ -24,17 +26,20 @@ const Principal = Object.freeze({
   /**
    * @param {unknown} value
    * @param {{ strict?: boolean }} [options]
+   * @returns {AnyPrincipal}
    */
   from(value, options) {
-    if (value instanceof PrincipalDocument)
-      return options?.strict === undefined ? value : Principal.parse(value.toWire(), options)
+    if (Principal.is(value)) return options?.strict === undefined ? value : Principal.parse(value.toWire(), options)
     if (typeof value === 'string') return Principal.parse(value, options)
     if (typeof value !== 'object' || value === null)
       throw invalidArgument(`value: expected a principal or its JSON, got ${shown(value)}`)
     return Principal.parse(exact.write(value, 'value'), options)
   },
 
-  /** @param {unknown} value */
+  /**
+   * @param {unknown} value
+   * @returns {value is AnyPrincipal}
+   */
   is(value) {
     return value instanceof PrincipalDocument
   }

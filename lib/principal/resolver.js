@@ -7,12 +7,15 @@ const { checkSignal, checkTimeout, ownOptions } = require('../internal/options')
 /** What a resolver does, under a name that users cannot call. */
 const RESOLVE = Symbol('resolve')
 
-/** @typedef {InstanceType<typeof import('./human').HumanPrincipal> | InstanceType<typeof import('./workload').WorkloadPrincipal>} Principal */
+/** @typedef {InstanceType<typeof import('./human').HumanPrincipal>} HumanPrincipal */
+/** @typedef {InstanceType<typeof import('./workload').WorkloadPrincipal>} WorkloadPrincipal */
+/** @typedef {HumanPrincipal | WorkloadPrincipal} Principal */
 
+/** @template {Principal} [Kind=WorkloadPrincipal] */
 class PrincipalResolver {
   /**
    * @param {{ signal?: AbortSignal, timeout?: number | null }} [options]
-   * @returns {Promise<Principal>}
+   * @returns {Promise<Kind>}
    */
   async resolve(options) {
     const { signal, timeout = null } = ownOptions(options, ['signal', 'timeout'], 'options')
@@ -24,7 +27,7 @@ class PrincipalResolver {
 
   /**
    * @param {AbortSignal | undefined} signal
-   * @returns {Promise<Principal>}
+   * @returns {Promise<Kind>}
    */
   [RESOLVE](signal) {
     throw new Error(`unreachable: ${signal}`)

@@ -10,6 +10,7 @@ const { PrincipalResolver, RESOLVE } = require('./resolver')
 
 const SESSION = ['userId', 'tenantId', 'sessionId', 'attributes']
 
+/** @extends {PrincipalResolver<import('./resolver').HumanPrincipal>} */
 class SessionResolver extends PrincipalResolver {
   #session
 

@@ -8,7 +8,7 @@ const { trustDomainMismatch, WorkloadPrincipal } = require('./workload')
 const { TrustDomain } = require('./trust-domain')
 const { WorkloadId } = require('./workload-id')
 
-/** @typedef {InstanceType<typeof import('../spiffe/id').SpiffeId>} Id */
+/** @typedef {import('../../types/spiffe').SpiffeId} Id */
 /** @typedef {{ workloadId: string, trustDomain: string, serviceName: string, tenantSlug: string, attributes: object | undefined }} Parts */
 
 const OPTIONS = ['issuer', 'tenantId', 'trustDomain', 'split', 'attributes']

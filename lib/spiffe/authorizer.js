@@ -6,8 +6,8 @@ const { CountersignError, invalidArgument, reason, shown } = require('../native/
 const { SpiffeId } = require('./id')
 const { TrustDomain } = require('./trust-domain')
 
-/** @typedef {InstanceType<typeof import('./id').SpiffeId>} SpiffeId */
-/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+/** @typedef {import('../../types/spiffe').SpiffeId} SpiffeId */
+/** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 

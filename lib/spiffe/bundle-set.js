@@ -10,10 +10,10 @@ const { SpiffeBundle } = require('./spiffe-bundle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
-/** @typedef {InstanceType<typeof import('./jwt-bundle').JwtBundle>} JwtBundle */
-/** @typedef {InstanceType<typeof import('./spiffe-bundle').SpiffeBundle>} SpiffeBundle */
-/** @typedef {InstanceType<typeof import('./x509-bundle').X509Bundle>} X509Bundle */
-/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+/** @typedef {import('../../types/spiffe').JwtBundle} JwtBundle */
+/** @typedef {import('../../types/spiffe').SpiffeBundle} SpiffeBundle */
+/** @typedef {import('../../types/spiffe').X509Bundle} X509Bundle */
+/** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 

@@ -35,7 +35,7 @@ class SpiffeId {
    */
   constructor(uri, proof) {
     if (proof !== checked) throw invalidArgument('a SpiffeId is made by SpiffeId.parse and SpiffeId.fromSegments')
-    this.uri = uri
+    this.uri = /** @type {import('../../types/spiffe').SpiffeIdString} */ (uri)
     Object.freeze(this)
   }
 
@@ -46,7 +46,7 @@ class SpiffeId {
   }
 
   /**
-   * @param {InstanceType<typeof import('./trust-domain').TrustDomain> | string} trustDomain
+   * @param {import('../../types/spiffe').TrustDomain | string} trustDomain
    * @param {Iterable<string>} segments
    */
   static fromSegments(trustDomain, segments) {
@@ -99,7 +99,7 @@ class SpiffeId {
     return known(answer(native.spiffeIdReplacePath(this.uri, text(path, 'path')), this.replacePath))
   }
 
-  /** @param {InstanceType<typeof import('./trust-domain').TrustDomain> | SpiffeId | string} trustDomain */
+  /** @param {import('../../types/spiffe').TrustDomain | SpiffeId | string} trustDomain */
   memberOf(trustDomain) {
     return TrustDomain.from(trustDomain, 'trustDomain').equals(this.trustDomain)
   }

@@ -8,7 +8,7 @@ const encoded = require('./encoded')
 const { Kept, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
-/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+/** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')

@@ -10,7 +10,7 @@ const { Kept, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
-/** @typedef {InstanceType<typeof import('./trust-domain').TrustDomain>} TrustDomain */
+/** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')

@@ -23,8 +23,14 @@ const IDENTITY = ['spiffeId', 'hint', 'ttl', 'jwtTtl', 'dnsNames', 'federatesWit
 /** Rules are never none: this one is nobody's. */
 const NOBODY = Object.freeze({ identity: 'NOBODY', match: { uid: 0xfffffffe } })
 
+/**
+ * What `addEventListener` takes, by the typings.
+ * @type {new () => Omit<EventTarget, 'addEventListener'> & Pick<import('../../types/testing').TestAgent, 'addEventListener'>}
+ */
+const Events = /** @type {any} */ (EventTarget)
+
 /** Ends when its test does, if it is used with `using`; in any case it keeps no process alive. */
-class TestAgent extends EventTarget {
+class TestAgent extends Events {
   #native
   /** @type {number | undefined} */
   #key

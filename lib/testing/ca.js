@@ -11,7 +11,10 @@ const { X509Svid } = require('../spiffe/x509-svid')
 
 const CA = 'an authority for tests'
 
-/** @type {{ x509: readonly string[], jwt: readonly string[] } | undefined} */
+/** @typedef {import('../../types/testing').X509Flaw} X509Flaw */
+/** @typedef {import('../../types/testing').JwtFlaw} JwtFlaw */
+
+/** @type {{ x509: readonly X509Flaw[], jwt: readonly JwtFlaw[] } | undefined} */
 let known
 function flaws() {
   if (!known) {
@@ -46,7 +49,8 @@ class MintedX509Svid {
   constructor(chain, key) {
     this.chain = chain
     // Not shown: it is a private key, if only of a test.
-    Object.defineProperty(this, 'key', { value: key })
+    this.key = key
+    Object.defineProperty(this, 'key', { enumerable: false })
     Object.freeze(this)
   }
 
@@ -54,7 +58,7 @@ class MintedX509Svid {
     return pem('CERTIFICATE', this.chain)
   }
   get keyPem() {
-    return pem('PRIVATE KEY', /** @type {any} */ (this).key)
+    return pem('PRIVATE KEY', this.key)
   }
   /** The SVID, if it is one. */
   toSvid() {

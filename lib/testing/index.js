@@ -13,3 +13,5 @@ exports.encodeX509Response = messages.encodeX509Response
 exports.encodeJwtResponse = messages.encodeJwtResponse
 exports.encodeX509BundlesResponse = messages.encodeX509BundlesResponse
 exports.encodeJwtBundlesResponse = messages.encodeJwtBundlesResponse
+
+void (/** @satisfies {import('../internal/face').Face<typeof import('../../types/testing')>} */ (module.exports))

@@ -26,3 +26,5 @@ exports.http2Connect = /** @type {typeof import('./http2-connect').http2Connect}
 exports.bearer = /** @type {typeof import('./bearer').bearer} */ (...args) => require('./bearer').bearer(...args)
 exports.requireBearer = /** @type {typeof import('./require-bearer').requireBearer} */ (...args) =>
   require('./require-bearer').requireBearer(...args)
+
+void (/** @satisfies {import('../internal/face').Face<typeof import('../../types/tls')>} */ (module.exports))

@@ -6,7 +6,7 @@ const { verifyX509Svid } = require('../spiffe/verify')
 
 /** @typedef {import('node:tls').PeerCertificate} PeerCertificate */
 /** @typedef {import('node:tls').DetailedPeerCertificate} DetailedPeerCertificate */
-/** @typedef {InstanceType<typeof import('../spiffe/verify').VerifiedX509Svid>} VerifiedX509Svid */
+/** @typedef {import('../../types/spiffe').VerifiedX509Svid} VerifiedX509Svid */
 
 /**
  * What became of a peer: proven and welcome, or why not.

@@ -6,7 +6,7 @@ const { Identity, buildIdentity } = require('./identity')
 const { linuxOnly, native } = require('../native/load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')
 
-const DEFAULT_SOCKET_PATH = '/var/run/whoami.sock'
+const DEFAULT_SOCKET_PATH = /** @type {const} */ ('/var/run/whoami.sock')
 const DEFAULT_TIMEOUT = 5000
 
 /** Nothing to say: the one form that every daemon is known to take. */
@@ -139,6 +139,7 @@ class IdentityClient {
   /**
    * The same, blocking the thread.
    * @param {import('../../index').GetIdentitySyncOptions} [options]
+   * @returns {Me}
    */
   getIdentitySync(options) {
     let { runner, timeout } = options === undefined ? NO_OPTIONS : checkOptions(options, SYNC_OPTIONS, 'options')
@@ -160,6 +161,7 @@ class IdentityClient {
       if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError(timeout)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
+    throw new Error('unreachable')
   }
 
   /**

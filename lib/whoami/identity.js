@@ -2,7 +2,7 @@
 /** What the daemon answers, as JavaScript sees it. */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
-const REDACTED = '[redacted]'
+const REDACTED = /** @type {const} */ ('[redacted]')
 
 /** The process as the daemon saw it. */
 class Runner {
@@ -34,6 +34,7 @@ class Runner {
    * The wire form: snake_case, extras flattened; what the daemon vouches for overwrites an extra of that name.
    * Integers that a number cannot hold stay exact where the runtime has JSON.rawJSON; elsewhere they would have to be
    * rounded, which is refused.
+   * @returns {Record<string, unknown>}
    */
   toJSON() {
     return require('../internal/lossless-json').forJSON(wire(this), 'runner.toWire()')

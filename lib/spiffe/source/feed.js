@@ -9,6 +9,7 @@ const { listen, mailbox, unlisten } = require('../workload-api/calls')
 
 const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
 
+/** @typedef {import('../../../types/workload-api').SourceCounters} Counters */
 /** @typedef {keyof typeof SUBJECTS} Subject */
 /** @typedef {'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 'closed'} State */
 /** @typedef {{ type: string, [detail: string]: any }} Event */
@@ -34,7 +35,7 @@ class Feed {
   #listeners = new Set()
   /** @type {Snapshot} */
   #snapshot = { revision: -1, state: 'connecting', givenUp: false, told: undefined }
-  /** What it did, once it is over. @type {Readonly<Record<string, number>> | undefined} */
+  /** What it did, once it is over. @type {Counters | undefined} */
   #counted
 
   /**
@@ -114,7 +115,7 @@ class Feed {
     return toldAt === null ? undefined : new Date(toldAt)
   }
 
-  /** @returns {Readonly<Record<string, number>>} */
+  /** @returns {Counters} */
   get counters() {
     return this.#counted ?? Object.freeze(JSON.parse(this.#native.counters()))
   }

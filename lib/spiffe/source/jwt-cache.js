@@ -1,7 +1,7 @@
 'use strict'
 /** Tokens, fetched once and kept fresh for as long as somebody uses them. */
 
-/** @typedef {InstanceType<typeof import('../jwt-svid').JwtSvid>} JwtSvid */
+/** @typedef {import('../../../types/spiffe').JwtSvid} JwtSvid */
 
 /**
  * One token, or the way to it.

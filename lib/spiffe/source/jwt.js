@@ -12,7 +12,7 @@ const { WorkloadApiClient, audienceList } = require('../workload-api/client')
 const { JwtCache } = require('./jwt-cache')
 const { Live, closed } = require('./live')
 
-/** @typedef {InstanceType<typeof import('../jwt-svid').JwtSvid>} JwtSvid */
+/** @typedef {import('../../../types/spiffe').JwtSvid} JwtSvid */
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const OPTIONS = ['endpoint', 'withdrawGrace', 'cacheSize', 'fetchTimeout']
@@ -80,7 +80,7 @@ class JwtSource extends Live {
     else this.#bundles = undefined
   }
 
-  /** @param {InstanceType<typeof TrustDomain> | string} trustDomain */
+  /** @param {import('../../../types/spiffe').TrustDomain | string} trustDomain */
   bundle(trustDomain) {
     const { name } = TrustDomain.from(trustDomain)
     const bundle = this.bundles.jwtBundle(name)

@@ -83,7 +83,7 @@ class Live {
     return this.#closed ? undefined : this.#feed.toldAt
   }
 
-  /** @returns {Readonly<Record<string, any>>} */
+  /** @returns {import('../../../types/workload-api').SourceCounters} */
   get counters() {
     return this.#feed.counters
   }

@@ -116,7 +116,7 @@ class X509Source extends Live {
     return this.context().svid
   }
 
-  /** @param {InstanceType<typeof TrustDomain> | string} trustDomain */
+  /** @param {import('../../../types/spiffe').TrustDomain | string} trustDomain */
   bundle(trustDomain) {
     const { name } = TrustDomain.from(trustDomain)
     const bundle = this.context().bundles.x509Bundle(name)

@@ -8,7 +8,7 @@ const bundles = () => require('./bundles')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
-/** @typedef {InstanceType<typeof import('../x509-svid').X509Svid>} Svid */
+/** @typedef {import('../../../types/spiffe').X509Svid} Svid */
 
 /** What one message told, shared by all who look at it. Everything is made when first asked for. */
 class Message {
