@@ -262,7 +262,7 @@ for (const version of VERSIONS) {
   })
 
   test(`${version}: where a session is resumed all the same, the guard refuses it`, async (t) => {
-    const { Guard } = require('../lib/tls/client-verifier')
+    const { ClientVerifier } = require('../lib/tls/client-verifier')
     const { compile } = require('../lib/spiffe/authorizer')
     /** @type {any[]} */
     const rejections = []
@@ -275,10 +275,10 @@ for (const version of VERSIONS) {
       ...limits
     })
     let admitted = 0
-    new Guard(serverSource, compile(authorize.any(), ''), {
+    new ClientVerifier(serverSource, compile(authorize.any(), ''), {
       clients: 'optional',
       onReject: (/** @type {any} */ one) => rejections.push(one)
-    }).stand(lax, (/** @type {any} */ socket) => {
+    }).attach(lax, (/** @type {any} */ socket) => {
       admitted++
       socket.on('error', () => {}).end('x')
     })
@@ -295,7 +295,7 @@ for (const version of VERSIONS) {
   })
 
   test(`${version}: where a client without a certificate is let in by node:tls, the guard refuses it`, async (t) => {
-    const { Guard } = require('../lib/tls/client-verifier')
+    const { ClientVerifier } = require('../lib/tls/client-verifier')
     const { compile } = require('../lib/spiffe/authorizer')
     /** @type {any[]} */
     const rejections = []
@@ -306,10 +306,10 @@ for (const version of VERSIONS) {
       rejectUnauthorized: false,
       ...limits
     })
-    new Guard(serverSource, compile(authorize.any(), ''), {
+    new ClientVerifier(serverSource, compile(authorize.any(), ''), {
       clients: 'required',
       onReject: (/** @type {any} */ one) => rejections.push(one)
-    }).stand(lax, () => assert.fail('it was admitted'))
+    }).attach(lax, () => assert.fail('it was admitted'))
     const port = await listening(lax)
     t.after(() => lax.close())
     await raw(port, limits)

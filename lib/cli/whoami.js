@@ -3,7 +3,7 @@
 
 const { getIdentity } = require('../../index')
 const { UsageError } = require('./exit')
-const { printJson, printPairs } = require('./print')
+const { printPairs } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {

@@ -13,7 +13,7 @@ function callCredentials(grpc, source, audience) {
   const { credentials, Metadata } = checkModule(grpc)
   const authorization = bearer(source, audience)
   return credentials.createFromMetadataGenerator(
-    (/** @type {unknown} */ params, /** @type {(error: Error | null, metadata?: unknown) => void} */ callback) => {
+    (/** @type {unknown} */ _params, /** @type {(error: Error | null, metadata?: unknown) => void} */ callback) => {
       authorization()
         .then((headers) => {
           const metadata = new Metadata()

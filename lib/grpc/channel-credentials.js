@@ -1,5 +1,5 @@
 'use strict'
-/** Credentials for channels: who we are to a server, and which server is welcome. */
+/** Credentials for channels: our identity to a server, and which server is authorized. */
 
 const { isIP } = require('node:net')
 const { Client } = require('../tls/client')

@@ -2,21 +2,43 @@
 /** JSON values that nobody can change any more. */
 
 /**
- * Frozen all the way down. Not by recursion: a value may be nested thousands of times. Without prototypes a member called
- * `constructor` or `__proto__` is only a member.
+ * Visits every object in a value. Not by recursion: a value may be nested thousands of times.
+ * @param {unknown} root
+ * @param {(value: object) => void} visit
+ */
+function eachObject(root, visit) {
+  const left = [root]
+  while (left.length > 0) {
+    const value = left.pop()
+    if (typeof value !== 'object' || value === null) continue
+    for (const item of Object.values(value)) left.push(item)
+    visit(value)
+  }
+}
+
+/**
+ * Frozen all the way down.
+ * @template T
+ * @param {T} root
+ * @returns {T}
+ */
+function freezeDeep(root) {
+  eachObject(root, Object.freeze)
+  return root
+}
+
+/**
+ * The same without prototypes, so that a member called `constructor` or `__proto__` is only a member.
  * @template {object} T
  * @param {T} root
  * @returns {T}
  */
-function frozen(root) {
-  /** @type {object[]} */
-  const left = [root]
-  for (let value = left.pop(); value !== undefined; value = left.pop()) {
-    for (const item of Object.values(value)) if (typeof item === 'object' && item !== null) left.push(item)
+function freezeJson(root) {
+  eachObject(root, (value) => {
     if (!Array.isArray(value)) Object.setPrototypeOf(value, null)
     Object.freeze(value)
-  }
+  })
   return root
 }
 
-module.exports = { frozen }
+module.exports = { freezeDeep, freezeJson }

@@ -66,7 +66,7 @@ function checkOptions(options, known, name) {
 }
 
 /**
- * What the caller wrote and nothing it inherits: whoever pollutes Object.prototype must not loosen a judge.
+ * Own properties only: a polluted Object.prototype must not loosen a verification.
  * @param {unknown} options
  * @param {readonly string[]} known
  * @param {string} name

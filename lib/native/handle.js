@@ -29,7 +29,7 @@ function failure(text, caller) {
 }
 
 /** The base of every class whose value lives in the core. A value is never shown, and never reached, through it. */
-class Kept {
+class NativeHandle {
   #handle
 
   /** @param {any} handle */
@@ -62,4 +62,4 @@ class Kept {
   }
 }
 
-module.exports = { Kept, answer }
+module.exports = { NativeHandle, answer }

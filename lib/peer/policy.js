@@ -30,17 +30,17 @@ const FIELDS = {
 }
 
 /**
- * A judge of descriptors: returns the process it accepted, throws a CountersignError when it accepts nobody there.
- * @typedef {(fd: number) => PeerProcess} Judge
+ * Evaluates the peer of a descriptor: returns the process it accepts, throws a CountersignError when it accepts none.
+ * @typedef {(fd: number) => PeerProcess} Evaluate
  */
 
 /**
  * @param {unknown} policy
  * @param {string} [name] what the argument is called, for messages
- * @returns {Judge}
+ * @returns {Evaluate}
  */
 function compilePolicy(policy, name = 'policy') {
-  if (typeof policy === 'function') return functionJudge(/** @type {any} */ (policy), name)
+  if (typeof policy === 'function') return functionPolicy(/** @type {any} */ (policy), name)
   const list = Array.isArray(policy)
     ? Array.from(policy, (item, index) => read(item, `${name}[${index}]`))
     : [read(policy, name)]
@@ -96,9 +96,9 @@ function read(policy, name) {
 /**
  * @param {(peer: PeerProcess) => unknown} accepts
  * @param {string} name
- * @returns {Judge}
+ * @returns {Evaluate}
  */
-function functionJudge(accepts, name) {
+function functionPolicy(accepts, name) {
   return (fd) => {
     const { peerProcess } = require('./process')
     const peer = peerProcess(fd)

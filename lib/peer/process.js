@@ -51,8 +51,8 @@ function getPeerProcess(target, options) {
  * @param {import('../../index').PeerPolicies} policy
  */
 function authorizePeer(target, policy) {
-  const judge = compilePolicy(policy)
-  return judge(descriptorOf(target))
+  const evaluate = compilePolicy(policy)
+  return evaluate(descriptorOf(target))
 }
 
 /**
@@ -115,7 +115,7 @@ async function connectVerified(path, policy, options) {
   checkPath(path, 'path')
   checkTimeout(timeout, 'options.timeout')
   checkSignal(signal, 'options.signal')
-  const judge = compilePolicy(policy)
+  const evaluate = compilePolicy(policy)
   signal?.throwIfAborted()
   const { connect } = require('node:net')
   /** @type {import('node:net').Socket} */
@@ -131,7 +131,7 @@ async function connectVerified(path, policy, options) {
       socket = connect({ path, allowHalfOpen })
       socket.once('connect', () => {
         try {
-          judge(descriptorOf(socket))
+          evaluate(descriptorOf(socket))
           resolve(socket)
         } catch (error) {
           resolve(untrusted(path, error))

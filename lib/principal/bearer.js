@@ -2,7 +2,7 @@
 /** The base of resolvers that judge bearer tokens. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const { CredentialResolver, FIND, JUDGE } = require('./credential')
+const { CredentialResolver, FIND, VERIFY } = require('./credential')
 const { bearerOf } = require('./incoming')
 const { checkCredential } = require('./resolver')
 
@@ -25,7 +25,7 @@ class BearerResolver extends CredentialResolver {
   }
 
   /** @param {unknown} token */
-  async [JUDGE](token) {
+  async [VERIFY](token) {
     if (typeof token !== 'string') throw invalidArgument(`token: expected a string, got ${shown(token)}`)
     return await this[TOKEN](token)
   }

@@ -5,7 +5,7 @@ const { notAuthenticated } = require('./failure')
 const { PrincipalResolver, RESOLVE } = require('./resolver')
 
 /** What a resolver makes of a credential. */
-const JUDGE = Symbol('judge')
+const VERIFY = Symbol('verify')
 /** Where a request carries one. */
 const FIND = Symbol('find')
 
@@ -24,7 +24,7 @@ class CredentialResolver extends PrincipalResolver {
 
   async [RESOLVE]() {
     const given = this.#given
-    return await this.#judged(typeof given === 'function' ? await given() : given)
+    return await this.#verified(typeof given === 'function' ? await given() : given)
   }
 
   /**
@@ -33,7 +33,7 @@ class CredentialResolver extends PrincipalResolver {
    * @returns {Once<Kind>}
    */
   for(credential) {
-    return new Once(() => this.#judged(credential))
+    return new Once(() => this.#verified(credential))
   }
 
   /**
@@ -42,24 +42,24 @@ class CredentialResolver extends PrincipalResolver {
    * @returns {Once<Kind>}
    */
   forRequest(req) {
-    return new Once(async () => await this.#judged(await this[FIND](req)))
+    return new Once(async () => await this.#verified(await this[FIND](req)))
   }
 
   /**
    * @param {any} credential
    * @returns {Promise<Kind>}
    */
-  async #judged(credential) {
+  async #verified(credential) {
     if (credential === undefined || credential === null)
       throw notAuthenticated('no_credential', 'there is no credential')
-    return await this[JUDGE](credential)
+    return await this[VERIFY](credential)
   }
 
   /**
    * @param {any} credential
    * @returns {Promise<Kind>}
    */
-  [JUDGE](credential) {
+  [VERIFY](credential) {
     throw new Error(`unreachable: ${typeof credential}`)
   }
 
@@ -78,17 +78,17 @@ class CredentialResolver extends PrincipalResolver {
  * @extends {PrincipalResolver<Kind>}
  */
 class Once extends PrincipalResolver {
-  #judge
+  #verify
 
-  /** @param {() => Promise<Kind>} judge */
-  constructor(judge) {
+  /** @param {() => Promise<Kind>} verify */
+  constructor(verify) {
     super()
-    this.#judge = judge
+    this.#verify = verify
   }
 
   async [RESOLVE]() {
-    return await this.#judge()
+    return await this.#verify()
   }
 }
 
-module.exports = { CredentialResolver, FIND, JUDGE, Once }
+module.exports = { CredentialResolver, FIND, VERIFY, Once }

@@ -2,8 +2,8 @@
 /** The JSON of a principal, as the core reads and writes it. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const exact = require('../internal/lossless-json')
-const { frozen } = require('../internal/freeze')
+const lossless = require('../internal/lossless-json')
+const { freezeJson } = require('../internal/freeze')
 const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
 const { answer } = require('../native/handle')
@@ -33,8 +33,8 @@ function read(text, strict, caller) {
   const canonical = answered.slice(0, end)
   const members = JSON.parse(canonical)
   const large = answered.slice(end + 1)
-  if (large !== '') exact.restore(members.attributes, JSON.parse(large))
-  frozen(members.attributes)
+  if (large !== '') lossless.restore(members.attributes, JSON.parse(large))
+  freezeJson(members.attributes)
   return new Read(canonical, members)
 }
 
@@ -48,7 +48,7 @@ function compose(members, caller) {
   if (typeof attributes !== 'object' || attributes === null || Array.isArray(attributes)) {
     throw invalidArgument(`attributes: expected an object, got ${shown(attributes)}`)
   }
-  return read(exact.write({ ...members, attributes }, 'attributes'), false, caller)
+  return read(lossless.write({ ...members, attributes }, 'attributes'), false, caller)
 }
 
 /**
@@ -84,11 +84,11 @@ class PrincipalDocument {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     const shownFields = /** @type {Record<string, unknown>} */ ({ .../** @type {object} */ (this) })
     // Whoever knows a session that is alive may be able to use it.
     if (shownFields.sessionId !== undefined) shownFields.sessionId = '[redacted]'

@@ -1,7 +1,7 @@
 'use strict'
 /** Users behind an authenticated session. */
 
-const exact = require('../internal/lossless-json')
+const lossless = require('../internal/lossless-json')
 const { PrincipalDocument, Read, checkFields, compose } = require('./document')
 const { SessionId, TenantId, UserId } = require('./id')
 
@@ -28,7 +28,7 @@ class HumanPrincipal extends PrincipalDocument {
       user_id: userId,
       tenant_id: tenantId,
       session_id: sessionId ?? null,
-      attributes: exact.forJSON(attributes, 'principal.toWire()')
+      attributes: lossless.forJSON(attributes, 'principal.toWire()')
     }
   }
 

@@ -7,7 +7,7 @@ const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
 const encoded = require('../spiffe/encoded')
 const { answer } = require('../native/handle')
-const { CredentialResolver, FIND, JUDGE } = require('./credential')
+const { CredentialResolver, FIND, VERIFY } = require('./credential')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { incoming, socketOf } = require('./incoming')
 const { Issuer } = require('./issuer')
@@ -65,7 +65,7 @@ class MtlsResolver extends CredentialResolver {
   }
 
   /** @param {any} peer */
-  async [JUDGE](peer) {
+  async [VERIFY](peer) {
     const parts = partsOf(this.#spiffeId(peer), this.#trustDomain, this.#split)
     const tenantId = await this.#tenant(parts.tenantSlug)
     return new WorkloadPrincipal({ ...parts, issuer: Issuer.mtls, tenantId })
@@ -76,7 +76,7 @@ class MtlsResolver extends CredentialResolver {
     try {
       const bundles = this.#bundles()
       const onSocket = typeof peer.getPeerCertificate === 'function'
-      if (bundles !== undefined) return onSocket ? judgedOnSocket(peer, bundles) : verified(peer, bundles)
+      if (bundles !== undefined) return onSocket ? verifiedOnSocket(peer, bundles) : verified(peer, bundles)
       // A certificate is public: without a judge of its chain, or TLS having been one, showing it proves nothing.
       if (onSocket) {
         const leaf = leafOf(peer)
@@ -109,7 +109,7 @@ function verified(chain, bundles) {
  * @param {import('node:tls').TLSSocket} socket
  * @param {any} bundles
  */
-function judgedOnSocket(socket, bundles) {
+function verifiedOnSocket(socket, bundles) {
   try {
     return verified(leafOf(socket), bundles)
   } catch (error) {

@@ -3,7 +3,7 @@
 
 const { invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
-const { frozen } = require('../internal/freeze')
+const { freezeJson } = require('../internal/freeze')
 const { answer } = require('../native/handle')
 const { BearerResolver, TOKEN } = require('./bearer')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
@@ -127,7 +127,7 @@ class OidcResolver extends BearerResolver {
    * @returns {Readonly<Record<string, any>>}
    */
   #verify(token, keys) {
-    return frozen(
+    return freezeJson(
       JSON.parse(answer(keys.verify(token, this.#issuer, this.#audience, this.#algorithms, this.#leeway, undefined)))
     )
   }

@@ -5,7 +5,7 @@ const { descriptorOf } = require('../peer/descriptor')
 const { invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
 const { compilePolicy } = require('../peer/policy')
-const { CredentialResolver, FIND, JUDGE } = require('./credential')
+const { CredentialResolver, FIND, VERIFY } = require('./credential')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { socketOf } = require('./incoming')
 const { Issuer } = require('./issuer')
@@ -63,7 +63,7 @@ class PeerResolver extends CredentialResolver {
   }
 
   /** @param {any} peer */
-  async [JUDGE](peer) {
+  async [VERIFY](peer) {
     let process
     try {
       process = this.#authorize(descriptorOf(peer))

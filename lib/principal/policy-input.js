@@ -2,7 +2,7 @@
 /** Principals as policy engines take them. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const exact = require('../internal/lossless-json')
+const lossless = require('../internal/lossless-json')
 const { Principal } = require('./principal')
 
 const I64 = 2n ** 63n
@@ -42,9 +42,9 @@ function fieldsOf(principal) {
 function cedarValue(value) {
   if (typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'bigint' && value >= -I64 && value < I64)
-    return exact.forJSON(value, 'strings for such attributes')
+    return lossless.forJSON(value, 'strings for such attributes')
   if (Number.isSafeInteger(value)) return /** @type {number} */ (value)
-  return exact.write(value, 'attributes')
+  return lossless.write(value, 'attributes')
 }
 
 /**
@@ -71,7 +71,7 @@ function toAttributeMap(given) {
   return {
     kind: principal.kind,
     ...fieldsOf(principal),
-    attributes: exact.forJSON(principal.attributes, 'principal.toWire()')
+    attributes: lossless.forJSON(principal.attributes, 'principal.toWire()')
   }
 }
 

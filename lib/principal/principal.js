@@ -2,7 +2,7 @@
 /** Principals of both kinds: how they are told and read. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const exact = require('../internal/lossless-json')
+const lossless = require('../internal/lossless-json')
 const { ownOptions } = require('../internal/options')
 const { PrincipalDocument, read } = require('./document')
 const { HumanPrincipal } = require('./human')
@@ -33,7 +33,7 @@ const Principal = Object.freeze({
     if (typeof value === 'string') return Principal.parse(value, options)
     if (typeof value !== 'object' || value === null)
       throw invalidArgument(`value: expected a principal or its JSON, got ${shown(value)}`)
-    return Principal.parse(exact.write(value, 'value'), options)
+    return Principal.parse(lossless.write(value, 'value'), options)
   },
 
   /**

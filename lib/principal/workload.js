@@ -2,7 +2,7 @@
 /** Services, batch jobs, agents, CI runs: whatever proves who it is without anybody typing. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
-const exact = require('../internal/lossless-json')
+const lossless = require('../internal/lossless-json')
 const { PrincipalDocument, Read, checkFields, compose } = require('./document')
 const { TenantId } = require('./id')
 const { Issuer, knownIssuer } = require('./issuer')
@@ -38,7 +38,7 @@ class WorkloadPrincipal extends PrincipalDocument {
       tenant_id: tenantId,
       tenant_slug: tenantSlug,
       service_name: serviceName,
-      attributes: exact.forJSON(attributes, 'principal.toWire()')
+      attributes: lossless.forJSON(attributes, 'principal.toWire()')
     }
   }
 

@@ -1,5 +1,5 @@
 'use strict'
-/** Which names are welcome. */
+/** Authorizers: which names may talk to us. */
 
 const { isPromise } = require('node:util').types
 const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
@@ -12,25 +12,25 @@ const { TrustDomain } = require('./trust-domain')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /**
- * A judge of names. It answers true or false; a function of the caller in it that answers anything else, a promise
- * included, or throws, makes it throw: also `not` must not turn a failure into a welcome.
- * @typedef {((id: SpiffeId | string) => boolean) & { readonly description: string }} Judge
+ * Decides about names: true or false. A function of the caller inside it that returns anything else, a promise
+ * included, or throws, makes it throw: `not` must not turn a failure into an authorization.
+ * @typedef {((id: SpiffeId | string) => boolean) & { readonly description: string }} Authorizer
  */
 
 /**
- * The functions made here need no second look; with the trust domains outside of which they welcome nobody, if there is
- * such a limit.
+ * The authorizers made here need no wrapping; each with the trust domains outside of which it accepts no name, if there
+ * is such a limit.
  * @type {WeakMap<Function, ReadonlySet<string> | undefined>}
  */
-const judges = new WeakMap()
+const domainsByAuthorizer = new WeakMap()
 
 /**
  * @param {string} description
  * @param {(id: SpiffeId) => boolean} decide
- * @param {Iterable<string>} [domains] nobody outside of these is ever welcome
- * @returns {Judge}
+ * @param {Iterable<string>} [domains] no name outside of these is ever accepted
+ * @returns {Authorizer}
  */
-function judge(description, decide, domains) {
+function makeAuthorizer(description, decide, domains) {
   const made = (/** @type {SpiffeId | string} */ id) => decide(SpiffeId.from(id))
   Object.defineProperties(made, {
     description: { value: description, enumerable: true },
@@ -38,7 +38,7 @@ function judge(description, decide, domains) {
     toString: { value: () => description },
     [inspect]: { value: () => `authorize(${description})` }
   })
-  judges.set(made, domains && new Set(domains))
+  domainsByAuthorizer.set(made, domains && new Set(domains))
   return /** @type {any} */ (Object.freeze(made))
 }
 
@@ -76,7 +76,7 @@ function custom(description, accepts) {
   if (typeof description !== 'string')
     throw invalidArgument(`description: expected a string, got ${shown(description)}`)
   if (typeof accepts !== 'function') throw invalidArgument(`accepts: expected a function, got ${shown(accepts)}`)
-  return judge(description, (id) => {
+  return makeAuthorizer(description, (id) => {
     let verdict
     try {
       verdict = accepts(id)
@@ -84,7 +84,7 @@ function custom(description, accepts) {
       throw failed(id, description, `it threw: ${reason(cause)}`, cause)
     }
     if (verdict === true || verdict === false) return verdict
-    // A promise is truthy: taking it for "yes" would let everybody in.
+    // A promise is truthy: taking it for "yes" would authorize every name.
     const promise = isPromise(verdict)
     if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
     throw failed(
@@ -115,38 +115,38 @@ function failed(id, expected, why, cause) {
 }
 
 /**
- * A judge as it is; a function of the caller's with its answers watched.
+ * An authorizer made here as it is; a function of the caller wrapped, so that its answer is checked.
  * @param {unknown} value
  * @param {string} name
- * @returns {Judge}
+ * @returns {Authorizer}
  */
 function compile(value, name) {
   if (typeof value !== 'function')
     throw invalidArgument(`${name}: expected a function such as authorize.memberOf('example.org'), got ${shown(value)}`)
-  if (judges.has(value)) return /** @type {Judge} */ (value)
+  if (domainsByAuthorizer.has(value)) return /** @type {Authorizer} */ (value)
   return custom(value.name ? `the function ${value.name}` : 'a function', /** @type {any} */ (value))
 }
 
 /**
- * The id if it is welcome; else the error of a refused SVID.
- * @param {Judge} welcome
+ * Throws the error of a refused SVID unless the authorizer accepts the name.
+ * @param {Authorizer} authorizer
  * @param {SpiffeId} id
  */
-function admit(welcome, id) {
-  if (welcome(id) === true) return
-  throw new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized: expected ${welcome.description}`, {
+function requireAuthorized(authorizer, id) {
+  if (authorizer(id) === true) return
+  throw new CountersignError('ERR_UNTRUSTED_SVID', `${id.uri} is not authorized: expected ${authorizer.description}`, {
     rule: 'not_authorized',
     spiffeId: id.uri,
-    expected: welcome.description
+    expected: authorizer.description
   })
 }
 
 /**
- * The trust domains outside of which an authorizer welcomes nobody; `undefined` when nothing is known.
+ * The trust domains outside of which an authorizer accepts no name; `undefined` when nothing is known.
  * @param {Function} authorizer
  */
 function domainsOf(authorizer) {
-  return judges.get(authorizer)
+  return domainsByAuthorizer.get(authorizer)
 }
 
 /**
@@ -167,10 +167,10 @@ function intersection(authorizers) {
   return all.length === 0 ? undefined : [...all[0]].filter((domain) => all.every((domains) => domains.has(domain)))
 }
 
-const everybody = judge('anybody', () => true)
+const anybody = makeAuthorizer('anybody', () => true)
 
 const authorize = Object.freeze({
-  any: () => everybody,
+  any: () => anybody,
 
   /** @param {SpiffeId | string} id */
   id: (id) => authorize.oneOf([SpiffeId.from(id)]),
@@ -179,7 +179,7 @@ const authorize = Object.freeze({
   oneOf: (ids) => {
     const all = spread(ids, 'ids').map((id, index) => SpiffeId.from(id, `ids[${index}]`))
     const names = new Set(all.map((id) => id.uri))
-    return judge(
+    return makeAuthorizer(
       list('one of', [...names].sort()),
       (id) => names.has(id.uri),
       all.map((id) => id.trustDomain.name)
@@ -189,20 +189,20 @@ const authorize = Object.freeze({
   /** @param {TrustDomain | SpiffeId | string} trustDomain */
   memberOf: (trustDomain) => {
     const domain = TrustDomain.from(trustDomain)
-    return judge(`a member of ${domain.name}`, (id) => id.memberOf(domain), [domain.name])
+    return makeAuthorizer(`a member of ${domain.name}`, (id) => id.memberOf(domain), [domain.name])
   },
 
   /** @param {SpiffeId | string} prefix */
   idPrefix: (prefix) => {
     const { uri, trustDomain } = SpiffeId.from(prefix, 'prefix')
     // Segment by segment: /shop covers /shop/web, and not /shopkeeper.
-    return judge(`${uri} or below`, (id) => id.uri === uri || id.uri.startsWith(`${uri}/`), [trustDomain.name])
+    return makeAuthorizer(`${uri} or below`, (id) => id.uri === uri || id.uri.startsWith(`${uri}/`), [trustDomain.name])
   },
 
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   anyOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
-    return judge(
+    return makeAuthorizer(
       list(
         'any of',
         all.map((one) => one.description)
@@ -216,7 +216,7 @@ const authorize = Object.freeze({
   allOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
     // "All of nothing" is a configuration that got lost, not a decision to let everybody in.
-    return judge(
+    return makeAuthorizer(
       list(
         'all of',
         all.map((one) => one.description)
@@ -229,10 +229,10 @@ const authorize = Object.freeze({
   /** @param {(id: SpiffeId) => boolean} authorizer */
   not: (authorizer) => {
     const other = compile(authorizer, 'authorizer')
-    return judge(`not (${other.description})`, (id) => !other(id))
+    return makeAuthorizer(`not (${other.description})`, (id) => !other(id))
   },
 
   custom
 })
 
-module.exports = { authorize, compile, admit, domainsOf, everybody }
+module.exports = { authorize, compile, requireAuthorized, domainsOf, anybody }

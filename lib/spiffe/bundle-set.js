@@ -5,7 +5,7 @@ const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const encoded = require('./encoded')
 const { JwtBundle } = require('./jwt-bundle')
-const { Kept, answer } = require('../native/handle')
+const { NativeHandle, answer } = require('../native/handle')
 const { SpiffeBundle } = require('./spiffe-bundle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
@@ -18,7 +18,7 @@ const { X509Bundle } = require('./x509-bundle')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** The bundles a verifier trusts, by trust domain. They are looked up, never pooled. */
-class BundleSet extends Kept {
+class BundleSet extends NativeHandle {
   #native
 
   /** @param {Iterable<X509Bundle | JwtBundle | SpiffeBundle> | import('../../types/native').BundleSet} [bundles] */
@@ -101,17 +101,17 @@ class BundleSet extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `BundleSet ${show(this.toJSON(), options)}`
   }
 }
 
 /** The bundle documents of several trust domains in one. */
-class BundleMap extends Kept {
+class BundleMap extends NativeHandle {
   #native
 
   /** @param {Iterable<SpiffeBundle> | import('../../types/native').BundleMap} [bundles] */
@@ -183,11 +183,11 @@ class BundleMap extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `BundleMap ${show({ trustDomains: this.trustDomains }, options)}`
   }
 }

@@ -5,7 +5,7 @@ const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
-const { Kept, answer } = require('../native/handle')
+const { NativeHandle, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 /** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
@@ -14,7 +14,7 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')
 
 /** The authorities for the tokens of one trust domain. Without any, it trusts nobody. */
-class JwtBundle extends Kept {
+class JwtBundle extends NativeHandle {
   #native
 
   /** @param {TrustDomain | string | import('../../types/native').JwtBundle} trustDomain */
@@ -113,11 +113,11 @@ class JwtBundle extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     const { trustDomain, keyIds } = this
     return `JwtBundle ${show({ trustDomain, keyIds }, options)}`
   }

@@ -2,7 +2,7 @@
 /** JWT-SVIDs: tokens that name a workload. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const { frozen } = require('../internal/freeze')
+const { freezeJson } = require('../internal/freeze')
 const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
@@ -63,7 +63,7 @@ class JwtSvid {
   /** Read on first use. @returns {Readonly<Record<string, unknown>>} */
   get claims() {
     if (typeof this.#claims === 'string')
-      this.#claims = frozen(/** @type {Record<string, unknown>} */ (JSON.parse(this.#claims)))
+      this.#claims = freezeJson(/** @type {Record<string, unknown>} */ (JSON.parse(this.#claims)))
     return this.#claims
   }
 
@@ -82,11 +82,11 @@ class JwtSvid {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `JwtSvid ${show(this.toJSON(), options)}`
   }
 }

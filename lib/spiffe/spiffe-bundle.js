@@ -6,7 +6,7 @@ const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { JwtBundle } = require('./jwt-bundle')
-const { Kept, answer } = require('../native/handle')
+const { NativeHandle, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 const { X509Bundle } = require('./x509-bundle')
 
@@ -18,7 +18,7 @@ const MAX_SEQUENCE = 2n ** 64n - 1n
 const PARTS = /** @type {const} */ (['x509Bundle', 'jwtBundle', 'sequence', 'refreshHint'])
 
 /** A trust domain's authorities of every kind, as one document. It never changes: `with` makes another one. */
-class SpiffeBundle extends Kept {
+class SpiffeBundle extends NativeHandle {
   #native
 
   /**
@@ -105,11 +105,11 @@ class SpiffeBundle extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     const { trustDomain, x509Bundle, jwtBundle, sequence, refreshHint } = this
     return `SpiffeBundle ${show({ trustDomain, x509Bundle, jwtBundle, sequence, refreshHint }, options)}`
   }

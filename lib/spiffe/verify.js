@@ -1,17 +1,19 @@
 'use strict'
-/** The judges of SVIDs. */
+/** Verification of SVIDs. */
 
 const { isUint8Array } = require('node:util').types
 const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
-const { admit, compile, everybody } = require('./authorizer')
+const { requireAuthorized, compile, anybody } = require('./authorizer')
 const { BundleSet } = require('./bundle-set')
 const encoded = require('./encoded')
 const { known } = require('./id')
 const { JwtBundle } = require('./jwt-bundle')
 const { jwtSvid } = require('./jwt-svid')
-const { Kept, answer } = require('../native/handle')
+const { answer } = require('../native/handle')
+
+/** @typedef {typeof import('../native/handle').NativeHandle} HandleClass */
 const { SpiffeBundle } = require('./spiffe-bundle')
 const { X509Bundle } = require('./x509-bundle')
 
@@ -28,16 +30,16 @@ const ALLOW_EXTRA_HEADERS = 2
 const DEFAULT_LEEWAY = 5000
 const MAX_LEEWAY = 120000
 
-/** A name that is proven and welcome, and the certificates that were shown for it. */
+/** A verified and authorized name, and the certificates that were shown for it. */
 class VerifiedX509Svid {
   #shown
 
   /**
    * @param {string} facts
    * @param {readonly (Uint8Array | import('node:crypto').X509Certificate)[]} shown
-   * @param {import('./authorizer').Judge} welcome
+   * @param {import('./authorizer').Authorizer} authorizer
    */
-  constructor(facts, shown, welcome) {
+  constructor(facts, shown, authorizer) {
     const [id, notBefore, notAfter, serialNumber, keyAlgorithm, dnsNames] = JSON.parse(facts)
     this.#shown = shown
     this.spiffeId = known(id)
@@ -47,7 +49,7 @@ class VerifiedX509Svid {
     this.keyAlgorithm = /** @type {import('../../index').KeyAlgorithm} */ (keyAlgorithm)
     this.dnsNames = /** @type {readonly string[]} */ (Object.freeze(dnsNames))
     Object.freeze(this)
-    admit(welcome, this.spiffeId)
+    requireAuthorized(authorizer, this.spiffeId)
   }
 
   get certificates() {
@@ -67,11 +69,11 @@ class VerifiedX509Svid {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `VerifiedX509Svid ${show({ ...this }, options)}`
   }
 }
@@ -89,17 +91,17 @@ function verifyX509Svid(chain, bundles, options) {
   if (usage !== undefined && role === undefined)
     throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
-  const welcome = 'authorize' in given ? compile(authorize, 'options.authorize') : everybody
+  const authorizer = 'authorize' in given ? compile(authorize, 'options.authorize') : anybody
   const holder = holderOf(bundles, X509Bundle)
   const shownChain = presented(chain)
   const pieces = shownChain.map(der)
   // One certificate in a list is one certificate; only a piece by itself may be a concatenation.
   const facts = answer(holder.verifyX509(pieces, time, role), verifyX509Svid)
-  return new VerifiedX509Svid(facts, shownChain, welcome)
+  return new VerifiedX509Svid(facts, shownChain, authorizer)
 }
 
 /**
- * The certificates, copied unless they cannot change: what was judged is what is told.
+ * The certificates, copied unless they cannot change: what was verified is what is returned.
  * @param {unknown} chain
  * @returns {(Uint8Array | import('node:crypto').X509Certificate)[]}
  */
@@ -181,7 +183,7 @@ function flag(value, name, bit) {
 /**
  * Whatever holds bundles of the kind.
  * @param {unknown} bundles
- * @param {typeof Kept} kind
+ * @param {HandleClass} kind
  */
 function holderOf(bundles, kind) {
   const holder = BundleSet.handle(bundles) ?? SpiffeBundle.handle(bundles) ?? kind.handle(bundles)

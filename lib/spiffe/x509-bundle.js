@@ -4,7 +4,7 @@
 const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
-const { Kept, answer } = require('../native/handle')
+const { NativeHandle, answer } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 /** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */
@@ -12,7 +12,7 @@ const { TrustDomain } = require('./trust-domain')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** The X.509 authorities of one trust domain. Without any, it trusts nobody. */
-class X509Bundle extends Kept {
+class X509Bundle extends NativeHandle {
   #native
 
   /**
@@ -117,11 +117,11 @@ class X509Bundle extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `X509Bundle ${show(this.toJSON(), options)}`
   }
 }

@@ -6,13 +6,13 @@ const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { known } = require('./id')
-const { Kept, answer } = require('../native/handle')
+const { NativeHandle, answer } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'
 
 /** A workload's certificate chain and private key. The key is shown nowhere but under its own names. */
-class X509Svid extends Kept {
+class X509Svid extends NativeHandle {
   #native
   /** @type {readonly import('node:crypto').X509Certificate[] | undefined} */
   #certificates
@@ -149,11 +149,11 @@ class X509Svid extends Kept {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `X509Svid ${show(this.toJSON(), options)}`
   }
 }

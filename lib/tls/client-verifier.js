@@ -1,34 +1,44 @@
 'use strict'
 /**
- * Stands at the door of a server: judges every client before a byte of application data reaches anybody.
+ * Verifies client certificates before any listener sees application data.
  *
- * The judgement is made at 'secure', before node:tls looks at its own verdict: some versions of Node.js forget the
+ * The verification runs at 'secure', before node:tls looks at its own verdict: some versions of Node.js forget the
  * intermediate certificates after that (nodejs/node#65579), and of a client that node:tls refuses nothing is left
- * afterwards to tell. The one public way to a socket that early is the server's 'keylog' event. It is carried out at
- * 'secureConnection', ahead of all listeners.
+ * afterwards to report. The one public way to a socket that early is the server's 'keylog' event. The result takes
+ * effect at 'secureConnection', ahead of all listeners.
  */
 
 const { CountersignError } = require('../native/errors')
-const { judge, refusal } = require('./verify')
+const { verifyPeer, refusal } = require('./verify')
 const { Peer, setPeer } = require('./peer')
 const { report } = require('./rejection')
 const { currentContext } = require('./source')
 
 /** @typedef {import('node:tls').TLSSocket} TLSSocket */
-/** @typedef {import('./verify').Verdict} Verdict */
 
 /**
- * What became of a connection, found once: `error` when it is refused, `peer` when a peer is proven. Neither: nobody was
- * asked to say who they are.
- * @typedef {{ error?: (Error & { code: string, rule?: string }) | undefined, peer?: InstanceType<typeof Peer>, chain?: readonly Uint8Array[] }} Outcome
+ * The result of a connection's verification: `error` when it is refused, `peer` when a peer is verified. Neither: no
+ * client certificate was asked for.
+ * @typedef {{
+ *   error?: (Error & { code: string, rule?: string }) | undefined,
+ *   peer?: InstanceType<typeof Peer>,
+ *   chain?: readonly Uint8Array[]
+ * }} Outcome
+ */
+
+/**
+ * @typedef {object} Options
+ * @property {'required' | 'optional' | 'none'} clients
+ * @property {((rejection: import('../../types/tls').Rejection) => void) | undefined} onReject
+ * @property {import('../../types/tls').MakePrincipal | undefined} [principal]
  */
 
 /** What node:tls says when a client has no certificate and must have one. */
 const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
 
-class Guard {
+class ClientVerifier {
   #source
-  #welcome
+  #authorizer
   #clients
   #onReject
   #principal
@@ -40,12 +50,12 @@ class Guard {
 
   /**
    * @param {import('../../types/tls').TlsSource} source
-   * @param {import('../spiffe/authorizer').Judge} welcome
-   * @param {{ clients: 'required' | 'optional' | 'none', onReject: ((rejection: import('../../types/tls').Rejection) => void) | undefined, principal?: import('../../types/tls').MakePrincipal | undefined }} options
+   * @param {import('../spiffe/authorizer').Authorizer} authorizer
+   * @param {Options} options
    */
-  constructor(source, welcome, { clients, onReject, principal }) {
+  constructor(source, authorizer, { clients, onReject, principal }) {
     this.#source = source
-    this.#welcome = welcome
+    this.#authorizer = authorizer
     this.#clients = clients
     this.#onReject = onReject
     this.#principal = principal
@@ -53,45 +63,45 @@ class Guard {
 
   /**
    * @param {import('node:tls').Server} server
-   * @param {(socket: TLSSocket, outcome: Outcome) => void} admitted called for every connection that may stay
+   * @param {(socket: TLSSocket, outcome: Outcome) => void} onVerified called for every connection that may stay
    */
-  stand(server, admitted) {
-    server.on('keylog', (line, socket) => {
+  attach(server, onVerified) {
+    server.on('keylog', (_line, socket) => {
       // Once a connection; there are several secrets to a handshake.
       if (this.#expected.has(socket)) return
       this.#expected.add(socket)
-      socket.prependListener('secure', () => this.#examine(socket))
+      socket.prependListener('secure', () => this.#outcomeOf(socket))
     })
     server.prependListener('secureConnection', (socket) => {
-      const outcome = this.#examine(socket)
-      // Where a certificate is optional, node:tls leaves it to us to act on its verdict.
-      if (outcome.peer && !socket.authorized) this.#refusedByWall(outcome, socket)
+      const outcome = this.#outcomeOf(socket)
+      // Where a certificate is optional, node:tls leaves acting on its verdict to us.
+      if (outcome.peer && !socket.authorized) this.#rejectUnauthorized(outcome, socket)
       if (outcome.error) {
         socket.destroy()
         return
       }
       if (outcome.peer) setPeer(socket, outcome.peer)
-      admitted(socket, outcome)
+      onVerified(socket, outcome)
     })
-    server.on('tlsClientError', (error, socket) => this.#refusedByNode(/** @type {any} */ (error), socket))
+    server.on('tlsClientError', (error, socket) => this.#onHandshakeError(/** @type {any} */ (error), socket))
   }
 
-  /** From now on, nobody new. */
+  /** From now on every new connection is refused. */
   close() {
     this.#closed = true
   }
 
   /**
-   * Refuse a connection that has come to no handshake.
+   * Report a connection that cannot come to a handshake.
    * @param {Error & { code: string }} error
    * @param {import('node:net').Socket} socket
    */
-  turnAway(error, socket) {
+  reportRejection(error, socket) {
     report({ side: 'server', error, socket }, this.#onReject)
   }
 
   /** @param {TLSSocket} socket */
-  #examine(socket) {
+  #outcomeOf(socket) {
     const before = this.#outcomes.get(socket)
     if (before) return before
     /** @type {Outcome} */
@@ -100,7 +110,7 @@ class Guard {
     try {
       const certificate = this.#clients === 'none' ? undefined : socket.getPeerCertificate(false)
       leaf = certificate?.raw
-      outcome = this.#judge(socket, leaf ? certificate : undefined)
+      outcome = this.#verify(socket, leaf ? certificate : undefined)
     } catch (error) {
       outcome = { error: refusal(error) }
     }
@@ -114,13 +124,13 @@ class Guard {
    * @param {import('node:tls').PeerCertificate | undefined} certificate
    * @returns {Outcome}
    */
-  #judge(socket, certificate) {
+  #verify(socket, certificate) {
     if (this.#closed)
       return {
         error: new CountersignError('ERR_CLOSED', 'the server is no longer secured: it takes no new connections')
       }
     const context = currentContext(this.#source)
-    // Whoever resumes a session shows no certificate chain, and none was judged by us.
+    // A resumed session shows no certificate chain, and we verified none.
     if (socket.isSessionReused())
       return { error: untrusted('session_reused', 'the client resumed a session instead of proving who it is') }
     if (!certificate) {
@@ -129,18 +139,18 @@ class Guard {
         : {}
     }
     const { error, svid, chain } = /** @type {any} */ (
-      judge(certificate, () => socket.getPeerCertificate(true), context, this.#welcome, 'clientAuth')
+      verifyPeer(certificate, () => socket.getPeerCertificate(true), context, this.#authorizer, 'clientAuth')
     )
     return error ? { error } : { peer: new Peer('x509', svid, this.#principal), chain }
   }
 
   /**
-   * A handshake that node:tls broke off. Not everything that fails there was a refusal: only those of the outer wall are
-   * told, as far as we have not told them already.
+   * A handshake that node:tls broke off. Not every failure is a rejection: only those of the verification by node:tls
+   * are reported, unless they have been reported already.
    * @param {Error & { code?: string }} error
    * @param {TLSSocket} socket
    */
-  #refusedByNode(error, socket) {
+  #onHandshakeError(error, socket) {
     if (this.#clients === 'none') return
     const outcome = this.#outcomes.get(socket)
     if (error.code === NO_CERTIFICATE) {
@@ -148,15 +158,15 @@ class Guard {
         { side: 'server', error: untrusted('no_certificate', 'the client showed no certificate', error), socket },
         this.#onReject
       )
-    } else if (outcome?.peer && socket.authorizationError) this.#refusedByWall(outcome, socket)
+    } else if (outcome?.peer && socket.authorizationError) this.#rejectUnauthorized(outcome, socket)
   }
 
   /**
-   * We would take the chain, node:tls does not: then nobody does.
+   * We accept the chain, node:tls does not: it is refused.
    * @param {Outcome} outcome
    * @param {TLSSocket} socket
    */
-  #refusedByWall(outcome, socket) {
+  #rejectUnauthorized(outcome, socket) {
     outcome.error = untrusted('tls_verification', `node:tls does not accept the chain: ${socket.authorizationError}`)
     report({ side: 'server', error: outcome.error, leaf: outcome.chain?.[0], socket }, this.#onReject)
   }
@@ -171,4 +181,4 @@ function untrusted(rule, message, cause) {
   return new CountersignError('ERR_UNTRUSTED_SVID', message, { rule, cause })
 }
 
-module.exports = { Guard, untrusted }
+module.exports = { ClientVerifier, untrusted }

@@ -1,12 +1,12 @@
 'use strict'
-/** One way for clients to be somebody and to judge servers, whatever library makes the connection. */
+/** How a client proves its identity and verifies servers, whatever library makes the connection. */
 
 const tls = require('node:tls')
 const { invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
-const { compile, domainsOf, everybody } = require('../spiffe/authorizer')
+const { compile, domainsOf, anybody } = require('../spiffe/authorizer')
 const { untrusted } = require('./client-verifier')
-const { chainOf, refusal, verdict } = require('./verify')
+const { chainOf, refusal, verifyChain } = require('./verify')
 const { Lifetimes, readLifetimes } = require('./lifetimes')
 const { Peer, setPeer, setPeerByOptions } = require('./peer')
 const { report } = require('./rejection')
@@ -25,7 +25,7 @@ const SERVERS = ['spiffe', 'web']
 
 class Client {
   #source
-  #welcome
+  #authorizer
   #plan
   #web
   #onReject
@@ -43,7 +43,7 @@ class Client {
    * @param {unknown} source
    * @param {unknown} authorize
    * @param {unknown} options
-   * @param {readonly string[]} [others] further options that somebody else reads
+   * @param {readonly string[]} [others] further options that the caller reads
    */
   constructor(source, authorize, options, others = []) {
     const given = ownOptions(options, [...OPTIONS, ...others], 'options')
@@ -58,12 +58,12 @@ class Client {
         `options.ca: it is for servers: 'web'; who vouches for SPIFFE servers is said by the source`
       )
     this.#source = checkSource(source)
-    this.#welcome = this.#web ? everybody : compile(authorize, 'authorize')
+    this.#authorizer = this.#web ? anybody : compile(authorize, 'authorize')
     /** @type {import('./secure-contexts').Plan} */
     this.#plan = {
       side: 'client',
       settings: readSettings(given),
-      domains: this.#web ? undefined : domainsOf(this.#welcome),
+      domains: this.#web ? undefined : domainsOf(this.#authorizer),
       shows,
       certificate: undefined,
       trusts: this.#web ? 'web' : 'spiffe',
@@ -105,7 +105,7 @@ class Client {
        * @param {import('node:tls').PeerCertificate} certificate
        */
       checkServerIdentity(host, certificate) {
-        const { error, peer } = client.judge(/** @type {DetailedPeerCertificate} */ (certificate), {})
+        const { error, peer } = client.verify(/** @type {DetailedPeerCertificate} */ (certificate), {})
         // Called as a method of the options that node:tls keeps with the socket.
         if (peer && typeof this === 'object' && this !== null) setPeerByOptions(this, peer)
         return error
@@ -139,19 +139,20 @@ class Client {
   }
 
   /**
-   * Judge a server. Never throws: what is thrown into node:tls leaves the connection open.
+   * Verify a server. Never throws: what is thrown into node:tls leaves the connection open.
    * @param {DetailedPeerCertificate} certificate
    * @param {{ remoteAddress?: string | undefined, remotePort?: number | undefined }} socket
    * @returns {Outcome}
    */
-  judge(certificate, socket) {
+  verify(certificate, socket) {
     let error
     try {
       const context = currentContext(this.#source)
       if (this.#unusable !== undefined) throw this.#unusable
-      const found = verdict(chainOf(certificate), context, this.#welcome, 'serverAuth')
-      if (!found.error) return { peer: new Peer('x509', found.svid, this.#principal), chain: found.chain }
-      error = found.error
+      const verification = verifyChain(chainOf(certificate), context, this.#authorizer, 'serverAuth')
+      if (!verification.error)
+        return { peer: new Peer('x509', verification.svid, this.#principal), chain: verification.chain }
+      error = verification.error
     } catch (thrown) {
       error = refusal(thrown)
     }
@@ -176,7 +177,7 @@ class Client {
     const all = { ...rest, ...options }
     if (!this.#web) {
       all.checkServerIdentity = (host, certificate) => {
-        outcome = this.judge(/** @type {DetailedPeerCertificate} */ (certificate), socket)
+        outcome = this.verify(/** @type {DetailedPeerCertificate} */ (certificate), socket)
         return outcome.error
       }
     }
@@ -184,7 +185,7 @@ class Client {
     socket.prependListener('secure', () => this.#beforeNode(socket))
     socket.prependListener('secureConnect', () => {
       const { peer, chain } = outcome
-      // Neither can happen with these options; if one does, nobody was judged.
+      // Neither can happen with these options; if one does, no server was verified.
       if (socket.isSessionReused() || (!peer && !this.#web)) {
         socket.destroy(untrusted('session_reused', 'the server resumed a session instead of proving who it is'))
         return
@@ -200,8 +201,8 @@ class Client {
   }
 
   /**
-   * When node:tls is about to refuse the server, nobody will be asked for its identity: then this is the last moment at
-   * which it can be told who it claimed to be.
+   * When node:tls is about to refuse the server, `checkServerIdentity` is not called: this is the last moment at which
+   * the identity it claimed can be read.
    * @param {TLSSocket} socket
    */
   #beforeNode(socket) {
@@ -217,7 +218,7 @@ class Client {
     }
     const certificate = socket.getPeerCertificate(true)
     if (!certificate?.raw) return
-    const { error, chain } = this.judge(certificate, socket)
+    const { error, chain } = this.verify(certificate, socket)
     const why = error ?? untrusted('tls_verification', `node:tls does not accept the chain: ${code}`)
     if (!error) report({ side: 'client', error: why, leaf: chain?.[0], socket }, this.#onReject)
     // What node:tls says is passed on as it is; this says the same in our words.

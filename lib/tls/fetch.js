@@ -10,7 +10,7 @@ const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
 
 /** Where a fetch of undici looks for its dispatcher: from version 8 on, and before. Packages may put theirs there too. */
 const DISPATCHERS = { 1: Symbol.for('undici.globalDispatcher.1'), 2: Symbol.for('undici.globalDispatcher.2') }
-const HOSTS = Number.parseInt(process.versions.undici ?? '0') >= 8 ? DISPATCHERS[2] : DISPATCHERS[1]
+const HOSTS = Number.parseInt(process.versions.undici ?? '0', 10) >= 8 ? DISPATCHERS[2] : DISPATCHERS[1]
 
 /** @typedef {{ close (): Promise<void>, destroy (): Promise<void> }} Dispatcher */
 /** @typedef {(options: object) => Dispatcher} MakeDispatcher */

@@ -1,8 +1,7 @@
 'use strict'
 /**
- * A TLS server in front of another one, for authorizers that have to ask somebody. A server of node:https hands a
- * connection to HTTP at once; this one holds it back until it is known whether it is welcome. What the client sends
- * meanwhile waits in the socket.
+ * A TLS server in front of another one, for asynchronous authorizers. A server of node:https hands a connection to HTTP
+ * at once; this one holds it back until the authorizer has decided. What the client sends meanwhile waits in the socket.
  */
 
 const tls = require('node:tls')
@@ -34,7 +33,7 @@ function createFrontServer(target, source, authorize, options) {
   const timeout = checkTimeout(authorizeTimeout, 'options.authorizeTimeout') ?? undefined
   if (typeof authorize !== 'function') throw invalidArgument(`authorize: expected a function, got ${shown(authorize)}`)
   const { pass, protocols } = destination(target)
-  // Whoever is proven comes this far; who is welcome is asked then.
+  // Every verified client comes this far; the asynchronous authorizer decides then.
   const proven = custom('a proven name', () => true)
   const read = readServerOptions(source, proven, rest)
   if (read.clients !== 'required') throw invalidArgument(`options.clients: a front server knows 'required' only`)
@@ -57,7 +56,7 @@ function createFrontServer(target, source, authorize, options) {
 }
 
 /**
- * Whether the peer is welcome; what the client sends, and that it goes away, waits.
+ * Whether the peer is authorized. What the client sends meanwhile, and that it disconnects, waits.
  * @param {TLSSocket} socket
  * @param {Peer} peer
  * @param {Decide} decide
@@ -78,7 +77,7 @@ async function hold(socket, peer, decide, timeout) {
     if (CountersignError.is(error)) return /** @type {any} */ (error)
     return failure(peer, 'authorizer_failed', `the authorizer failed: ${reason(error)}`, error)
   } finally {
-    // Whoever takes the socket over has listeners of its own by the next turn.
+    // The code that takes the socket over has listeners of its own by the next turn.
     setImmediate(() => socket.removeListener('error', ignore))
   }
 }

@@ -2,8 +2,8 @@
 /** How long connections that were let in may stay. By default, until one side ends them. */
 
 const { invalidArgument, shown } = require('../native/errors')
-const { verdict } = require('./verify')
-const { everybody } = require('../spiffe/authorizer')
+const { verifyChain } = require('./verify')
+const { anybody } = require('../spiffe/authorizer')
 const { report } = require('./rejection')
 const { checkFlag } = require('./settings')
 const { currentContext } = require('./source')
@@ -26,10 +26,10 @@ const MAX_TIMER = 0x7fffffff
 const JITTER = 0.1
 /** How long a connection without a gentle way to end it may go on after it was half-closed. */
 const GRACE = 10_000
-/** Chains judged again in one turn of the event loop. */
+/** Chains verified again in one turn of the event loop. */
 const AT_ONCE = 64
 
-/** Rules that say that nobody vouches for the peer any more. What merely expired, or is welcome no more, stays. */
+/** Rules that say that no authority stands for the peer any more. A certificate that merely expired, or a name that is no longer authorized, stays connected. */
 const WITHOUT_TRUST = new Set(['unknown_issuer', 'invalid_signature', 'no_bundle', 'no_authorities'])
 
 const LIFETIMES = ['maxConnectionAge', 'closeOnWithdraw', 'closeOnBundleRemoval']
@@ -59,7 +59,7 @@ class Lifetimes {
   #onReject
   /** @type {Set<Connection>} */
   #connections = new Set()
-  /** The bundles the connections were last judged by. @type {unknown} */
+  /** The bundles the connections were last verified with. @type {unknown} */
   #bundles
 
   /**
@@ -140,25 +140,25 @@ class Lifetimes {
     }
     if (!this.#limits.closeOnBundleRemoval || context.bundles === this.#bundles) return
     this.#bundles = context.bundles
-    this.#judgeAgain([...this.#connections], context)
+    this.#verifyAgain([...this.#connections], context)
   }
 
   /**
    * @param {Connection[]} left
    * @param {import('../../types/tls').TlsSourceContext} context
    */
-  #judgeAgain(left, context) {
+  #verifyAgain(left, context) {
     for (const { socket, peer, chain } of left.splice(0, AT_ONCE)) {
       if (!peer || !chain) continue
       // An SVID that expired meanwhile is no sign that its authority is gone.
       const now = new Date(Math.min(Date.now(), peer.expiresAt.getTime()))
-      const { error } = verdict(chain, context, everybody, this.#side === 'server' ? 'clientAuth' : 'serverAuth', now)
+      const { error } = verifyChain(chain, context, anybody, this.#side === 'server' ? 'clientAuth' : 'serverAuth', now)
       if (error?.rule === undefined || !WITHOUT_TRUST.has(error.rule)) continue
       report({ side: this.#side, error, leaf: chain[0], socket }, this.#onReject)
       socket.destroy()
     }
     // Bundles that changed again are looked at by themselves.
-    if (left.length > 0 && this.#bundles === context.bundles) setImmediate(() => this.#judgeAgain(left, context))
+    if (left.length > 0 && this.#bundles === context.bundles) setImmediate(() => this.#verifyAgain(left, context))
   }
 
   closeAll() {

@@ -14,7 +14,7 @@ const peers = new WeakMap()
 /** Of client sockets that others made: the options that node:tls keeps with the socket. @type {WeakMap<object, Peer>} */
 const byOptions = new WeakMap()
 
-/** A peer whose name is proven and welcome. */
+/** A peer whose name is verified and authorized. */
 class Peer {
   #svid
   #makePrincipal
@@ -65,11 +65,11 @@ class Peer {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `Peer ${show(this.toJSON(), options)}`
   }
 }

@@ -1,9 +1,9 @@
 'use strict'
-/** Lets in whoever shows a JWT-SVID (JWT-SVID 4.1, RFC 6750). For node:http, Express and Fastify. */
+/** Lets a request pass that brings a valid JWT-SVID (JWT-SVID 4.1, RFC 6750). For node:http, Express and Fastify. */
 
 const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
-const { admit, compile, everybody } = require('../spiffe/authorizer')
+const { requireAuthorized, compile, anybody } = require('../spiffe/authorizer')
 const { JwtSvid } = require('../spiffe/jwt-svid')
 const { verifyJwtSvid } = require('../spiffe/verify')
 const { Peer, setPeer } = require('./peer')
@@ -24,14 +24,14 @@ function requireBearer(verifier, options) {
   const onReject = checkFunction(given.onReject, 'options.onReject')
   const principal = checkFunction(given.principal, 'options.principal')
   // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
-  const welcome = 'authorize' in given ? compile(given.authorize, 'options.authorize') : everybody
-  const judge = judgeOf(verifier, { audience, ...(leeway !== undefined && { leeway }) })
+  const authorizer = 'authorize' in given ? compile(given.authorize, 'options.authorize') : anybody
+  const verify = verifierOf(verifier, { audience, ...(leeway !== undefined && { leeway }) })
 
   /** @param {import('node:http').IncomingMessage} request @param {{ token?: string }} seen */
   const peerBehind = async (request, seen) => {
     seen.token = tokenOf(request)
-    const svid = await judge(seen.token)
-    admit(welcome, svid.spiffeId)
+    const svid = await verify(seen.token)
+    requireAuthorized(authorizer, svid.spiffeId)
     return new Peer('jwt', svid, principal)
   }
 
@@ -84,7 +84,7 @@ function claimedBy(token) {
  * @param {{ audience: any, leeway?: number }} options
  * @returns {(token: string) => any}
  */
-function judgeOf(verifier, options) {
+function verifierOf(verifier, options) {
   if (typeof verifier === 'object' && verifier !== null && typeof verifier.validate === 'function') {
     checkAudience(options.audience)
     return async (token) => {

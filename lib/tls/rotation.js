@@ -59,7 +59,7 @@ class Rotation {
         ).context
       this.#served = context
     } catch (error) {
-      // Whoever is being set up hears of it. Later, what was served goes on: judged by the guard, it can only get stricter.
+      // Whoever is being set up hears of it. Later, what was served goes on: verified by ClientVerifier, it can only get stricter.
       if (first) throw error
       this.#failed = context
       process.emitWarning(`a rotated identity cannot be served: ${reason(error)}`, 'CountersignWarning')

@@ -1,8 +1,8 @@
 'use strict'
-/** Takes a server over: its certificate, its outer wall, and the judgement of its clients. */
+/** Secures a server: its certificate, the verification by node:tls, and that of client SVIDs. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
-const { Guard } = require('./client-verifier')
+const { ClientVerifier } = require('./client-verifier')
 const { followHttp, holdConnection } = require('./http-connections')
 const { Lifetimes } = require('./lifetimes')
 const { Rotation } = require('./rotation')
@@ -13,7 +13,7 @@ const secured = new WeakSet()
 
 /** What keeps a server secured. */
 class SecuredServer {
-  #guard
+  #verifier
   #rotation
   #lifetimes
   #unsubscribe
@@ -25,8 +25,8 @@ class SecuredServer {
    * @param {(socket: import('node:tls').TLSSocket, outcome: import('./client-verifier').Outcome) => void} [admitted]
    * @param {any} [http] the server that speaks HTTP, if it is another one
    */
-  constructor(server, { source, welcome, clients, plan, limits, onReject, principal }, admitted, http = server) {
-    const guard = (this.#guard = new Guard(source, welcome, { clients, onReject, principal }))
+  constructor(server, { source, authorizer, clients, plan, limits, onReject, principal }, admitted, http = server) {
+    const verifier = (this.#verifier = new ClientVerifier(source, authorizer, { clients, onReject, principal }))
     const rotation = (this.#rotation = new Rotation(server, source, plan))
     const lifetimes = (this.#lifetimes = new Lifetimes(source, 'server', limits, onReject))
     if (typeof http.prependListener === 'function') followHttp(http, lifetimes.ends)
@@ -37,9 +37,9 @@ class SecuredServer {
       const error = rotation.refresh()
       rotation.forgetSessions()
       // The handshake will fail, because there is nothing to show; the reason is told here.
-      if (error) guard.turnAway(error, socket)
+      if (error) verifier.reportRejection(error, socket)
     })
-    guard.stand(server, (socket, outcome) => {
+    verifier.attach(server, (socket, outcome) => {
       const connection = lifetimes.add(socket, outcome)
       if (connection) holdConnection(connection)
       admitted?.(socket, outcome)
@@ -59,7 +59,7 @@ class SecuredServer {
     if (this.#closed) return
     this.#closed = true
     this.#unsubscribe()
-    this.#guard.close()
+    this.#verifier.close()
     this.#rotation.close()
   }
 

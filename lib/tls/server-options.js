@@ -3,7 +3,7 @@
 
 const { invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
-const { compile, domainsOf, everybody } = require('../spiffe/authorizer')
+const { compile, domainsOf, anybody } = require('../spiffe/authorizer')
 const { LIFETIMES, readLifetimes } = require('./lifetimes')
 const { SECURE_OPTIONS, SETTINGS, checkChoice, checkFunction, readSettings } = require('./settings')
 const { checkSource } = require('./source')
@@ -30,20 +30,20 @@ function readServerOptions(source, authorize, options) {
     if (certificate)
       throw invalidArgument(`options.certificate: with clients: 'none' as well, nothing of the source would be used`)
   }
-  const welcome = clients === 'none' ? everybody : compile(authorize, 'authorize')
+  const authorizer = clients === 'none' ? anybody : compile(authorize, 'authorize')
   const settings = readSettings(given)
   /** @type {import('./secure-contexts').Plan} */
   const plan = {
     side: 'server',
     settings,
-    domains: clients === 'none' ? undefined : domainsOf(welcome),
+    domains: clients === 'none' ? undefined : domainsOf(authorizer),
     shows: true,
     certificate,
     trusts: clients === 'none' ? 'nobody' : 'spiffe'
   }
   return {
     source: checkSource(source),
-    welcome,
+    authorizer,
     clients,
     plan,
     settings,

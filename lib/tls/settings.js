@@ -6,12 +6,12 @@ const { invalidArgument, reason, shown } = require('../native/errors')
 
 /** Versions that SPIFFE peers speak. */
 const VERSIONS = ['TLSv1.2', 'TLSv1.3']
-/** Options that are texts for OpenSSL, which judges them itself. */
+/** Options that are texts for OpenSSL, which checks them itself. */
 const TEXTS = ['ciphers', 'sigalgs', 'ecdhCurve']
 const SETTINGS = ['minVersion', 'maxVersion', ...TEXTS]
 
 /**
- * A session that is resumed shows no certificate, so nobody could be judged; and a peer must not become another one in
+ * A session that is resumed shows no certificate, so no chain could be verified; and a peer must not become another one in
  * the middle of a connection.
  */
 const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | (constants.SSL_OP_NO_RENEGOTIATION ?? 0)

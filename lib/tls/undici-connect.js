@@ -37,7 +37,7 @@ function connector(client, options = {}) {
   function connect(wanted, callback) {
     const { hostname, protocol, port, servername, localAddress, httpSocket } = wanted
     if (protocol !== 'https:') {
-      // Without TLS there would be nobody to judge.
+      // Without TLS there would be no server certificate to verify.
       queueMicrotask(() => callback(invalidArgument(`the URL: expected https:, got ${protocol}`), null))
       return undefined
     }

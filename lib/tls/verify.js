@@ -1,5 +1,5 @@
 'use strict'
-/** Judges the certificates of a TLS peer, as node:tls tells them: the legacy objects of `getPeerCertificate`. */
+/** Verifies the certificates of a TLS peer, as node:tls has them: the legacy objects of `getPeerCertificate`. */
 
 const { CountersignError, reason } = require('../native/errors')
 const { verifyX509Svid } = require('../spiffe/verify')
@@ -9,45 +9,46 @@ const { verifyX509Svid } = require('../spiffe/verify')
 /** @typedef {import('../../types/spiffe').VerifiedX509Svid} VerifiedX509Svid */
 
 /**
- * What became of a peer: proven and welcome, or why not.
- * @typedef {{ svid: VerifiedX509Svid, chain: readonly Uint8Array[], error?: undefined } | { error: Error & { code: string, rule?: string }, svid?: undefined }} Verdict
+ * The result of a verification: the SVID of an authorized peer, or why it is refused.
+ * @typedef {{ svid: VerifiedX509Svid, chain: readonly Uint8Array[], error?: undefined }
+ *   | { error: Error & { code: string, rule?: string }, svid?: undefined }} Verification
  */
 
 /** As many as the core looks at. */
 const MAX_CHAIN = 16
 
 /**
- * Reading a whole chain from node:tls costs more than judging it. So it is remembered which certificates came with a leaf
- * and led to an authority; they are judged again each time, only not read again.
+ * The issuers that came with a leaf and led to an authority. Reading a whole chain from node:tls costs more than
+ * verifying it: the chain is verified again each time, only not read again.
  */
 const MAX_KNOWN = 1024
 /** @type {Map<string, readonly Uint8Array[]>} */
 const known = new Map()
 
-/** What is said of a leaf whose issuers are missing: the second where one of them has the name of an authority. */
+/** The rules a leaf without its issuers breaks: the second where one of them has the name of an authority. */
 const INCOMPLETE = new Set(['unknown_issuer', 'invalid_signature'])
-/** What is said of a name, whatever the chain. */
+/** The rules about names, whatever the chain. */
 const OF_NAMES = new Set(['not_authorized', 'authorizer_failed'])
 
 /**
  * @param {PeerCertificate} certificate the leaf, of which only the bytes count
  * @param {() => DetailedPeerCertificate} whole the leaf with its issuers
  * @param {import('../../types/tls').TlsSourceContext} context
- * @param {import('../spiffe/authorizer').Judge} welcome
+ * @param {import('../spiffe/authorizer').Authorizer} authorizer
  * @param {'serverAuth' | 'clientAuth'} usage
- * @returns {Verdict}
+ * @returns {Verification}
  */
-function judge(certificate, whole, context, welcome, usage) {
+function verifyPeer(certificate, whole, context, authorizer, usage) {
   const leaf = certificate.raw
   const { fingerprint256 } = certificate
   const issuers = known.get(fingerprint256)
-  const first = verdict(issuers ? [leaf, ...issuers] : [leaf], context, welcome, usage)
+  const first = verifyChain(issuers ? [leaf, ...issuers] : [leaf], context, authorizer, usage)
   if (!first.error) return first
   const rule = /** @type {string} */ (first.error.rule)
   // What is remembered may be out of date: the peer may show other issuers by now.
   if (issuers ? OF_NAMES.has(rule) : !INCOMPLETE.has(rule)) return first
   const chain = chainOf(whole())
-  const second = verdict(chain, context, welcome, usage)
+  const second = verifyChain(chain, context, authorizer, usage)
   if (!second.error && fingerprint256) remember(fingerprint256, chain.slice(1))
   return second
 }
@@ -55,16 +56,16 @@ function judge(certificate, whole, context, welcome, usage) {
 /**
  * @param {readonly Uint8Array[]} chain
  * @param {import('../../types/tls').TlsSourceContext} context
- * @param {any} welcome a judge of names
+ * @param {any} authorizer
  * @param {'serverAuth' | 'clientAuth'} usage
  * @param {Date} [now]
- * @returns {Verdict}
+ * @returns {Verification}
  */
-function verdict(chain, context, welcome, usage, now) {
+function verifyChain(chain, context, authorizer, usage, now) {
   try {
     return {
       svid: verifyX509Svid(/** @type {Uint8Array[]} */ (chain), context.bundles, {
-        authorize: welcome,
+        authorize: authorizer,
         usage,
         ...(now && { now })
       }),
@@ -113,4 +114,4 @@ function remember(fingerprint, issuers) {
   if (known.size > MAX_KNOWN) known.delete(/** @type {string} */ (known.keys().next().value))
 }
 
-module.exports = { judge, verdict, refusal, chainOf }
+module.exports = { verifyPeer, verifyChain, refusal, chainOf }

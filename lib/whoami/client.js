@@ -16,7 +16,7 @@ const EMPTY_REQUEST = '{"runner":{}}'
 
 /** What a call that ended without an identity ended with. */
 class Failure {
-  /** @param {unknown} value error text of the addon, or what the guard refused with; undefined: taken back */
+  /** @param {unknown} value error text of the addon, or the error of the server check; undefined: cancelled */
   constructor(value) {
     this.value = value
   }
@@ -86,7 +86,7 @@ const CALL_OPTIONS = ['runner', 'signal', 'timeout']
 const SYNC_OPTIONS = ['runner', 'timeout']
 
 class IdentityClient {
-  #guard
+  #checkServer
   #verifySelf
   #retry
 
@@ -112,7 +112,7 @@ class IdentityClient {
     if (options && 'expectServer' in options && expectServer === undefined) {
       throw invalidArgument('options.expectServer: is undefined; leave it out to talk to any server')
     }
-    this.#guard = expectServer === undefined ? undefined : guardOf(expectServer, this.socketPath)
+    this.#checkServer = expectServer === undefined ? undefined : serverCheckOf(expectServer, this.socketPath)
     Object.freeze(this)
   }
 
@@ -154,7 +154,7 @@ class IdentityClient {
         request,
         left,
         /** @type {any} */ (buildIdentity),
-        this.#guard
+        this.#checkServer
       )
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
@@ -171,7 +171,7 @@ class IdentityClient {
    * @returns {Promise<Me | Failure>}
    */
   #attempt(request, timeout, signal) {
-    const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#guard)
+    const key = native.identityStart(this.socketPath, request, timeout ?? Infinity, this.#checkServer)
     if (typeof key !== 'number') return Promise.resolve(new Failure(key))
     if (signal === undefined) return new Promise((resolve) => waiting.set(key, resolve))
     return new Promise((resolve) => {
@@ -181,7 +181,7 @@ class IdentityClient {
         resolve(outcome)
       })
       signal.addEventListener('abort', onAbort, { once: true })
-      // The guard may have aborted it.
+      // The server check may have aborted it.
       if (signal.aborted) onAbort()
     })
   }
@@ -234,11 +234,11 @@ function sleep(milliseconds, signal) {
  * @param {string} path
  * @returns {(fd: number) => unknown}
  */
-function guardOf(policy, path) {
-  const judge = require('../peer/policy').compilePolicy(policy, 'expectServer')
+function serverCheckOf(policy, path) {
+  const evaluate = require('../peer/policy').compilePolicy(policy, 'expectServer')
   return (fd) => {
     try {
-      judge(fd)
+      evaluate(fd)
       return undefined
     } catch (error) {
       return require('../peer/process').untrusted(path, error)

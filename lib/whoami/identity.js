@@ -96,11 +96,11 @@ class Identity {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     const { identity, idmUrl, configUrl, runner } = this
     return `Identity ${show({ identity, idmUrl, configUrl, token: REDACTED, runner }, options)}`
   }
@@ -154,20 +154,7 @@ function parseExtra(text) {
   const [extra, large] = JSON.parse(text)
   if (large.length > 0) require('../internal/lossless-json').restore(extra, large)
   // Without a prototype, a field called `constructor` or `toString` is only a field.
-  return freezeDeep(Object.setPrototypeOf(extra, null))
-}
-
-/**
- * @template T
- * @param {T} value
- * @returns {T}
- */
-function freezeDeep(value) {
-  if (typeof value === 'object' && value !== null) {
-    for (const item of Object.values(value)) freezeDeep(item)
-    Object.freeze(value)
-  }
-  return value
+  return require('../internal/freeze').freezeDeep(Object.setPrototypeOf(extra, null))
 }
 
 module.exports = { Identity, Runner, buildIdentity }

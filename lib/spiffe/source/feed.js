@@ -14,12 +14,13 @@ const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
 /** @typedef {'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 'closed'} State */
 /** @typedef {{ type: string, [detail: string]: any }} Event */
 /**
- * How a feed stands at one moment. `givenUp`: nothing will change any more. `told`: what was told last, while it counts.
+ * How a feed stands at one moment. `givenUp`: nothing will change any more. `lastMessage`: the last one of the Workload API, while
+ * it counts.
  * @typedef {{
  *   readonly revision: number,
  *   readonly state: State,
  *   readonly givenUp: boolean,
- *   readonly told: import('../../../types/native').X509Context | undefined,
+ *   readonly lastMessage: import('../../../types/native').X509Context | undefined,
  * }} Snapshot
  */
 
@@ -34,7 +35,7 @@ class Feed {
   /** @type {Set<(event: Event) => void>} */
   #listeners = new Set()
   /** @type {Snapshot} */
-  #snapshot = { revision: -1, state: 'connecting', givenUp: false, told: undefined }
+  #snapshot = { revision: -1, state: 'connecting', givenUp: false, lastMessage: undefined }
   /** What it did, once it is over. @type {Counters | undefined} */
   #counted
 
@@ -79,7 +80,7 @@ class Feed {
     this.#counted = this.counters
     unlisten(this.#key)
     if (feeds.get(this.#name) === this) feeds.delete(this.#name)
-    this.#snapshot = { ...this.#snapshot, told: undefined }
+    this.#snapshot = { ...this.#snapshot, lastMessage: undefined }
     // What the collector would do some day.
     this.#native.close()
   }
@@ -97,9 +98,9 @@ class Feed {
     // Text and context are read one after the other: they belong together when nothing happened in between.
     for (;;) {
       const { revision, state, givenUp } = JSON.parse(this.#native.snapshot())
-      const told = this.#native.context() ?? undefined
+      const lastMessage = this.#native.context() ?? undefined
       if (this.#native.revision() === revision)
-        return (this.#snapshot = Object.freeze({ revision, state, givenUp, told }))
+        return (this.#snapshot = Object.freeze({ revision, state, givenUp, lastMessage }))
     }
   }
 
@@ -110,7 +111,7 @@ class Feed {
   }
 
   /** When something was last told, changed or not. */
-  get toldAt() {
+  get lastMessageAt() {
     const { toldAt } = JSON.parse(this.#native.snapshot())
     return toldAt === null ? undefined : new Date(toldAt)
   }

@@ -73,8 +73,8 @@ class JwtSource extends Live {
   /** @param {import('./feed').Snapshot} now */
   #look(now) {
     this.#seen = now
-    if (now.told) {
-      this.#bundles = new WorkloadBundles(now.told)
+    if (now.lastMessage) {
+      this.#bundles = new WorkloadBundles(now.lastMessage)
       this.#revision = now.revision
     } else if (this.inGrace) this.#seen = undefined
     else this.#bundles = undefined
@@ -171,11 +171,11 @@ class JwtSource extends Live {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `JwtSource ${show(this.toJSON(), options)}`
   }
 }

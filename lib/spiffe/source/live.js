@@ -80,7 +80,7 @@ class Live {
   }
 
   get lastUpdate() {
-    return this.#closed ? undefined : this.#feed.toldAt
+    return this.#closed ? undefined : this.#feed.lastMessageAt
   }
 
   /** @returns {import('../../../types/workload-api').SourceCounters} */

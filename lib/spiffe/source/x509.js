@@ -38,7 +38,7 @@ class X509Source extends Live {
     super('x509', given)
     this.#pick = pick
     // Another source may have been told already: what it is replaced by is a rotation here too.
-    if (this.feed.now.told) this.#serial = this.#picked()?.serialNumber
+    if (this.feed.now.lastMessage) this.#serial = this.#picked()?.serialNumber
     Object.freeze(this)
   }
 
@@ -74,17 +74,17 @@ class X509Source extends Live {
 
   /** @param {import('./feed').Snapshot} now */
   #look(now) {
-    const { told, revision } = now
+    const { lastMessage, revision } = now
     this.#seen = now
-    if (told === undefined) {
+    if (lastMessage === undefined) {
       // What was withdrawn is kept for as long as was asked for, and no longer.
       if (this.inGrace) this.#seen = undefined
       else this.#context = undefined
       this.#failure = undefined
       return
     }
-    let message = messages.get(told)
-    if (!message) messages.set(told, (message = new Message(told)))
+    let message = messages.get(lastMessage)
+    if (!message) messages.set(lastMessage, (message = new Message(lastMessage)))
     try {
       const svid = message.svid(this.#pick(message))
       this.#context = new X509Context(message, svid, revision)
@@ -189,11 +189,11 @@ class X509Source extends Live {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `X509Source ${show(this.toJSON(), options)}`
   }
 }

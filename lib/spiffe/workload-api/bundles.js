@@ -1,5 +1,5 @@
 'use strict'
-/** Bundles as a Workload API told them: everybody who asked sees the same ones, so nobody may change them. */
+/** Bundles as a Workload API told them: anybody who asked sees the same ones, so nobody may change them. */
 
 const { invalidArgument } = require('../../native/errors')
 const { BundleSet } = require('../bundle-set')

@@ -4,6 +4,7 @@
 const { CountersignError, invalidArgument, shown } = require('../../native/errors')
 const { native } = require('../../native/load')
 const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
+const { freezeDeep } = require('../../internal/freeze')
 const { SpiffeId } = require('../id')
 const { jwtSvid } = require('../jwt-svid')
 const { answer } = require('../../native/handle')
@@ -133,7 +134,7 @@ class WorkloadApiClient {
         client.validateJwtSvid(key, timeout, audience, token)
       )
       const [spiffeId, claims] = JSON.parse(text)
-      return Object.freeze({ spiffeId: SpiffeId.parse(spiffeId), claims: frozen(claims) })
+      return Object.freeze({ spiffeId: SpiffeId.parse(spiffeId), claims: freezeDeep(claims) })
     } catch (error) {
       // A verdict on the token, in the only code the servers have for it.
       const { code, grpcCode, grpcMessage, grpcStatus } = /** @type {any} */ (error)
@@ -230,19 +231,6 @@ function audienceList(audience) {
     )
   }
   return list
-}
-
-/**
- * @template T
- * @param {T} value
- * @returns {T}
- */
-function frozen(value) {
-  if (typeof value === 'object' && value !== null) {
-    for (const item of Object.values(value)) frozen(item)
-    Object.freeze(value)
-  }
-  return value
 }
 
 module.exports = { WorkloadApiClient, audienceList }

@@ -11,7 +11,7 @@ const { updates } = require('../source/updates')
  * @param {string} endpoint
  * @param {import('../source/feed').Subject} subject
  * @param {unknown} options
- * @param {(told: import('../../../types/native').X509Context, revision: number) => T} make
+ * @param {(lastMessage: import('../../../types/native').X509Context, revision: number) => T} make
  * @returns {AsyncIterableIterator<T>}
  */
 function watch(endpoint, subject, options, make) {
@@ -23,9 +23,11 @@ function watch(endpoint, subject, options, make) {
   return updates(
     {
       read(seen) {
-        const { revision, state, givenUp, told } = feed.now
+        const { revision, state, givenUp, lastMessage } = feed.now
         if (state === 'noIdentity' || state === 'withdrawn' || givenUp) throw feed.lastError
-        return told === undefined || revision === seen ? undefined : { revision, value: make(told, revision) }
+        return lastMessage === undefined || revision === seen
+          ? undefined
+          : { revision, value: make(lastMessage, revision) }
       },
       subscribe: (listener) => feed.subscribe(listener),
       end: () => feed.release()

@@ -43,11 +43,11 @@ class WitSvid {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `WitSvid ${show(this.toJSON(), options)}`
   }
 }

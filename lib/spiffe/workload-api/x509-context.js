@@ -89,11 +89,11 @@ class X509Context {
   }
 
   /**
-   * @param {number} depth
+   * @param {number} _depth
    * @param {import('node:util').InspectOptions} options
    * @param {typeof import('node:util').inspect} show
    */
-  [inspect](depth, options, show) {
+  [inspect](_depth, options, show) {
     return `X509Context ${show(this.toJSON(), options)}`
   }
 }
