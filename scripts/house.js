@@ -103,7 +103,8 @@ function imports(all) {
     exported.set(module, names)
     used.set(module, seen)
   }
-  const home = (/** @type {string} */ target, turns = 0) => {
+  /** @type {(target: string, turns?: number) => string | undefined} */
+  const home = (target, turns = 0) => {
     const parts = target.split('::')
     for (let length = parts.length; length > 0; length--) {
       const module = parts.slice(0, length).join('::')
@@ -127,6 +128,7 @@ function imports(all) {
  * @param {Map<string, Set<string>>} graph
  */
 function circles(graph) {
+  /** @type {string[][]} */
   const found = []
   const done = new Set()
   const visit = (/** @type {string} */ node, /** @type {string[]} */ way) => {
