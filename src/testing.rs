@@ -300,7 +300,7 @@ impl NativeTestCa {
     ) -> Result<MintedX509Svid> {
         let failed = |error: &dyn std::fmt::Display| Error::from_reason(error.to_string());
         let id = SpiffeId::parse(&spiffe_id).map_err(|error| failed(&error))?;
-        let flaw = named(&X509Flaw::ALL, flaw)?;
+        let flaw = named(X509Flaw::ALL, flaw)?;
         let issued = self.ca.x509_svid(&id, &dns_names, ttl as i64, flaw).map_err(|error| failed(&error))?;
         Ok(MintedX509Svid { chain: issued.chain_der.into(), key: issued.key_der.to_vec().into() })
     }
@@ -310,7 +310,7 @@ impl NativeTestCa {
     pub fn jwt_svid(&self, spiffe_id: String, audience: Vec<String>, ttl: f64, flaw: Option<String>) -> Result<String> {
         let failed = |error: &dyn std::fmt::Display| Error::from_reason(error.to_string());
         let id = SpiffeId::parse(&spiffe_id).map_err(|error| failed(&error))?;
-        let flaw = named(&JwtFlaw::ALL, flaw)?;
+        let flaw = named(JwtFlaw::ALL, flaw)?;
         let token = self.ca.jwt_svid(&id, &audience, ttl as i64, flaw).map_err(|error| failed(&error))?;
         Ok(token.as_str().to_owned())
     }

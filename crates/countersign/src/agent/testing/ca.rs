@@ -7,6 +7,7 @@ use rcgen::{
 };
 use zeroize::Zeroizing;
 
+use super::flaw::{JwtFlaw, X509Flaw};
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::issue::{
     IssueError, IssuedX509, JwtIssuer, KeyUse, LeafRequest, SigningKey, X509Issuer, leaf_parameters, set_validity,
@@ -15,109 +16,11 @@ use crate::spiffe::{BundleError, JwtBundle, SpiffeBundle, SpiffeId, TrustDomain,
 
 const DAY: i64 = 24 * 3600;
 
-/// An authority for tests. It issues good SVIDs, and such as break exactly one rule.
+/// An authority for tests. It issues good SVIDs, and SVIDs that break exactly one rule.
 pub struct TestCa {
     trust_domain: TrustDomain,
     x509: X509Issuer,
     jwt: JwtIssuer,
-}
-
-/// The rule an X509-SVID shall break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it all
-pub enum X509Flaw {
-    Expired,
-    NotYetValid,
-    CaLeaf,
-    TwoUris,
-    NoUri,
-    NotASpiffeId,
-    NoPath,
-    NoKeyUsage,
-    KeyUsageNotCritical,
-    NoDigitalSignature,
-    KeyCertSign,
-    CrlSign,
-    ForeignIssuer,
-    WeakKey,
-    WrongKey,
-    Garbage,
-}
-
-/// The rule a JWT-SVID shall break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it all
-pub enum JwtFlaw {
-    Expired,
-    NotYetValid,
-    NoExpiry,
-    NoSubject,
-    NotASpiffeId,
-    NoAudience,
-    NoKeyId,
-    UnknownKeyId,
-    WrongSignature,
-    ForeignIssuer,
-    AlgNone,
-    AlgHs256,
-    AlgMismatch,
-    WrongType,
-    ExtraHeader,
-    CriticalHeader,
-    DuplicateClaim,
-    NotCompact,
-    BadBase64,
-    NotJson,
-    TooLong,
-}
-
-impl X509Flaw {
-    /// Every flaw with its name.
-    pub const ALL: [(&'static str, X509Flaw); 16] = [
-        ("expired", X509Flaw::Expired),
-        ("notYetValid", X509Flaw::NotYetValid),
-        ("caLeaf", X509Flaw::CaLeaf),
-        ("twoUris", X509Flaw::TwoUris),
-        ("noUri", X509Flaw::NoUri),
-        ("notASpiffeId", X509Flaw::NotASpiffeId),
-        ("noPath", X509Flaw::NoPath),
-        ("noKeyUsage", X509Flaw::NoKeyUsage),
-        ("keyUsageNotCritical", X509Flaw::KeyUsageNotCritical),
-        ("noDigitalSignature", X509Flaw::NoDigitalSignature),
-        ("keyCertSign", X509Flaw::KeyCertSign),
-        ("crlSign", X509Flaw::CrlSign),
-        ("foreignIssuer", X509Flaw::ForeignIssuer),
-        ("weakKey", X509Flaw::WeakKey),
-        ("wrongKey", X509Flaw::WrongKey),
-        ("garbage", X509Flaw::Garbage),
-    ];
-}
-
-impl JwtFlaw {
-    /// Every flaw with its name.
-    pub const ALL: [(&'static str, JwtFlaw); 21] = [
-        ("expired", JwtFlaw::Expired),
-        ("notYetValid", JwtFlaw::NotYetValid),
-        ("noExpiry", JwtFlaw::NoExpiry),
-        ("noSubject", JwtFlaw::NoSubject),
-        ("notASpiffeId", JwtFlaw::NotASpiffeId),
-        ("noAudience", JwtFlaw::NoAudience),
-        ("noKeyId", JwtFlaw::NoKeyId),
-        ("unknownKeyId", JwtFlaw::UnknownKeyId),
-        ("wrongSignature", JwtFlaw::WrongSignature),
-        ("foreignIssuer", JwtFlaw::ForeignIssuer),
-        ("algNone", JwtFlaw::AlgNone),
-        ("algHs256", JwtFlaw::AlgHs256),
-        ("algMismatch", JwtFlaw::AlgMismatch),
-        ("wrongType", JwtFlaw::WrongType),
-        ("extraHeader", JwtFlaw::ExtraHeader),
-        ("criticalHeader", JwtFlaw::CriticalHeader),
-        ("duplicateClaim", JwtFlaw::DuplicateClaim),
-        ("notCompact", JwtFlaw::NotCompact),
-        ("badBase64", JwtFlaw::BadBase64),
-        ("notJson", JwtFlaw::NotJson),
-        ("tooLong", JwtFlaw::TooLong),
-    ];
 }
 
 impl TestCa {
@@ -339,7 +242,7 @@ mod tests {
     fn each_flaw_of_a_certificate_is_refused_under_its_own_name() {
         let (ca, bundles, id) = scene();
         assert_eq!(verdict(&ca.x509_svid(&id, &[], 600, None).unwrap(), &bundles), Ok(()));
-        for (name, flaw) in X509Flaw::ALL {
+        for &(name, flaw) in X509Flaw::ALL {
             let issued = ca.x509_svid(&id, &[], 600, Some(flaw)).unwrap();
             let expected = match flaw {
                 X509Flaw::Expired => "expired",
@@ -372,7 +275,7 @@ mod tests {
             verify_jwt_svid(&token, &bundles, &options).map(drop).map_err(|error| error.code())
         };
         assert_eq!(verdict(None), Ok(()));
-        for (name, flaw) in JwtFlaw::ALL {
+        for &(name, flaw) in JwtFlaw::ALL {
             let expected = match flaw {
                 JwtFlaw::Expired => "expired",
                 JwtFlaw::NotYetValid => "not_yet_valid",

@@ -18,14 +18,16 @@ mod ca;
 mod call_record;
 mod fault;
 mod faults;
+mod flaw;
 mod mangle;
 
 use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use self::ca::{JwtFlaw, TestCa, X509Flaw};
+pub use self::ca::TestCa;
 use self::faults::FaultInterceptor;
+pub use self::flaw::{JwtFlaw, X509Flaw};
 use crate::agent::agent::{Agent, AgentError};
 
 pub use self::call_record::CallRecord;

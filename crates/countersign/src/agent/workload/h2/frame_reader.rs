@@ -14,7 +14,8 @@ use prost::bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use super::hpack::{BlockFault, Rewriter};
+use super::hpack::Rewriter;
+use super::literal::BlockFault;
 
 /// How a connection begins (RFC 9113 3.4). What is no such beginning is for the HTTP/2 library to refuse.
 const PREFACE: usize = 24;

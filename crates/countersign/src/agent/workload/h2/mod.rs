@@ -4,3 +4,4 @@
 
 pub(super) mod frame_reader;
 mod hpack;
+mod literal;
