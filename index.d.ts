@@ -123,7 +123,9 @@ export function getIdentitySync(options?: IdentityClientOptions & GetIdentitySyn
  * const me = await client.getIdentity({ signal: AbortSignal.timeout(200) })
  */
 export class IdentityClient {
-  /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for an option that cannot mean anything, or is not known */
+  /**
+   * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for an option that cannot mean anything, or is not known
+   */
   constructor(options?: IdentityClientOptions)
   /** The daemon's Unix socket. */
   readonly socketPath: string
@@ -208,7 +210,10 @@ export type PeerTarget = Socket | number
 
 /** What the kernel wrote down about a peer when it connected (or, for a server, when it started to listen). Frozen. */
 export interface PeerCredentials {
-  /** Process id, in this process's pid namespace; 0 for a process outside of it. `undefined` where the system cannot say. */
+  /**
+   * Process id, in this process's pid namespace; 0 for a process outside of it. `undefined` where the system cannot
+   * say.
+   */
   readonly pid: number | undefined
   /** Effective user id. */
   readonly uid: number | undefined
@@ -402,7 +407,9 @@ export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeEr
   ERR_DAEMON: { readonly daemonCode: string; readonly daemonMessage: string }
   /** The time is over: the milliseconds that were allowed. `stage`: what a call of a Workload API was doing. */
   ERR_TIMEOUT: { readonly timeout: number; readonly stage?: string }
-  /** The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB, its verdict larger than 1 MiB. */
+  /**
+   * The answer is larger than 1 MiB, a message of the Workload API larger than 16 MiB, its verdict larger than 1 MiB.
+   */
   ERR_RESPONSE_TOO_LARGE: {}
   /** The server is not who it should be, or cannot be told; the reason is in `cause`. */
   ERR_UNTRUSTED_SERVER: Partial<PeerDenial> & {

@@ -1,6 +1,6 @@
 'use strict'
-// A program pays for what it uses: every file costs a third of a millisecond at its start, so each room is loaded by the
-// first look at one of its names. Only the addon is loaded here, so that it is missed at once.
+// A program pays for what it uses: every file costs a third of a millisecond at its start, so each room is loaded by
+// the first look at one of its names. Only the addon is loaded here, so that it is missed at once.
 require('./lib/native/load')
 
 // One assignment a name: that is how an ES module importing this one learns the names.
@@ -44,7 +44,7 @@ const values = {
   getPeerCredentials: () => require('./lib/peer/process').getPeerCredentials,
   getPeerProcess: () => require('./lib/peer/process').getPeerProcess,
   authorizePeer: () => require('./lib/peer/process').authorizePeer,
-  connectVerified: () => require('./lib/peer/process').connectVerified,
+  connectVerified: () => require('./lib/peer/connect-verified').connectVerified,
   CountersignError: () => require('./lib/native/errors').CountersignError,
   SpiffeId: () => require('./lib/spiffe/id').SpiffeId,
   TrustDomain: () => require('./lib/spiffe/trust-domain').TrustDomain,

@@ -1,7 +1,7 @@
 'use strict'
 /**
- * npm run api - writes api/, the public face without its documentation: a change of it shows in review as what it is, and a
- * test holds it. What is declared for each sub-path, what is there when it is loaded, and the commands.
+ * npm run api - writes api/, the public face without its documentation: a change of it shows in review as what it is,
+ * and a test holds it. What is declared for each sub-path, what is there when it is loaded, and the commands.
  */
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -24,7 +24,12 @@ function declarations(text) {
     .join('\n')
 }
 
-/** The files of declarations a sub-path is made of. @param {string} file @param {string[]} [seen] @returns {string[]} */
+/**
+ * The files of declarations a sub-path is made of.
+ * @param {string} file
+ * @param {string[]} [seen]
+ * @returns {string[]}
+ */
 function reached(file, seen = []) {
   if (seen.includes(file)) return seen
   seen.push(file)

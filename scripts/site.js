@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * npm run site - the documentation as a site, in target/site: README, guides, and what the typings say. Every link in it is
- * followed. typedoc wants another TypeScript than the one that checks us: both are kept in ${XDG_CACHE_HOME:-~/.cache}/countersign.
+ * npm run site - the documentation as a site, in target/site: README, guides, and what the typings say. Every link in
+ * it is followed. typedoc wants another TypeScript than the one that checks us: both are kept in
+ * ${XDG_CACHE_HOME:-~/.cache}/countersign.
  */
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -14,8 +15,8 @@ const PACKAGES = ['typedoc@0.28.20', 'typescript@5.9.3']
 const site = path.join(root, 'target', 'site')
 
 /**
- * The typings of every sub-path, copied to where they can hand on what their comments speak of: typedoc follows a link only
- * to what a module exports.
+ * The typings of every sub-path, copied to where they can hand on what their comments speak of: typedoc follows a link
+ * only to what a module exports.
  * @param {string} directory
  */
 function faces(directory) {

@@ -1,13 +1,15 @@
 /**
- * `countersign/agent`: the agent in this process. It answers who asks who it is, and serves the SPIFFE Workload API, out
- * of one set of rules.
+ * `countersign/agent`: the agent in this process. It answers who asks who it is, and serves the SPIFFE Workload API,
+ * out of one set of rules.
  *
- * It is the authority of one machine: what it issues is trusted by who trusts its bundle, and nobody replicates its keys.
- * A fleet wants SPIRE; then only `SPIFFE_ENDPOINT_SOCKET` changes, not one line of code.
+ * It is the authority of one machine: what it issues is trusted by who trusts its bundle, and nobody replicates its
+ * keys. A fleet wants SPIRE; then only `SPIFFE_ENDPOINT_SOCKET` changes, not one line of code.
  */
 import type { SpiffeBundle, SpiffeId, TrustDomain } from '../index.js'
 
-/** What a caller must be. Every condition must hold; each is about what the kernel says of the process that connected. */
+/**
+ * What a caller must be. Every condition must hold; each is about what the kernel says of the process that connected.
+ */
 export interface RuleMatch {
   /** Effective user id. */
   uid?: number
@@ -49,7 +51,10 @@ export interface RuleConfig {
   x509SvidTtl?: number
   /** Milliseconds a JWT-SVID lives, rounded up to seconds. Default: that of `workloadApi`. */
   jwtSvidTtl?: number
-  /** DNS names in the X509-SVID besides the SPIFFE ID. The first is the common name as well, when it has at most 64 bytes. */
+  /**
+   * DNS names in the X509-SVID besides the SPIFFE ID. The first is the common name as well, when it has at most 64
+   * bytes.
+   */
   dnsNames?: readonly string[]
   /** Foreign trust domains whose bundles the process is given; each must be in `workloadApi.federatesWith`. */
   federatesWith?: readonly (TrustDomain | string)[]
@@ -99,9 +104,15 @@ export interface AgentConfig {
   socketMode?: number
   /** Serve the Workload API. */
   workloadApi?: WorkloadApiConfig
-  /** Where the kill switch is kept, for the next start; that of `workloadApi` if it has one. An absolute path. Default: nowhere. */
+  /**
+   * Where the kill switch is kept, for the next start; that of `workloadApi` if it has one. An absolute path. Default:
+   * nowhere.
+   */
   stateDir?: string
-  /** Answer operators (`countersign/control`). `true`: on a socket in a private directory. A development agent always does. */
+  /**
+   * Answer operators (`countersign/control`). `true`: on a socket in a private directory. A development agent always
+   * does.
+   */
   control?: boolean | ControlConfig
   /** Keep a signed log of every decision: a path, or more. */
   auditLog?: string | AuditLogConfig
@@ -111,7 +122,10 @@ export interface AgentConfig {
 export interface ControlConfig {
   /** The socket. Default: one in a private directory. */
   socketPath?: string
-  /** Its permission bits. Default 0o600, or 0o666 when others are named; each request is judged by its user all the same. */
+  /**
+   * Its permission bits. Default 0o600, or 0o666 when others are named; each request is judged by its user all the
+   * same.
+   */
   socketMode?: number
   /** User ids that may look, besides the agent's own and root. */
   readers?: readonly number[]
@@ -129,7 +143,10 @@ export interface AuditLogConfig {
   maxBytes?: number
   /** Full files that are kept. Default 16. */
   keep?: number
-  /** When it cannot be written: vouch for nobody until it can (`refuse`, the default), or go on and say later what is missing. */
+  /**
+   * When it cannot be written: vouch for nobody until it can (`refuse`, the default), or go on and say later what is
+   * missing.
+   */
   onFailure?: 'refuse' | 'continue'
 }
 
@@ -194,8 +211,8 @@ export class Agent extends EventTarget {
   /** Read the rules file now. Fails as `setRules` does, with `line` and `column`. */
   reload(): RulesReport
   /**
-   * Change the keys ahead of their time. `prepare` publishes the next ones, `activate` lets them sign, `forget` takes the
-   * old ones out of the bundle: whatever they signed is refused from then on. Says whether anything changed.
+   * Change the keys ahead of their time. `prepare` publishes the next ones, `activate` lets them sign, `forget` takes
+   * the old ones out of the bundle: whatever they signed is refused from then on. Says whether anything changed.
    */
   rotateAuthority(step: 'prepare' | 'activate' | 'forget'): boolean
   /** Its own bundle, or that of a foreign trust domain. @throws {@link CountersignError} `ERR_BUNDLE_NOT_FOUND` */
@@ -220,8 +237,8 @@ export class Agent extends EventTarget {
 /**
  * Start an agent in this process.
  *
- * @throws {@link CountersignError} `ERR_INVALID_RULES` with `path`; `ERR_AGENT` when there is no socket or state to be had;
- * `ERR_INVALID_ARGUMENT`; `ERR_UNSUPPORTED_PLATFORM`
+ * @throws {@link CountersignError} `ERR_INVALID_RULES` with `path`; `ERR_AGENT` when there is no socket or state to be
+ *   had; `ERR_INVALID_ARGUMENT`; `ERR_UNSUPPORTED_PLATFORM`
  * @example
  * await using agent = await startAgent({
  *   rules: [{ match: { uid: process.getuid() }, spiffeId: 'spiffe://example.org/billing' }],

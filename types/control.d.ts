@@ -1,8 +1,8 @@
 /**
  * `countersign/control`: see an agent, and steer it. For operators and their tools.
  *
- * The agent answers on a socket of its own (0600), and judges each request by who the kernel says is asking: the agent's
- * own user and root may do everything, others only what they are named for. The wire is that of the crate
+ * The agent answers on a socket of its own (0600), and judges each request by who the kernel says is asking: the
+ * agent's own user and root may do everything, others only what they are named for. The wire is that of the crate
  * `secureops-ipc` (one JSON object a line), repaired where that cannot work; docs/control.md has all of it.
  *
  * @example
@@ -24,7 +24,10 @@ export interface Alert {
   /** When it happened. */
   readonly timestamp: Date
   readonly severity: Severity
-  /** What noticed it: `whoami`, `workload-api`, `svid-expiry`, `rules`, `authority`, `control`, `kill-switch`, `posture`, `audit-log`, `agent`, `subscription`. */
+  /**
+   * What noticed it: `whoami`, `workload-api`, `svid-expiry`, `rules`, `authority`, `control`, `kill-switch`,
+   * `posture`, `audit-log`, `agent`, `subscription`.
+   */
   readonly monitor: string
   /** What happened, in a sentence. */
   readonly message: string
@@ -174,7 +177,10 @@ export interface ControlClientOptions {
 }
 
 export interface ControlCallOptions {
-  /** Give up: the call rejects with the reason, and its late answer is taken for nobody's. What was asked may be done all the same. */
+  /**
+   * Give up: the call rejects with the reason, and its late answer is taken for nobody's. What was asked may be done
+   * all the same.
+   */
   signal?: AbortSignal
   /** Instead of the client's. */
   timeout?: number | null
@@ -201,7 +207,8 @@ export interface AlertSubscription extends AsyncIterableIterator<Alert> {
 
 /**
  * Asks an agent how it does, and steers it, over one connection that is made when it is needed and again when it broke.
- * Calls may run side by side, and may be given up at any time. It keeps no process alive but by a call that is waited for.
+ * Calls may run side by side, and may be given up at any time. It keeps no process alive but by a call that is waited
+ * for.
  *
  * Every method fails with a {@link CountersignError}:
  * - `ERR_DAEMON`: the agent refused; `daemonCode` is `E_DENIED` (you may not), `E_BAD_REQUEST`, `E_BUSY`, `E_RULES`,
@@ -231,13 +238,16 @@ export class ControlClient {
   /** Read the rules anew. `E_RULES`: they are broken, and the old ones stay in force. */
   reloadPolicy(options?: ControlCallOptions): Promise<{ rules: number; warnings: string[] }>
   /**
-   * Vouch for nobody until resumed, also after a restart (`persistent`). Whoever holds an SVID on an open stream is told
-   * at once. `E_STATE`: it is on, but could not be written down, and a restart would forget it.
+   * Vouch for nobody until resumed, also after a restart (`persistent`). Whoever holds an SVID on an open stream is
+   * told at once. `E_STATE`: it is on, but could not be written down, and a restart would forget it.
    */
   kill(options?: ControlCallOptions & { reason?: string }): Promise<{ persistent: boolean }>
   /** Vouch again. `E_STATE`: it could not be taken back, and stays on. */
   resume(options?: ControlCallOptions): Promise<{ wasKilled: boolean }>
-  /** Look at the agent's own posture. `deep` reads executables and the whole audit log; `fix` repairs modes of its own files, nothing else. */
+  /**
+   * Look at the agent's own posture. `deep` reads executables and the whole audit log; `fix` repairs modes of its own
+   * files, nothing else.
+   */
   audit(options?: ControlCallOptions & { deep?: boolean; fix?: boolean }): Promise<AuditReport>
   /** Counters in the text format of Prometheus. */
   metrics(options?: ControlCallOptions): Promise<string>
@@ -272,8 +282,8 @@ export interface VerifiedLog {
 
 export interface VerifyLogOptions {
   /**
-   * The public keys it may be signed with, as PEM or base64. Without: whatever key the log names, which proves no more than
-   * that it holds together. Keep the agent's `.pub` where nobody who can write the log can.
+   * The public keys it may be signed with, as PEM or base64. Without: whatever key the log names, which proves no more
+   * than that it holds together. Keep the agent's `.pub` where nobody who can write the log can.
    */
   keys?: readonly string[]
   /** Do without the head (`.head`): then an end that was cut off is not noticed. */

@@ -1,17 +1,18 @@
 /**
- * `countersign/grpc`: SPIFFE identities for `@grpc/grpc-js`, which you pass in: nothing is installed beside yours. Everything
- * said about `countersign/tls` holds here.
+ * `countersign/grpc`: SPIFFE identities for `@grpc/grpc-js`, which you pass in: nothing is installed beside yours.
+ * Everything said about `countersign/tls` holds here.
  *
  * ```js
  * const grpc = require('@grpc/grpc-js')
  * const { bindServer, channelCredentials, authorize, peerOf } = require('countersign/grpc')
  *
  * const server = new grpc.Server()
- * server.addService(Billing.service, { charge: (call, callback) => callback(null, { by: `${peerOf(call).spiffeId}` }) })
- * await bindServer(grpc, server, '0.0.0.0:50051', source, authorize.memberOf('example.org'))
+ * server.addService(Billing.service,
+ * { charge: (call, callback) => callback(null, { by: `${peerOf(call).spiffeId}` }) }) await bindServer(grpc, server,
+ * '0.0.0.0:50051', source, authorize.memberOf('example.org'))
  *
- * const client = new Billing('billing.internal:50051', channelCredentials(grpc, source, authorize.id('spiffe://example.org/billing')))
- * ```
+ * const client = new Billing('billing.internal:50051', channelCredentials(grpc, source,
+ * authorize.id('spiffe://example.org/billing'))) ```
  */
 import type { AddressInfo } from 'node:net'
 import type {
@@ -44,11 +45,12 @@ export interface ChannelOptions extends ClientOptions, Omit<Lifetimes, 'maxConne
 
 /**
  * Credentials for a channel. Made once: every new connection shows the newest identity. Calls say who the server is to
- * `peerOf`, once there is an answer. A server that is refused makes calls fail with `UNAVAILABLE`; the reason is told to
- * `onReject`, and in the text of the error.
+ * `peerOf`, once there is an answer. A server that is refused makes calls fail with `UNAVAILABLE`; the reason is told
+ * to `onReject`, and in the text of the error.
  *
  * @example
- * const client = new Billing('billing.internal:50051', channelCredentials(grpc, source, authorize.memberOf('example.org')))
+ * const credentials = channelCredentials(grpc, source, authorize.memberOf('example.org'))
+ * const client = new Billing('billing.internal:50051', credentials)
  *
  * @throws `CountersignError` `ERR_INVALID_ARGUMENT`
  */
@@ -69,7 +71,9 @@ export function channelCredentials<Grpc extends GrpcModule>(
  * Credentials for calls: a JWT-SVID in the metadata `authorization` of each. They go over secure channels only.
  *
  * @example
- * const both = grpc.credentials.combineChannelCredentials(channelCredentials(grpc, source, authorize.any()), callCredentials(grpc, jwtSource, 'billing'))
+ * const channel = channelCredentials(grpc, source, authorize.any())
+ * const call = callCredentials(grpc, jwtSource, 'billing')
+ * const both = grpc.credentials.combineChannelCredentials(channel, call)
  *
  * @throws `CountersignError` `ERR_INVALID_ARGUMENT`
  */
@@ -93,8 +97,8 @@ export interface BoundServer extends AsyncDisposable {
 }
 
 /**
- * Let a server listen, in place of `server.bindAsync`. Clients are judged before a byte of theirs reaches the server; the
- * authorizer may take its time. `peerOf(call)` says who is calling.
+ * Let a server listen, in place of `server.bindAsync`. Clients are judged before a byte of theirs reaches the server;
+ * the authorizer may take its time. `peerOf(call)` says who is calling.
  *
  * @example
  * const bound = await bindServer(grpc, server, '0.0.0.0:50051', source, authorize.memberOf('example.org'))

@@ -151,16 +151,21 @@ export type WorkloadId = SpiffeIdString & { readonly [brand]: 'WorkloadId' }
 
 /** Which rules a name is read by. */
 export interface RulesOptions {
-  /** Refuse what SPIFFE's rules refuse too: `~` in a path. Of a document, also fields that do not agree. Default `false`. */
+  /**
+   * Refuse what SPIFFE's rules refuse too: `~` in a path. Of a document, also fields that do not agree. Default
+   * `false`.
+   */
   strict?: boolean
 }
 
 /**
- * IDs of workloads: `spiffe://` + a {@link TrustDomain} + segments of `[A-Za-z0-9._~-]`, at most 2048 bytes. Kept as they
- * are written, compared byte by byte.
+ * IDs of workloads: `spiffe://` + a {@link TrustDomain} + segments of `[A-Za-z0-9._~-]`, at most 2048 bytes. Kept as
+ * they are written, compared byte by byte.
  */
 export const WorkloadId: {
-  /** @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, for a segment `ERR_INVALID_COMPONENT`; both with `reason` */
+  /**
+   * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, for a segment `ERR_INVALID_COMPONENT`; both with `reason`
+   */
   parse(value: string | SpiffeId, options?: RulesOptions): WorkloadId
   /** `spiffe://<trust domain>/<service>/<tenant slug>`. Fails as `parse` does, naming the component. */
   build(trustDomain: string | SpiffeTrustDomain, serviceName: string, tenantSlug: string): WorkloadId
@@ -272,7 +277,9 @@ export class HumanPrincipal implements Written {
   readonly attributes: Attributes
   toWire(): string
   equals(other: unknown): boolean
-  /** For `JSON.stringify`. Where the runtime has no `JSON.rawJSON` (Node.js 20), a `bigint` is `ERR_INVALID_ARGUMENT`. */
+  /**
+   * For `JSON.stringify`. Where the runtime has no `JSON.rawJSON` (Node.js 20), a `bigint` is `ERR_INVALID_ARGUMENT`.
+   */
   toJSON(): HumanPrincipalJson
   /** The user. */
   toString(): string
@@ -281,8 +288,8 @@ export class HumanPrincipal implements Written {
 /** A service, a batch job, an agent, a CI run: whatever proves who it is without anybody typing. Frozen. */
 export class WorkloadPrincipal implements Written {
   /**
-   * Without a `workloadId` it is `spiffe://<trustDomain>/<serviceName>/<tenantSlug>`; with one, a `trustDomain` must be the
-   * one it lives in.
+   * Without a `workloadId` it is `spiffe://<trustDomain>/<serviceName>/<tenantSlug>`; with one, a `trustDomain` must be
+   * the one it lives in.
    *
    * @throws {@link CountersignError} `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`,
    *   `ERR_INVALID_ID`, `ERR_INVALID_ARGUMENT`
@@ -327,8 +334,8 @@ export type Principal = HumanPrincipal | WorkloadPrincipal
 /** Principals of both kinds. */
 export const Principal: {
   /**
-   * Read the JSON of a principal. A member that is there twice is refused, and so is a name or an ID that is none; members
-   * that are not known are passed over. An OAuth issuer as releases before 0.10 wrote it (`o_auth`) is read.
+   * Read the JSON of a principal. A member that is there twice is refused, and so is a name or an ID that is none;
+   * members that are not known are passed over. An OAuth issuer as releases before 0.10 wrote it (`o_auth`) is read.
    *
    * @throws {@link CountersignError} `ERR_INVALID_PRINCIPAL`, `ERR_INVALID_ID`, `ERR_INVALID_SPIFFE_ID`,
    *   `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`
@@ -382,8 +389,8 @@ export interface PrincipalResolver<P extends Principal = Principal> {
   /**
    * @throws {@link CountersignError} with
    * - `ERR_NOT_AUTHENTICATED`: nobody is (`reason`, the refusal in `cause`)
-   * - `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`, `ERR_INVALID_ID`: somebody is, with a
-   *   name that is none
+   * - `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`, `ERR_INVALID_ID`: somebody is, with
+   *   a name that is none
    */
   resolve(options?: ResolveOptions): Promise<P>
 }
@@ -409,7 +416,10 @@ export type TenantOptions =
     }
   | {
       tenantId?: undefined
-      /** Looks the tenant up by its readable name. `undefined`: there is none (`ERR_NOT_AUTHENTICATED`, `unknown_tenant`). */
+      /**
+       * Looks the tenant up by its readable name. `undefined`: there is none (`ERR_NOT_AUTHENTICATED`,
+       * `unknown_tenant`).
+       */
       tenantOf: (slug: string) => string | null | undefined | Promise<string | null | undefined>
     }
 
@@ -452,14 +462,14 @@ export interface CliFields {
  */
 export class CliResolver implements PrincipalResolver<WorkloadPrincipal> {
   /**
-   * @throws {@link CountersignError} `ERR_INVALID_COMPONENT` with the reason `not_set` for what is missing, in the order
-   *   of the table; else as {@link WorkloadPrincipal} does
+   * @throws {@link CountersignError} `ERR_INVALID_COMPONENT` with the reason `not_set` for what is missing, in the
+   *   order of the table; else as {@link WorkloadPrincipal} does
    */
   constructor(fields: CliFields)
   /**
-   * What the command line says (`--name value` or `--name=value`, up to `--`; the program's own options are passed over)
-   * before what the environment says before the defaults. An option that is there twice, and one that is empty, is an
-   * error. Fails as the constructor does, and with `ERR_INVALID_ARGUMENT`.
+   * What the command line says (`--name value` or `--name=value`, up to `--`; the program's own options are passed
+   * over) before what the environment says before the defaults. An option that is there twice, and one that is empty,
+   * is an error. Fails as the constructor does, and with `ERR_INVALID_ARGUMENT`.
    */
   static read(options?: {
     /** Default: `process.argv.slice(2)`. */
@@ -497,8 +507,8 @@ export type WhoamiResolverOptions = TenantOptions & {
   )
 
 /**
- * This process's own principal, on the word of the identity-by-PID daemon. Issuer `whoami`; attributes `config_url`, `gid`,
- * `hostname`, `idm_url`, `pid`, `uid`, and never the token.
+ * This process's own principal, on the word of the identity-by-PID daemon. Issuer `whoami`; attributes `config_url`,
+ * `gid`, `hostname`, `idm_url`, `pid`, `uid`, and never the token.
  *
  * @example
  * const me = await new WhoamiResolver({ trustDomain: 'acme.example', tenantId, tenantSlug: 'blue' }).resolve()
@@ -527,8 +537,8 @@ export type PeerResolverOptions = TenantOptions & {
   )
 
 /**
- * The principal of the process at the other end of a Unix socket, on the word of the kernel. Issuer `peer_cred`; attributes
- * `exe`, `gid`, `pid`, `uid`.
+ * The principal of the process at the other end of a Unix socket, on the word of the kernel. Issuer `peer_cred`;
+ * attributes `exe`, `gid`, `pid`, `uid`.
  *
  * @example
  * const local = new PeerResolver({
@@ -577,7 +587,8 @@ export interface JwtSvidJudge {
  * The principals of JWT-SVIDs. Issuer `jwt_svid`.
  *
  * @example
- * const callers = new JwtSvidResolver({ source: await JwtSource.open(), audience: 'spiffe://acme.example/api', trustDomain: 'acme.example' })
+ * const source = await JwtSource.open()
+ * const callers = new JwtSvidResolver({ source, audience: 'spiffe://acme.example/api', trustDomain: 'acme.example' })
  * app.use(requirePrincipal(callers))
  * const principal = await callers.for(token).resolve()
  */
@@ -599,11 +610,16 @@ export type MtlsResolverOptions = SplitOptions &
   TenantOptions & {
     /** The trust domain the workload must live in. */
     trustDomain: string | SpiffeTrustDomain
-    /** Whom to judge by. Without them and a `source`, TLS must have been the judge: `socket.authorized`, no resumed session. */
+    /**
+     * Whom to judge by. Without them and a `source`, TLS must have been the judge: `socket.authorized`, no resumed
+     * session.
+     */
     bundles?: BundleSet | X509Bundle | SpiffeBundle
     /** An {@link X509Source}, or anything like it: judge by the bundles it has now. */
     source?: { context(): { readonly bundles: BundleSet } }
-    /** Certificates without a socket: say that their chain was judged, and that the peer has the key. Default `false`. */
+    /**
+     * Certificates without a socket: say that their chain was judged, and that the peer has the key. Default `false`.
+     */
     verified?: boolean
     /** Whose principal {@link MtlsResolver.resolve} gives. */
     peer?: MtlsPeer | (() => MtlsPeer | undefined | Promise<MtlsPeer | undefined>)
@@ -641,7 +657,10 @@ export interface HumanMapping {
 
 /** How tokens of an OIDC provider become principals. */
 export type OidcResolverOptions = TenantOptions & {
-  /** Whose tokens (`iss`), letter by letter. Without `jwks` and `jwksUri`, its configuration is looked up below this URL. */
+  /**
+   * Whose tokens (`iss`), letter by letter. Without `jwks` and `jwksUri`, its configuration is looked up below this
+   * URL.
+   */
   issuer: string
   /** The names you answer to: the token must be meant for one of them. */
   audience: string | readonly string[]
@@ -678,15 +697,15 @@ export interface TokenLedger {
 }
 
 /**
- * The principals of tokens of an OIDC provider, or of any other issuer of JWTs (RFC 7519, 8725). Issuer `oauth`, unless said
- * otherwise.
+ * The principals of tokens of an OIDC provider, or of any other issuer of JWTs (RFC 7519, 8725). Issuer `oauth`, unless
+ * said otherwise.
  *
- * The signature comes first, by the key the token names (`kid`) among the provider's; then issuer, audience, expiry. Tokens
- * of more than 8192 bytes, without `exp`, with `crit`, of another `typ` than `JWT` or `at+jwt`, and algorithms that rest on a
- * shared secret are refused.
+ * The signature comes first, by the key the token names (`kid`) among the provider's; then issuer, audience, expiry.
+ * Tokens of more than 8192 bytes, without `exp`, with `crit`, of another `typ` than `JWT` or `at+jwt`, and algorithms
+ * that rest on a shared secret are refused.
  *
- * Keys are fetched when they are first needed, and again after ten minutes or when a token names one that is not known, at
- * most every 30 seconds. Keys that cannot be fetched again are believed for an hour. No redirect is followed.
+ * Keys are fetched when they are first needed, and again after ten minutes or when a token names one that is not known,
+ * at most every 30 seconds. Keys that cannot be fetched again are believed for an hour. No redirect is followed.
  *
  * @example
  * const users = new OidcResolver({
@@ -696,7 +715,10 @@ export interface TokenLedger {
  * const principal = await users.for(token).resolve()
  */
 export class OidcResolver implements PrincipalResolver, RequestResolver {
-  /** @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_BUNDLE` (the `jwks`), `ERR_INVALID_TRUST_DOMAIN` */
+  /**
+   * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`, `ERR_INVALID_BUNDLE` (the `jwks`),
+   *   `ERR_INVALID_TRUST_DOMAIN`
+   */
   constructor(options: OidcResolverOptions)
   resolve(options?: ResolveOptions): Promise<Principal>
   /** The same rules for another token. */
@@ -726,11 +748,12 @@ export interface GithubActionsOptions {
 
 /**
  * Runs of GitHub Actions: service = the repository's name, tenant slug = its owner. Issuer `github_actions`; attributes
- * `repository`, `repository_id`, `repository_owner`, `repository_owner_id`, `actor`, `workflow`, `ref`, `sha`, `event_name`,
- * `environment`, `job_workflow_ref`, `run_id`, as far as the token has them.
+ * `repository`, `repository_id`, `repository_owner`, `repository_owner_id`, `actor`, `workflow`, `ref`, `sha`,
+ * `event_name`, `environment`, `job_workflow_ref`, `run_id`, as far as the token has them.
  *
  * @example
- * new OidcResolver({ ...githubActions({ ownerIds: ['65'] }), audience: 'https://deploy.acme.example', trustDomain: 'acme.example', tenantId })
+ * const runs = githubActions({ ownerIds: ['65'] })
+ * new OidcResolver({ ...runs, audience: 'https://deploy.acme.example', trustDomain: 'acme.example', tenantId })
  */
 export function githubActions(options: GithubActionsOptions): OidcPreset
 
@@ -743,8 +766,8 @@ export interface KubernetesOptions {
 }
 
 /**
- * Service accounts of a Kubernetes cluster: service = the account's name, tenant slug = its namespace. Issuer `kubernetes`;
- * attributes `sa_uid`, `pod_name`, `pod_uid`.
+ * Service accounts of a Kubernetes cluster: service = the account's name, tenant slug = its namespace. Issuer
+ * `kubernetes`; attributes `sa_uid`, `pod_name`, `pod_uid`.
  *
  * @example
  * const token = () => readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/token', 'utf8')
@@ -786,12 +809,15 @@ export interface Session {
  * @example
  * const users = new SessionResolver({ session: async (req) => {
  *   const session = await store.get(req.cookies.sid)
- *   return session?.authenticated ? { userId: session.user, tenantId: session.tenant, sessionId: session.id } : undefined
+ *   if (!session?.authenticated) return undefined
+ *   return { userId: session.user, tenantId: session.tenant, sessionId: session.id }
  * } })
  * app.use(requirePrincipal(users, { kind: 'human' }))
  */
 export class SessionResolver implements PrincipalResolver<HumanPrincipal>, RequestResolver<HumanPrincipal> {
-  /** `session` gets the request, or nothing from {@link SessionResolver.resolve}. `undefined`: nobody is authenticated. */
+  /**
+   * `session` gets the request, or nothing from {@link SessionResolver.resolve}. `undefined`: nobody is authenticated.
+   */
   constructor(options: { session: (req?: any) => Session | null | undefined | Promise<Session | null | undefined> })
   resolve(options?: ResolveOptions): Promise<HumanPrincipal>
   forRequest(req: RequestLike): PrincipalResolver<HumanPrincipal>
@@ -833,15 +859,15 @@ export interface PrincipalGuard<P extends Principal = Principal> {
 /**
  * A guard that lets only authenticated requests pass, and leaves the principal at `req.principal`.
  *
- * Of several sources, the first that finds a credential decides: a bad one is not left to the next. Refused are: with 401
- * whoever is not authenticated, with 403 whoever is of the wrong kind or not authorized, with 500 what is our own fault. The
- * answer does not say more than that; `onRefuse` gets the error.
+ * Of several sources, the first that finds a credential decides: a bad one is not left to the next. Refused are: with
+ * 401 whoever is not authenticated, with 403 whoever is of the wrong kind or not authorized, with 500 what is our own
+ * fault. The answer does not say more than that; `onRefuse` gets the error.
  *
  * @example
  * app.use(requirePrincipal([mtls, tokens], { kind: 'workload' }))                       // Express
  * fastify.addHook('onRequest', requirePrincipal(tokens))                                // Fastify
  * http.createServer(async (req, res) => {
- *   const principal = await guard(req, res)                                             // const guard = requirePrincipal(tokens)
+ *   const principal = await guard(req, res)                             // const guard = requirePrincipal(tokens)
  *   if (principal) res.end(`hello ${principal}`)
  * })
  *
@@ -872,12 +898,12 @@ export interface CedarEntity {
 }
 
 /**
- * The Cedar entity of a principal: `axess::Human::"<user id>"` or `axess::Workload::"<workload id>"`. Fields stand under the
- * names they have in JSON, the issuer by its name; no attribute can take their place. Integers of 64 bits are longs; other
- * numbers, null, lists and objects are strings of JSON.
+ * The Cedar entity of a principal: `axess::Human::"<user id>"` or `axess::Workload::"<workload id>"`. Fields stand
+ * under the names they have in JSON, the issuer by its name; no attribute can take their place. Integers of 64 bits are
+ * longs; other numbers, null, lists and objects are strings of JSON.
  *
- * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for a long beyond 2^53-1 where the runtime has no `JSON.rawJSON`
- *   (Node.js 20)
+ * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT` for a long beyond 2^53-1 where the runtime has no
+ *   `JSON.rawJSON` (Node.js 20)
  */
 export function toCedarEntity(principal: Principal): CedarEntity
 
@@ -887,11 +913,12 @@ export type AttributeMap = { readonly kind: Principal['kind']; readonly attribut
 >
 
 /**
- * A principal as a plain map for `JSON.stringify`: its fields under the names they have in JSON, the issuer by its name, the
- * attributes in a map of their own. Fails as {@link HumanPrincipal.toJSON} does.
+ * A principal as a plain map for `JSON.stringify`: its fields under the names they have in JSON, the issuer by its
+ * name, the attributes in a map of their own. Fails as {@link HumanPrincipal.toJSON} does.
  *
  * @example
- * await fetch(`${opa}/v1/data/api/allow`, { method: 'POST', body: JSON.stringify({ input: { principal: toAttributeMap(principal) } }) })
+ * const body = JSON.stringify({ input: { principal: toAttributeMap(principal) } })
+ * await fetch(`${opa}/v1/data/api/allow`, { method: 'POST', body })
  */
 export function toAttributeMap(principal: Principal): AttributeMap
 

@@ -166,9 +166,9 @@ export type CertificateLike = X509Certificate | Uint8Array
 export type CertificatesLike = CertificateLike | readonly CertificateLike[]
 
 /**
- * A workload's certificate chain and private key (X.509-SVID). Frozen. The leaf keeps every rule of the profile, further
- * certificates are signing certificates, the key matches. The key is shown nowhere but under its own names, and is kept
- * outside of JavaScript's memory until it is asked for.
+ * A workload's certificate chain and private key (X.509-SVID). Frozen. The leaf keeps every rule of the profile,
+ * further certificates are signing certificates, the key matches. The key is shown nowhere but under its own names, and
+ * is kept outside of JavaScript's memory until it is asked for.
  *
  * @example
  * const svid = X509Svid.load('/run/spiffe/svid.pem', '/run/spiffe/key.pem')
@@ -333,8 +333,8 @@ export class JwtBundle {
   /** A bundle without authorities. */
   constructor(trustDomain: TrustDomain | string)
   /**
-   * From a JWKS as the Workload API has it (`use` may be missing). Keys that cannot be used are skipped one by one. With
-   * `lazy`, it is read on first use; what is wrong with it comes out then.
+   * From a JWKS as the Workload API has it (`use` may be missing). Keys that cannot be used are skipped one by one.
+   * With `lazy`, it is read on first use; what is wrong with it comes out then.
    * @throws {@link CountersignError} `ERR_INVALID_BUNDLE` with `rule`
    */
   static fromJwks(trustDomain: TrustDomain | string, json: string | Uint8Array, options?: { lazy?: boolean }): JwtBundle
@@ -430,8 +430,9 @@ export class SpiffeBundle {
 }
 
 /**
- * The bundles a verifier trusts, by trust domain. They are looked up, never pooled: an authority of one trust domain can
- * never vouch for a name in another. What is added is a snapshot: changing the bundle later does not change the set.
+ * The bundles a verifier trusts, by trust domain. They are looked up, never pooled: an authority of one trust domain
+ * can never vouch for a name in another. What is added is a snapshot: changing the bundle later does not change the
+ * set.
  *
  * @example
  * const bundles = new BundleSet([x509Bundle, jwtBundle])
@@ -514,7 +515,9 @@ export interface VerifyX509SvidOptions {
   now?: Date
   /** Which proven names are welcome. Default: every one. */
   authorize?: Authorizer
-  /** What an extended key usage, if there is one, must allow: `serverAuth` to judge a server. Default: one of the two. */
+  /**
+   * What an extended key usage, if there is one, must allow: `serverAuth` to judge a server. Default: one of the two.
+   */
   usage?: 'serverAuth' | 'clientAuth'
 }
 
@@ -593,8 +596,8 @@ export interface SpiffeErrorDetails {
   /** Not a trust domain: the rule. */
   ERR_INVALID_TRUST_DOMAIN: { readonly reason: SpiffeIdReason }
   /**
-   * Chain and key are no X509-SVID: `empty_chain`, `leaf_is_ca`, `private_key_mismatch`, ...; `index` of the certificate,
-   * `path` of the file, `reason` when the SPIFFE ID is what is wrong.
+   * Chain and key are no X509-SVID: `empty_chain`, `leaf_is_ca`, `private_key_mismatch`, ...; `index` of the
+   * certificate, `path` of the file, `reason` when the SPIFFE ID is what is wrong.
    */
   ERR_INVALID_SVID: {
     readonly rule: string
@@ -603,8 +606,8 @@ export interface SpiffeErrorDetails {
     readonly path?: string
   }
   /**
-   * Not a bundle: `malformed_json`, `missing_keys`, `duplicate_member`, `signing_not_ca`, ...; `index` of the certificate,
-   * `trustDomain` in a map.
+   * Not a bundle: `malformed_json`, `missing_keys`, `duplicate_member`, `signing_not_ca`, ...; `index` of the
+   * certificate, `trustDomain` in a map.
    */
   ERR_INVALID_BUNDLE: {
     readonly rule: string
@@ -613,8 +616,8 @@ export interface SpiffeErrorDetails {
     readonly trustDomain?: string
   }
   /**
-   * A chain proves no name that is welcome: `unknown_issuer`, `expired`, `no_bundle`, `leaf_is_ca`, ...; `not_authorized`
-   * and `authorizer_failed` with `spiffeId` and `expected`.
+   * A chain proves no name that is welcome: `unknown_issuer`, `expired`, `no_bundle`, `leaf_is_ca`, ...;
+   * `not_authorized` and `authorizer_failed` with `spiffeId` and `expected`.
    */
   ERR_UNTRUSTED_SVID: {
     readonly rule: string

@@ -1,6 +1,6 @@
 /**
- * `countersign/testing`: test your own services against a Workload API that can be told to misbehave, and with SVIDs that
- * break exactly one rule. Nothing in it knows a test runner: `node:test`, vitest and jest all do.
+ * `countersign/testing`: test your own services against a Workload API that can be told to misbehave, and with SVIDs
+ * that break exactly one rule. Nothing in it knows a test runner: `node:test`, vitest and jest all do.
  */
 import type { BundleSet, JwtBundle, SpiffeBundle, SpiffeId, TrustDomain, X509Bundle, X509Svid } from '../index.js'
 import type { AgentEventMap, AgentStats, RuleConfig, RuleMatch } from './agent.js'

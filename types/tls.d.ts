@@ -1,5 +1,6 @@
 /**
- * `countersign/tls`: TLS whose both ends prove who they are with SPIFFE identities, which rotate while connections go on.
+ * `countersign/tls`: TLS whose both ends prove who they are with SPIFFE identities, which rotate while connections go
+ * on.
  *
  * A server takes three lines, a client one:
  *
@@ -15,7 +16,8 @@
  * - A peer is judged by the bundle of the trust domain in its own name, in native code, over the bytes of its
  *   certificates (SPIFFE X.509-SVID 5). Node's own verification stands in front of that as an outer wall.
  * - Sessions are not resumed: a resumed session shows no certificate, so nobody could be judged.
- * - A source without a usable identity (not there yet, withdrawn, expired) lets nobody in and reaches nobody, and says why.
+ * - A source without a usable identity (not there yet, withdrawn, expired) lets nobody in and reaches nobody, and says
+ *   why.
  * - New handshakes take what the source holds at that moment. Connections that are open go on, unless asked otherwise.
  * - TLS 1.2 and 1.3, no renegotiation. `NODE_TLS_REJECT_UNAUTHORIZED=0` and `NODE_EXTRA_CA_CERTS` change nothing.
  */
@@ -126,12 +128,13 @@ export function peerOf(target: object): Peer | undefined
 
 /**
  * Makes the principal of a peer whose name is proven: a SPIFFE ID alone does not say which tenant it works for. It is
- * asked when `peer.principal` is first looked at, and what it throws is thrown there; so is `ERR_INVALID_ARGUMENT` when it
- * returns anything else, such as a promise. A tenant that must be looked up is for `requirePrincipal` of
+ * asked when `peer.principal` is first looked at, and what it throws is thrown there; so is `ERR_INVALID_ARGUMENT` when
+ * it returns anything else, such as a promise. A tenant that must be looked up is for `requirePrincipal` of
  * `countersign/principal`.
  *
  * @example
- * secureServer(server, source, welcome, { principal: (id) => principalOf(id, { issuer: Issuer.mtls, tenantId: ACME }) })
+ * const principal = (id) => principalOf(id, { issuer: Issuer.mtls, tenantId: ACME })
+ * secureServer(server, source, authorize.memberOf('example.org'), { principal })
  * app.get('/', (req, res) => res.json(peerOf(req).principal))
  */
 export type MakePrincipal = (spiffeId: SpiffeId, peer: Peer) => Principal
@@ -180,8 +183,8 @@ export interface TlsSettings {
 /** How long connections that were let in may stay. By default, until one side ends them. */
 export interface Lifetimes {
   /**
-   * Milliseconds after which a connection is ended gently: HTTP/2 sessions are closed, an HTTP/1 connection takes one more
-   * request within 10 s, anything else is half-closed and ended after 10 s. Up to a tenth earlier, so that not all
+   * Milliseconds after which a connection is ended gently: HTTP/2 sessions are closed, an HTTP/1 connection takes one
+   * more request within 10 s, anything else is half-closed and ended after 10 s. Up to a tenth earlier, so that not all
    * connections go at once. `'svid'`: when the SVID of the peer expires.
    */
   maxConnectionAge?: number | 'svid'
@@ -260,8 +263,8 @@ export interface SecuredServer extends Disposable {
   /** Open connections that something may end: 0 unless one of {@link Lifetimes} is used. */
   readonly connections: number
   /**
-   * Let nobody new in, and follow the source no longer. Connections that are open go on. Closing the server is up to you,
-   * and makes this unnecessary.
+   * Let nobody new in, and follow the source no longer. Connections that are open go on. Closing the server is up to
+   * you, and makes this unnecessary.
    */
   close(): void
 }
@@ -274,10 +277,12 @@ export interface SecuredServer extends Disposable {
  *
  * @example
  * const server = https.createServer(serverOptions(source, authorize.memberOf('example.org')), app)
- * secureServer(server, source, authorize.memberOf('example.org'), { onReject: (one) => log.warn(one.rule, one.claimedIds) })
+ * const onReject = (one) => log.warn(one.rule, one.claimedIds)
+ * secureServer(server, source, authorize.memberOf('example.org'), { onReject })
  * server.listen(8443)
  *
- * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`: not such a server, made with other options, or secured already
+ * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`: not such a server, made with other options, or secured
+ *   already
  */
 export function secureServer(
   server: TlsServer,
@@ -295,7 +300,9 @@ export function secureServer(
 /** Decides whether a proven name is welcome, and may take its time. Everything but `true` refuses. */
 export type AsyncAuthorizer = (id: SpiffeId, peer: X509Peer) => boolean | Promise<boolean>
 
-/** Takes connections that were let in: a server without TLS of its own, a connection injector of grpc-js, a function. */
+/**
+ * Takes connections that were let in: a server without TLS of its own, a connection injector of grpc-js, a function.
+ */
 export type FrontTarget =
   | import('node:net').Server
   | { injectConnection(connection: import('node:stream').Duplex): void }
@@ -365,11 +372,12 @@ export interface ClientTlsOptions {
  * kafkajs, mqtt, nats, mongodb. Made once; every new connection shows the newest identity and judges with the newest
  * bundles.
  *
- * The error of a server that is refused is an `ERR_UNTRUSTED_SVID` with its `rule`; or one of node:tls when no authority
- * of the server's trust domain vouches for it at all.
+ * The error of a server that is refused is an `ERR_UNTRUSTED_SVID` with its `rule`; or one of node:tls when no
+ * authority of the server's trust domain vouches for it at all.
  *
  * @example
- * const pool = new pg.Pool({ host: 'db.internal', ssl: clientOptions(source, authorize.id('spiffe://example.org/db')) })
+ * const ssl = clientOptions(source, authorize.id('spiffe://example.org/db'))
+ * const pool = new pg.Pool({ host: 'db.internal', ssl })
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
@@ -391,7 +399,8 @@ export interface AgentOptions extends ClientOptions, Lifetimes {
  * of what it checks.
  *
  * @example
- * https.get('https://billing.internal:8443/', { agent: createAgent(source, authorize.id('spiffe://example.org/billing')) }, onResponse)
+ * const agent = createAgent(source, authorize.id('spiffe://example.org/billing'))
+ * https.get('https://billing.internal:8443/', { agent }, onResponse)
  *
  * @throws {@link CountersignError} `ERR_INVALID_ARGUMENT`
  */
@@ -446,9 +455,10 @@ export interface SpiffeFetch extends AsyncDisposable {
 }
 
 /**
- * The host's own `fetch`, with an identity: same arguments, same answers. It needs no package on Node.js 20 to 26; where
- * the host's fetch is not undici's (Bun, Deno), it fails with `ERR_UNSUPPORTED_PLATFORM` unless `undici` is passed. It
- * refuses `http:` URLs, also in redirects. A failure is the `TypeError` of fetch with the reason as its `cause`.
+ * The host's own `fetch`, with an identity: same arguments, same answers. It needs no package on Node.js 20 to 26;
+ * where the host's fetch is not undici's (Bun, Deno), it fails with `ERR_UNSUPPORTED_PLATFORM` unless `undici` is
+ * passed. It refuses `http:` URLs, also in redirects. A failure is the `TypeError` of fetch with the reason as its
+ * `cause`.
  *
  * @example
  * const fetch = createFetch(source, authorize.id('spiffe://example.org/billing'))
@@ -497,8 +507,8 @@ export interface BearerSource {
 }
 
 /**
- * Headers that prove who is asking with a JWT-SVID (JWT-SVID 4.1). The server must be known by other means: a token that
- * is sent to an impostor is the impostor's.
+ * Headers that prove who is asking with a JWT-SVID (JWT-SVID 4.1). The server must be known by other means: a token
+ * that is sent to an impostor is the impostor's.
  *
  * @example
  * const authorization = bearer(jwtSource, 'spiffe://example.org/billing')
@@ -544,8 +554,8 @@ export interface BearerHandler {
 
 /**
  * Let in whoever shows a JWT-SVID in the Authorization header; {@link peerOf} then says who is behind a request. Others
- * get an answer of RFC 6750: 401 with `WWW-Authenticate`, 403 when the name is proven but not welcome, 400 when the header
- * is malformed, 503 when nobody can judge.
+ * get an answer of RFC 6750: 401 with `WWW-Authenticate`, 403 when the name is proven but not welcome, 400 when the
+ * header is malformed, 503 when nobody can judge.
  *
  * @example
  * app.use(requireBearer(bundles, { audience: 'spiffe://example.org/billing' }))

@@ -126,9 +126,9 @@ export interface SvidSelector {
 /** Where the Workload API is. */
 export interface WorkloadApiClientOptions {
   /**
-   * `unix:/path`, `unix:///path`, `tcp://IP:port`, or `npipe:NAME` on Windows (SPIFFE Workload Endpoint 4). Default: the
-   * environment variable `SPIFFE_ENDPOINT_SOCKET`, read when the client is made. No place is guessed. Nothing need be
-   * there yet.
+   * `unix:/path`, `unix:///path`, `tcp://IP:port`, or `npipe:NAME` on Windows (SPIFFE Workload Endpoint 4). Default:
+   * the environment variable `SPIFFE_ENDPOINT_SOCKET`, read when the client is made. No place is guessed. Nothing need
+   * be there yet.
    */
   endpoint?: string
   /** Milliseconds for each fetch. `null`: wait for ever. Default 10000. */
@@ -171,8 +171,9 @@ export interface FetchWitSvidsOptions extends CallOptions {
 
 /**
  * The Workload API, method by method (SPIFFE Workload API 5 to 7). Fetches ask once; only when the connection they went
- * over had died meanwhile, or the server refused to look at them, are they asked once more. For what has to stay fresh there
- * are {@link X509Source} and {@link JwtSource}. All clients and sources of a process share one connection to an endpoint.
+ * over had died meanwhile, or the server refused to look at them, are they asked once more. For what has to stay fresh
+ * there are {@link X509Source} and {@link JwtSource}. All clients and sources of a process share one connection to an
+ * endpoint.
  *
  * @example
  * const client = new WorkloadApiClient()                   // $SPIFFE_ENDPOINT_SOCKET
@@ -180,16 +181,19 @@ export interface FetchWitSvidsOptions extends CallOptions {
  * const token = await client.fetchJwtSvid({ audience: 'spiffe://example.org/shop' })
  *
  * @throws {@link CountersignError} from every fetch
- * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there (`endpoint`), the connection broke, or the call was reset
- * - `ERR_TIMEOUT`: no answer in time (`timeout`, and as `stage` what it was doing: `connecting`, `waiting for the response`,
- *   `reading the response`)
+ * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there (`endpoint`), the connection broke, or the call
+ *   was reset
+ * - `ERR_TIMEOUT`: no answer in time (`timeout`, and as `stage` what it was doing: `connecting`,
+ *   `waiting for the response`, `reading the response`)
  * - `ERR_NO_IDENTITY`: the Workload API has no identity for this process
  * - `ERR_WORKLOAD_API`: it answered another error (`grpcCode`, `grpcMessage`)
  * - `ERR_INVALID_RESPONSE`, `ERR_RESPONSE_TOO_LARGE`: its answer cannot be used (`rule`, `field`, `ignored`)
  * - `ERR_CLOSED`: the client is closed
  */
 export class WorkloadApiClient {
-  /** @throws {@link CountersignError} `ERR_INVALID_ENDPOINT` with the broken rule as `rule`, or `ERR_INVALID_ARGUMENT` */
+  /**
+   * @throws {@link CountersignError} `ERR_INVALID_ENDPOINT` with the broken rule as `rule`, or `ERR_INVALID_ARGUMENT`
+   */
   constructor(options?: WorkloadApiClientOptions)
   /** The endpoint in its canonical form. */
   readonly endpoint: string
@@ -239,7 +243,10 @@ export class WorkloadApiClient {
   /** JWT bundles as they change, as {@link WorkloadApiClient.watchX509Context} does it. */
   watchJwtBundles(options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
 
-  /** No more calls and watches; calls in flight fail with `ERR_CLOSED`. Watches that are there go on until they are left. */
+  /**
+   * No more calls and watches; calls in flight fail with `ERR_CLOSED`. Watches that are there go on until they are
+   * left.
+   */
   close(): void
   [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>
@@ -264,11 +271,14 @@ export type SourceEvent =
   | { readonly type: 'connect' }
   /** Something new was told. */
   | { readonly type: 'update'; readonly revision: number }
-  /** The stream or a message was no good; what was told before stays in force. `retryIn`: ms, `null` when the stream goes on. */
+  /**
+   * The stream or a message was no good; what was told before stays in force. `retryIn`: ms, `null` when the stream
+   * goes on.
+   */
   | { readonly type: 'error'; readonly error: Error; readonly retryIn: number | null }
   /**
-   * The process has no identity. `withdrawn`: it had one, which must not be used any more; with `withdrawGrace` not after
-   * `grace` milliseconds, and the event comes again, with `grace` 0, when they are over.
+   * The process has no identity. `withdrawn`: it had one, which must not be used any more; with `withdrawGrace` not
+   * after `grace` milliseconds, and the event comes again, with `grace` 0, when they are over.
    */
   | {
       readonly type: 'withdraw'
@@ -348,8 +358,8 @@ export interface X509SourceOptions extends SvidSelector {
   endpoint?: string
   /**
    * Milliseconds for which an identity may still be used after the Workload API withdrew it (never beyond its expiry).
-   * Default 0. SPIRE withdraws identities for some milliseconds while it replaces those of an authority that was tainted: a
-   * few seconds are enough not to notice.
+   * Default 0. SPIRE withdraws identities for some milliseconds while it replaces those of an authority that was
+   * tainted: a few seconds are enough not to notice.
    */
   withdrawGrace?: number
 }
@@ -386,8 +396,8 @@ export class X509Source implements LiveSource {
   /** The X.509 bundle of a trust domain. Fails as {@link X509Source.context} does, and with `ERR_BUNDLE_NOT_FOUND`. */
   bundle(trustDomain: TrustDomain | string): X509Bundle
   /**
-   * What {@link X509Source.context} gives, whenever it is another one; the newest only. Ends when the source is closed, and
-   * fails when the Workload API refuses for good.
+   * What {@link X509Source.context} gives, whenever it is another one; the newest only. Ends when the source is closed,
+   * and fails when the Workload API refuses for good.
    */
   updates(options?: WatchOptions): AsyncIterableIterator<X509Context>
   /** Whether half of the SVID's lifetime is over: a healthy Workload API has sent a new one by then. */
@@ -407,7 +417,9 @@ export class X509Source implements LiveSource {
 export interface JwtSourceOptions {
   /** As for {@link WorkloadApiClientOptions.endpoint}. */
   endpoint?: string
-  /** Milliseconds for which bundles, and tokens that are kept, may still be used after they were withdrawn. Default 0. */
+  /**
+   * Milliseconds for which bundles, and tokens that are kept, may still be used after they were withdrawn. Default 0.
+   */
   withdrawGrace?: number
   /** How many tokens are kept. Default 1000. */
   cacheSize?: number
@@ -437,14 +449,15 @@ export class JwtSource implements LiveSource {
    */
   ready(options?: ReadyOptions): Promise<WorkloadBundles>
   /**
-   * A token, perhaps one that was fetched before. It is good for a while yet: the last tenth of a life (30 s at most) is
-   * never handed out, and none that was fetched before a withdrawal. Need not be `ready`. Fails as
+   * A token, perhaps one that was fetched before. It is good for a while yet: the last tenth of a life (30 s at most)
+   * is never handed out, and none that was fetched before a withdrawal. Need not be `ready`. Fails as
    * {@link WorkloadApiClient.fetchJwtSvid} does.
    */
   fetch(options: FetchJwtSvidOptions): Promise<JwtSvid>
   /**
    * Judge a token with the bundles of now, as {@link verifyJwtSvid} does. A token that was judged before costs a hash.
-   * @throws {@link CountersignError} also `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`, `ERR_CLOSED`
+   * @throws {@link CountersignError} also `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`,
+   *   `ERR_CLOSED`
    */
   validate(token: string, options: VerifyJwtSvidOptions): JwtSvid
   /** The bundles of now. @throws {@link CountersignError} as {@link JwtSource.validate} does */
@@ -452,8 +465,8 @@ export class JwtSource implements LiveSource {
   /** The JWT bundle of a trust domain. Fails also with `ERR_BUNDLE_NOT_FOUND`. */
   bundle(trustDomain: TrustDomain | string): JwtBundle
   /**
-   * The bundles, whenever they are others; the newest only. Ends when the source is closed, and fails when the Workload API
-   * refuses for good.
+   * The bundles, whenever they are others; the newest only. Ends when the source is closed, and fails when the Workload
+   * API refuses for good.
    */
   updates(options?: WatchOptions): AsyncIterableIterator<WorkloadBundles>
   get counters(): SourceCounters & { readonly cache: JwtCacheCounters }

@@ -14,7 +14,8 @@ const command = {
   options: {},
   raw: true,
   details: () =>
-    `Options:\n${linuxOnly('agentHelp', 'the agent')()}  --json  print one JSON document when ready\n\nSIGHUP reads the rules again; SIGINT and SIGTERM end it.\n`,
+    `Options:\n${linuxOnly('agentHelp', 'the agent')()}  --json  print one JSON document when ready\n\nSIGHUP reads ` +
+    `the rules again; SIGINT and SIGTERM end it.\n`,
   async run({ args, json }) {
     const addon = linuxOnly('NativeAgent', 'the agent')
     // Before the socket is there: whoever sees it may send a signal.
@@ -53,7 +54,8 @@ const command = {
         `# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`
       )
       process.stderr.write(
-        `# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this process\n`
+        `# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this ` +
+          `process\n`
       )
       process.stdout.write(`${agent.exportLines}\n`)
     } else {

@@ -8,7 +8,8 @@ const { printJson, printable } = require('./print')
 /** @param {any} alert */
 function printAlert({ timestamp, severity, monitor, message, details }) {
   process.stdout.write(
-    `${timestamp?.toISOString()} ${printable(severity).padEnd(8)} ${printable(monitor).padEnd(12)} ${printable(message)}${details ? ` (${printable(details)})` : ''}\n`
+    `${timestamp?.toISOString()} ${printable(severity).padEnd(8)} ${printable(monitor).padEnd(12)} ` +
+      `${printable(message)}${details ? ` (${printable(details)})` : ''}\n`
   )
 }
 

@@ -55,7 +55,8 @@ function none(positionals) {
   // Not shown: it may be a token in the wrong place.
   if (positionals.length > 0)
     throw new UsageError(
-      `unexpected argument (there ${positionals.length === 1 ? 'is one' : `are ${positionals.length}`} that no option takes)`
+      `unexpected argument (there ${positionals.length === 1 ? 'is one' : `are ${positionals.length}`} that no ` +
+        `option takes)`
     )
 }
 

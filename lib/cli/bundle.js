@@ -6,7 +6,7 @@ const fs = require('node:fs')
 const path = require('node:path')
 const { CountersignError, invalidArgument } = require('../native/errors')
 const { linuxOnly } = require('../native/load')
-const { unwrap } = require('../peer/process')
+const { unwrap } = require('../native/answer')
 const { JwtBundle } = require('../spiffe/jwt-bundle')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { TrustDomain } = require('../spiffe/trust-domain')
@@ -109,7 +109,8 @@ function set({ id, rules }, format, file, json) {
   if (json) printJson({ trustDomain: trustDomain.name, file: known.bundleFile, ...authorities })
   else
     process.stdout.write(
-      `${known.bundleFile}: the bundle of ${trustDomain}, ${authorities.x509} X.509 and ${authorities.jwt} JWT authorities${authorities.skipped ? `, ${authorities.skipped} keys left out` : ''}\n`
+      `${known.bundleFile}: the bundle of ${trustDomain}, ${authorities.x509} X.509 and ${authorities.jwt} JWT ` +
+        `authorities${authorities.skipped ? `, ${authorities.skipped} keys left out` : ''}\n`
     )
 }
 

@@ -2,7 +2,7 @@
 /** `countersign check`: is this rules file right, and which rule would a process get? */
 
 const { linuxOnly } = require('../native/load')
-const { unwrap } = require('../peer/process')
+const { unwrap } = require('../native/answer')
 const { EXIT, UsageError } = require('./exit')
 const { printJson, printable } = require('./print')
 

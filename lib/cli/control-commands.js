@@ -32,7 +32,8 @@ const kill = {
     const { persistent } = await withAgent(values, positionals, (agent) => agent.kill({ reason: values.reason }))
     if (json) return printJson({ killed: true, persistent })
     process.stdout.write(
-      `nobody is vouched for until: countersign resume${persistent ? '' : ' (or until the agent is started anew: it has no state directory)'}\n`
+      `nobody is vouched for until: countersign ` +
+        `resume${persistent ? '' : ' (or until the agent is started anew: it has no state directory)'}\n`
     )
   }
 }

@@ -2,8 +2,9 @@
 /**
  * Files that change together: who looks sees all of one moment or all of another, whenever this process dies.
  *
- * They lie in a directory of their own, to which one link points; replacing that link is the one step in which all of them
- * change. Under their names in the directory asked for there are links through it. (Kubernetes mounts secrets this way.)
+ * They lie in a directory of their own, to which one link points; replacing that link is the one step in which all of
+ * them change. Under their names in the directory asked for there are links through it. (Kubernetes mounts secrets this
+ * way.)
  */
 
 const fs = require('node:fs')

@@ -13,8 +13,8 @@ const { errorValue, printableLines } = require('./print')
  *   options: Options,
  *   details?: () => string,
  *   notes?: string,
- *   run: (context: { values: Record<string, any>, positionals: string[], args: string[], json: boolean }) => Promise<number | void> | number | void,
- *   raw?: boolean,
+ *   run: (context: { values: Record<string, any>, positionals: string[], args: string[], json: boolean }) =>
+ *   Promise<number | void> | number | void, raw?: boolean,
  * }} Command
  * @typedef {{ summary: string, commands: Record<string, Command> }} Group commands with a first name in common
  */
@@ -162,7 +162,10 @@ Exit codes: ${EXIT.OK} ok, ${EXIT.FAILURE} failure, ${EXIT.USAGE} usage, ${EXIT.
  * @param {Group} group
  */
 function groupHelp(name, { summary, commands }) {
-  return `${summary}\n\nUsage: countersign ${name} COMMAND [OPTIONS]\n\nCommands:\n${listed(commands)}\ncountersign ${name} COMMAND --help tells the options of a command.\n`
+  return (
+    `${summary}\n\nUsage: countersign ${name} COMMAND [OPTIONS]\n\nCommands:\n${listed(commands)}\ncountersign ` +
+    `${name} COMMAND --help tells the options of a command.\n`
+  )
 }
 
 /**
@@ -195,7 +198,8 @@ function report(error, json, names) {
   } else {
     const known = typeof error.code === 'string' || exitCode === EXIT.USAGE
     process.stderr.write(
-      `countersign: ${printableLines(known ? error.message : (error.stack ?? String(error)))}${error.code && exitCode !== EXIT.USAGE ? ` [${error.code}]` : ''}\n`
+      `countersign: ${printableLines(known ? error.message : (error.stack ?? String(error)))}` +
+        `${error.code && exitCode !== EXIT.USAGE ? ` [${error.code}]` : ''}\n`
     )
     if (exitCode === EXIT.USAGE) process.stderr.write(`Try: countersign ${[...names, '--help'].join(' ')}\n`)
   }

@@ -1,7 +1,8 @@
 'use strict'
 /** `countersign peer`: who listens at a socket? */
 
-const { connectVerified, getPeerProcess } = require('../peer/process')
+const { connectVerified } = require('../peer/connect-verified')
+const { getPeerProcess } = require('../peer/process')
 const { milliseconds } = require('./arguments')
 const { UsageError } = require('./exit')
 const { printJson, printPairs } = require('./print')

@@ -14,7 +14,8 @@ function printPairs(pairs) {
   const known = pairs.filter(([, value]) => value !== undefined)
   const names = known.map(([name]) => printable(name))
   const width = Math.max(...names.map((name) => name.length))
-  known.forEach(([, value], index) => process.stdout.write(`${names[index].padEnd(width)}  ${printable(value)}\n`))
+  for (const [index, [, value]] of known.entries())
+    process.stdout.write(`${names[index].padEnd(width)}  ${printable(value)}\n`)
 }
 
 /**

@@ -21,7 +21,8 @@ const command = {
       [
         'kill switch',
         killSwitch &&
-          `on since ${killSwitch.activated?.toISOString() ?? 'an unknown time'}, by ${killSwitch.activatedBy || 'somebody'}: ${killSwitch.reason}`
+          `on since ${killSwitch.activated?.toISOString() ?? 'an unknown time'}, by ` +
+            `${killSwitch.activatedBy || 'somebody'}: ${killSwitch.reason}`
       ],
       ['version', status.version],
       ['pid', status.pid],
@@ -32,7 +33,8 @@ const command = {
       [
         'Workload API',
         workloadApi &&
-          `${workloadApi.trustDomain}: ${workloadApi.connections} connections, ${workloadApi.x509Svids} X509-SVIDs, ${workloadApi.jwtSvids} JWT-SVIDs`
+          `${workloadApi.trustDomain}: ${workloadApi.connections} connections, ${workloadApi.x509Svids} X509-SVIDs, ` +
+            `${workloadApi.jwtSvids} JWT-SVIDs`
       ],
       ['next expiry', svids[0] && `${svids[0].spiffeId}, process ${svids[0].pid}: ${expiry(svids[0].expires)}`],
       ['audit log', auditLog && `${auditLog.path}: ${auditLog.written} lines, ${auditLog.onDisk} on the disk`],

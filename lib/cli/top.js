@@ -168,18 +168,23 @@ function linesOf({
   const state = killSwitch ? `KILLED: ${printable(killSwitch.reason)}` : vouching ? 'vouching' : 'NOT VOUCHING'
   const lines = [
     `countersign ${time.toISOString().slice(11, 19)}  up ${duration(uptime)}  ${rules} rules  ${state}`,
-    `answers ${answersPerSecond}/s (${answers})  refusals ${refusalsPerSecond}/s (${refusals})${workloadApi ? `  streams ${workloadApi.connections}  SVIDs ${workloadApi.x509Svids}` : ''}${auditLog ? `  log ${auditLog.written}${auditLog.failing ? ' FAILS' : ''}` : ''}`,
+    `answers ${answersPerSecond}/s (${answers})  refusals ${refusalsPerSecond}/s ` +
+      `(${refusals})${workloadApi ? `  streams ${workloadApi.connections}  SVIDs ${workloadApi.x509Svids}` : ''}` +
+      `${auditLog ? `  log ${auditLog.written}${auditLog.failing ? ' FAILS' : ''}` : ''}`,
     '',
     `${'WHO'.padEnd(18)}${'UID'.padStart(8)}${'PID'.padStart(9)}${'COUNT'.padStart(9)}  ${'CODE'.padEnd(18)}ANSWER`
   ]
   for (const row of callers)
     lines.push(
-      `${printable(row.process).slice(0, 17).padEnd(18)}${String(row.uid ?? '?').padStart(8)}${String(row.pid ?? '?').padStart(9)}${String(row.count).padStart(9)}  ${printable(row.code).padEnd(18)}${printable(row.answer)}`
+      `${printable(row.process).slice(0, 17).padEnd(18)}${String(row.uid ?? '?').padStart(8)}` +
+        `${String(row.pid ?? '?').padStart(9)}${String(row.count).padStart(9)}  ` +
+        `${printable(row.code).padEnd(18)}${printable(row.answer)}`
     )
   if (svids.length > 0) lines.push('', `${'ENDS IN'.padEnd(12)}${'PID'.padStart(8)}  SVID`)
   for (const row of svids.slice(0, 8))
     lines.push(
-      `${duration(row.expires.getTime() - time.getTime()).padEnd(12)}${String(row.pid ?? '?').padStart(8)}  ${printable(row.spiffeId)}`
+      `${duration(row.expires.getTime() - time.getTime()).padEnd(12)}${String(row.pid ?? '?').padStart(8)}  ` +
+        `${printable(row.spiffeId)}`
     )
   if (alerts.length > 0) lines.push('', 'ALERTS')
   for (const alert of alerts.slice(-8))

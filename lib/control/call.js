@@ -1,5 +1,7 @@
 'use strict'
-/** A request on its way to an agent: settled once, by its answer, its deadline, its signal or the end of its connection. */
+/**
+ * A request on its way to an agent: settled once, by its answer, its deadline, its signal or the end of its connection.
+ */
 
 /** @typedef {InstanceType<typeof import('./connection').Connection>} Link */
 

@@ -175,8 +175,8 @@ class ControlClient {
   }
 
   /**
-   * One timer for all calls: it stands where the first deadline is or was, so that most calls need not touch it. It keeps
-   * nothing alive: the connection does, as long as somebody waits.
+   * One timer for all calls: it stands where the first deadline is or was, so that most calls need not touch it. It
+   * keeps nothing alive: the connection does, as long as somebody waits.
    * @param {number} deadline
    */
   #wakeAt(deadline) {

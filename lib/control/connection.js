@@ -6,7 +6,7 @@
 
 const net = require('node:net')
 const { CountersignError } = require('../native/errors')
-const { connectError, connectVerified } = require('../peer/process')
+const { connectError, connectVerified } = require('../peer/connect-verified')
 const { Lines } = require('./lines')
 const { parseReply } = require('./reply')
 
@@ -48,7 +48,10 @@ class Connection {
   #socket
   #path
   #lastId = 0
-  /** In the order of the requests; those that were given up are still answered. @type {Map<number, Waiting | undefined>} */
+  /**
+   * In the order of the requests; those that were given up are still answered.
+   * @type {Map<number, Waiting | undefined>}
+   */
   #waiting = new Map()
   /** @type {(alert: Record<string, any>) => void} */
   #onAlert

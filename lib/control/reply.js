@@ -4,7 +4,9 @@
 const { CountersignError } = require('../native/errors')
 
 /**
- * @typedef {{ id?: unknown, ok: Record<string, any> } | { id?: unknown, error: Error } | { alert: Record<string, any> }} Reply
+ * @typedef {{ id?: unknown, ok: Record<string, any> }
+ *   | { id?: unknown, error: Error }
+ *   | { alert: Record<string, any> }} Reply
  */
 
 /**

@@ -1,14 +1,13 @@
 'use strict'
 /** What an agent tells as it happens, as an async iterable that outlives the agent. */
 
+const { Backoff } = require('../internal/backoff')
 const { CountersignError } = require('../native/errors')
 const { Connection } = require('./connection')
 const { toAlert } = require('./values')
 
 /** Alerts that wait to be read, until no more are taken from the socket: the agent says then how many were missed. */
 const ENOUGH = 256
-const FIRST_PAUSE = 50
-const LONGEST_PAUSE = 5000
 
 /** @typedef {InstanceType<typeof Connection>} Link */
 
@@ -31,7 +30,7 @@ class Subscription {
   #run
   /** @type {number | undefined} */
   #last
-  #pause = FIRST_PAUSE
+  #backoff = new Backoff(50, 5000)
   #onAbort = () => this.#fail(this.#how.signal?.reason)
 
   /**
@@ -173,7 +172,7 @@ class Subscription {
           }
           this.#run = run
           listening = true
-          this.#pause = FIRST_PAUSE
+          this.#backoff.reset()
           if (this.#readers.length > 0) connection.ref()
         }
       })
@@ -210,9 +209,8 @@ class Subscription {
   }
 
   #later() {
-    this.#again = setTimeout(() => this.#open(false), this.#pause)
+    this.#again = setTimeout(() => this.#open(false), this.#backoff.next())
     if (this.#readers.length === 0) this.#again.unref()
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
   }
 }
 

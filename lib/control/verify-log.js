@@ -4,7 +4,7 @@
 const { CountersignError, invalidArgument } = require('../native/errors')
 const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
-const { unwrap } = require('../peer/process')
+const { unwrap } = require('../native/answer')
 const { toVerified } = require('./values')
 
 /**

@@ -1,7 +1,7 @@
 'use strict'
 /**
- * Lets a server of @grpc/grpc-js listen. Its own credentials cannot hold a connection back, nor see more of a client than
- * the leaf; so a server of ours stands in front of it, and hands on authorized connections.
+ * Lets a server of @grpc/grpc-js listen. Its own credentials cannot hold a connection back, nor see more of a client
+ * than the leaf; so a server of ours stands in front of it, and hands on authorized connections.
  */
 
 const { once } = require('node:events')

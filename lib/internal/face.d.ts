@@ -1,7 +1,7 @@
 /**
- * What the code of a sub-path must give for its typings to be true: every name, each value of the declared type. A class
- * whose constructor the typings declare private is compared by its static members and its instances: how the package
- * itself makes one is nobody else's business.
+ * What the code of a sub-path must give for its typings to be true: every name, each value of the declared type. A
+ * class whose constructor the typings declare private is compared by its static members and its instances: how the
+ * package itself makes one is nobody else's business.
  */
 export type Face<Declared> = {
   [Name in keyof Declared]: Declared[Name] extends abstract new (
@@ -13,7 +13,9 @@ export type Face<Declared> = {
       : Declared[Name]
 }
 
-/** Details of an error depend on its code: the declared instances of an error class are a union no single class can be. */
+/**
+ * Details of an error depend on its code: the declared instances of an error class are a union no single class can be.
+ */
 type Members<Class> = Class extends { prototype: Error }
   ? Omit<Class, 'prototype' | keyof Function>
   : Pick<Class, keyof Class>

@@ -1,34 +1,10 @@
 'use strict'
-/** What the core keeps, and JavaScript holds by a handle. */
+/** Values that live in the core, which JavaScript holds by a handle. */
 
-const { fromNative, invalidArgument, shown } = require('./errors')
+const { invalidArgument, shown } = require('./errors')
 
-/** A text that starts with this is an error. */
-const BANG = 33
-
-/**
- * An answer of the core: what was asked for, or text that is an error.
- * @template T
- * @param {T | string} value
- * @param {Function} [caller] whose frames, and those below, say nothing to the user
- * @returns {T}
- */
-function answer(value, caller = answer) {
-  if (typeof value === 'string' && value.charCodeAt(0) === BANG) throw failure(value, caller)
-  return /** @type {T} */ (value)
-}
-
-/**
- * @param {string} text
- * @param {Function} caller
- */
-function failure(text, caller) {
-  const error = fromNative(text.slice(1))
-  Error.captureStackTrace?.(error, caller)
-  return error
-}
-
-/** The base of every class whose value lives in the core. A value is never shown, and never reached, through it. */
+/** The base of every class whose value lives in the core. The handle shows nothing of the value, and users cannot
+ * reach it. */
 class NativeHandle {
   #handle
 
@@ -37,6 +13,7 @@ class NativeHandle {
     this.#handle = handle
   }
 
+  // biome-ignore-start lint/complexity/noThisInStatic: `this` is the class that was asked, one below this one
   /**
    * The handle of a value of this class, or of a class below.
    * @param {unknown} value
@@ -60,6 +37,7 @@ class NativeHandle {
       throw invalidArgument(`${name}: expected a value of type ${this.name}, got ${shown(value)}`)
     return handle
   }
+  // biome-ignore-end lint/complexity/noThisInStatic: see above
 }
 
-module.exports = { NativeHandle, answer }
+module.exports = { NativeHandle }

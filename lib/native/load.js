@@ -176,7 +176,10 @@ function hostHint(attempts) {
     return 'this Node.js runs without addons: add --allow-addons to its --permission, or take --no-addons away'
   }
   if (require('node:v8').startupSnapshot?.isBuildingSnapshot()) {
-    return 'native code cannot be part of a startup snapshot: require countersign in the function given to setDeserializeMainFunction'
+    return (
+      'native code cannot be part of a startup snapshot: require countersign in the function given to ' +
+      'setDeserializeMainFunction'
+    )
   }
   let sea = false
   try {
@@ -185,7 +188,10 @@ function hostHint(attempts) {
     // Not in this runtime.
   }
   if (sea)
-    return "a single executable has no node_modules: keep it beside, and load with require('node:module').createRequire(process.execPath)('countersign')"
+    return (
+      'a single executable has no node_modules: keep it beside, and load with ' +
+      "require('node:module').createRequire(process.execPath)('countersign')"
+    )
   return undefined
 }
 
@@ -197,7 +203,8 @@ function unavailable(c, attempts) {
   const { CountersignError } = require('./errors')
   const target = targetOf(c)
   const addon = ADDONS[target]
-  const where = `platform ${process.platform}, arch ${process.arch}${c ? `, libc ${c}` : ''}, Node.js ${process.version}`
+  const libcPart = c ? `, libc ${c}` : ''
+  const where = `platform ${process.platform}, arch ${process.arch}${libcPart}, Node.js ${process.version}`
   const lines = [`countersign: no native addon for ${target} (${where})`]
   for (const attempt of attempts) lines.push(`  tried ${attempt.message}`)
   const host = hostHint(attempts)
@@ -206,7 +213,8 @@ function unavailable(c, attempts) {
   } else if (addon) {
     lines.push(`  fix: npm install --include=optional ${addon.package}@${EXPECTED}`)
     lines.push(
-      '       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install again)'
+      '       (a lock file made on another system may lack it: delete node_modules and package-lock.json, install ' +
+        'again)'
     )
     lines.push('       in a checkout: npm run build')
   } else {

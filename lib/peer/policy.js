@@ -4,6 +4,7 @@
 const { isPromise } = require('node:util').types
 const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
 const { linuxOnly } = require('../native/load')
+const { unwrap } = require('../native/answer')
 
 /** @typedef {import('../../index').PeerPolicy} PeerPolicy */
 /** @typedef {import('../../index').PeerProcess} PeerProcess */
@@ -48,7 +49,7 @@ function compilePolicy(policy, name = 'policy') {
   const set = linuxOnly('PolicySet', 'a policy for peers').parse(JSON.stringify(list))
   if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
   return (fd) => {
-    const { toProcess, unwrap } = require('./process')
+    const { toProcess } = require('./process')
     const answer = unwrap(set.authorize(fd))
     if (answer.denied === undefined) return toProcess(answer)
     throw denied(answer)

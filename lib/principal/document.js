@@ -6,7 +6,7 @@ const lossless = require('../internal/lossless-json')
 const { freezeJson } = require('../internal/freeze')
 const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 

@@ -3,7 +3,7 @@
 
 const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const checked = Symbol('checked')

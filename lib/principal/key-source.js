@@ -3,14 +3,17 @@
 
 const { invalidArgument, reason, shown } = require('../native/errors')
 const { native } = require('../native/load')
+const { Backoff } = require('../internal/backoff')
 const { checkTimeout } = require('../internal/options')
 const encoded = require('../spiffe/encoded')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 const { checkUrl, getDocument, unavailable } = require('./https-document')
 
 /** Keys are fetched anew when they are this old, milliseconds. */
 const FRESH = 600_000
-/** Keys that cannot be fetched anew are believed for this long: a provider may be away for a while, a key not for ever. */
+/**
+ * Keys that cannot be fetched anew are believed for this long: a provider may be away for a while, a key not for ever.
+ */
 const STALE = 3_600_000
 /** A key nobody has heard of makes us look again at most this often: anybody can make one up. */
 const COOLDOWN = 30_000
@@ -49,7 +52,7 @@ class FetchedKeys {
   #keys
   #fetchedAt = -Infinity
   #notBefore = -Infinity
-  #pause = FIRST_PAUSE
+  #backoff = new Backoff(FIRST_PAUSE, COOLDOWN)
   /** @type {unknown} */
   #failure
   /** @type {Promise<void> | undefined} */
@@ -107,11 +110,10 @@ class FetchedKeys {
       }
       this.#fetchedAt = performance.now()
       this.#notBefore = this.#fetchedAt + COOLDOWN
-      this.#pause = FIRST_PAUSE
+      this.#backoff.reset()
     } catch (error) {
       this.#failure = error
-      this.#notBefore = performance.now() + this.#pause
-      this.#pause = Math.min(this.#pause * 2, COOLDOWN)
+      this.#notBefore = performance.now() + this.#backoff.next()
     }
   }
 

@@ -6,7 +6,7 @@ const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
 const encoded = require('../spiffe/encoded')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 const { CredentialResolver, FIND, VERIFY } = require('./credential')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { incoming, socketOf } = require('./incoming')
@@ -104,8 +104,8 @@ function verified(chain, bundles) {
 }
 
 /**
- * The leaf alone, which is enough where no certificate stands between it and its authority, and cheaper to ask for; else
- * all the peer showed.
+ * The leaf alone, which is enough where no certificate stands between it and its authority, and cheaper to ask for;
+ * else all the peer showed.
  * @param {import('node:tls').TLSSocket} socket
  * @param {any} bundles
  */
@@ -117,7 +117,8 @@ function verifiedOnSocket(socket, bundles) {
   }
   /** @type {Buffer[]} */
   const chain = []
-  // The last one is its own issuer. Not getPeerX509Certificate: on many releases of Node.js it forgets when asked twice.
+  // The last one is its own issuer. Not getPeerX509Certificate: on many releases of Node.js it forgets when asked
+  // twice.
   for (
     let one = socket.getPeerCertificate(true);
     one?.raw && !chain.at(-1)?.equals(one.raw) && chain.length < 16;
@@ -142,7 +143,8 @@ function checkAccepted(socket) {
   if (socket.authorized !== true) {
     throw notAuthenticated(
       'refused',
-      `TLS did not accept the peer's certificate (${socket.authorizationError ?? 'it was not asked to'}), and there are no bundles to judge it by`
+      `TLS did not accept the peer's certificate (${socket.authorizationError ?? 'it was not asked to'}), and there ` +
+        `are no bundles to judge it by`
     )
   }
   // Whoever resumes a session shows no certificate, and nobody judges the old one again.

@@ -4,7 +4,7 @@
 const { invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
 const { freezeJson } = require('../internal/freeze')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 const { BearerResolver, TOKEN } = require('./bearer')
 const { UNAVAILABLE, notAuthenticated, refused } = require('./failure')
 const { Issuer } = require('./issuer')

@@ -2,6 +2,7 @@
 /** The one interface of everything that ends in a principal. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
+const { within } = require('../internal/deadline')
 const { checkSignal, checkTimeout, ownOptions } = require('../internal/options')
 
 /** What a resolver does, under a name that users cannot call. */
@@ -22,7 +23,10 @@ class PrincipalResolver {
     checkSignal(signal, 'options.signal')
     checkTimeout(timeout, 'options.timeout')
     signal?.throwIfAborted()
-    return await within(this[RESOLVE](signal), signal, timeout)
+    const resolved = this[RESOLVE](signal)
+    if (signal === undefined && timeout === null) return await resolved
+    const late = () => new CountersignError('ERR_TIMEOUT', `no principal within ${timeout} ms`, { timeout })
+    return await within(resolved, { signal, timeout }, late)
   }
 
   /**
@@ -32,33 +36,6 @@ class PrincipalResolver {
   [RESOLVE](signal) {
     throw new Error(`unreachable: ${signal}`)
   }
-}
-
-/**
- * The outcome, unless the signal or the clock is first.
- * @template T
- * @param {Promise<T>} work
- * @param {AbortSignal | undefined} signal
- * @param {number | null} timeout
- * @returns {Promise<T>}
- */
-function within(work, signal, timeout) {
-  if (signal === undefined && timeout === null) return work
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal?.reason)
-    const timer =
-      timeout === null
-        ? undefined
-        : setTimeout(
-            () => reject(new CountersignError('ERR_TIMEOUT', `no principal within ${timeout} ms`, { timeout })),
-            timeout
-          )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    })
-  })
 }
 
 /**

@@ -9,7 +9,14 @@ const { TrustDomain } = require('./trust-domain')
 const { WorkloadId } = require('./workload-id')
 
 /** @typedef {import('../../types/spiffe').SpiffeId} Id */
-/** @typedef {{ workloadId: string, trustDomain: string, serviceName: string, tenantSlug: string, attributes: object | undefined }} Parts */
+/**
+ * @typedef {object} Parts
+ * @property {string} workloadId
+ * @property {string} trustDomain
+ * @property {string} serviceName
+ * @property {string} tenantSlug
+ * @property {object | undefined} attributes
+ */
 
 const OPTIONS = ['issuer', 'tenantId', 'trustDomain', 'split', 'attributes']
 

@@ -3,7 +3,7 @@
 
 const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 const spiffe = require('../spiffe/trust-domain')
 
 const TrustDomain = Object.freeze({

@@ -5,7 +5,7 @@ const { invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const { ownOptions } = require('../internal/options')
 const { SpiffeId } = require('../spiffe/id')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 const { TrustDomain } = require('./trust-domain')
 
 const SCHEME = 9

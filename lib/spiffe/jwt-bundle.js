@@ -5,7 +5,8 @@ const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
-const { NativeHandle, answer } = require('../native/handle')
+const { answer } = require('../native/answer')
+const { NativeHandle } = require('../native/handle')
 const { TrustDomain } = require('./trust-domain')
 
 /** @typedef {import('../../types/spiffe').TrustDomain} TrustDomain */

@@ -7,7 +7,7 @@ const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { known } = require('./id')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'

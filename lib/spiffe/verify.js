@@ -11,7 +11,7 @@ const encoded = require('./encoded')
 const { known } = require('./id')
 const { JwtBundle } = require('./jwt-bundle')
 const { jwtSvid } = require('./jwt-svid')
-const { answer } = require('../native/handle')
+const { answer } = require('../native/answer')
 
 /** @typedef {typeof import('../native/handle').NativeHandle} HandleClass */
 const { SpiffeBundle } = require('./spiffe-bundle')

@@ -6,7 +6,8 @@ const { native } = require('../native/load')
 const { checkOptions } = require('../internal/options')
 const encoded = require('./encoded')
 const { known } = require('./id')
-const { NativeHandle, answer } = require('../native/handle')
+const { answer } = require('../native/answer')
+const { NativeHandle } = require('../native/handle')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const REDACTED = '[redacted]'

@@ -12,7 +12,7 @@ const { rulesText } = require('../agent/config')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
 const { SpiffeId } = require('../spiffe/id')
 const { TrustDomain } = require('../spiffe/trust-domain')
-const { listen, mailbox, unlisten } = require('../spiffe/workload-api/calls')
+const { listen, mailbox, unlisten } = require('../native/mailbox')
 const { Faults } = require('./faults')
 
 /** @typedef {import('../../types/testing').TestAgentOptions} TestAgentOptions */
@@ -25,7 +25,8 @@ const NOBODY = Object.freeze({ identity: 'NOBODY', match: { uid: 0xfffffffe } })
 
 /**
  * What `addEventListener` takes, by the typings.
- * @type {new () => Omit<EventTarget, 'addEventListener'> & Pick<import('../../types/testing').TestAgent, 'addEventListener'>}
+ * @typedef {Pick<import('../../types/testing').TestAgent, 'addEventListener'>} Listening
+ * @type {new () => Omit<EventTarget, 'addEventListener'> & Listening}
  */
 const Events = /** @type {any} */ (EventTarget)
 

@@ -32,9 +32,15 @@ class Client {
   #principal
   #lifetimes
   #unsubscribe = () => {}
-  /** Those that were there last: of a withdrawn identity, nothing else is kept. @type {import('../../index').BundleSet | undefined} */
+  /**
+   * Those that were there last: of a withdrawn identity, nothing else is kept.
+   * @type {import('../../index').BundleSet | undefined}
+   */
   #bundles
-  /** What a connection gets that must not come about. @type {{ bundles: unknown, context: tls.SecureContext } | undefined} */
+  /**
+   * What a connection gets that must not come about.
+   * @type {{ bundles: unknown, context: tls.SecureContext } | undefined}
+   */
   #sealed
   /** Why the newest revision cannot be shown. @type {unknown} */
   #unusable
@@ -51,7 +57,8 @@ class Client {
     const shows = checkChoice(given.certificate, CERTIFICATES, 'options.certificate') === 'svid'
     if (this.#web && authorize !== null)
       throw invalidArgument(
-        `authorize: expected null, because with servers: 'web' a server has a host name and no SPIFFE ID, got ${shown(authorize)}`
+        `authorize: expected null, because with servers: 'web' a server has a host name and no SPIFFE ID, got ` +
+          `${shown(authorize)}`
       )
     if (given.ca !== undefined && !this.#web)
       throw invalidArgument(
@@ -101,10 +108,10 @@ class Client {
       ...options,
       /**
        * @this {unknown}
-       * @param {string} host
+       * @param {string} _host
        * @param {import('node:tls').PeerCertificate} certificate
        */
-      checkServerIdentity(host, certificate) {
+      checkServerIdentity(_host, certificate) {
         const { error, peer } = client.verify(/** @type {DetailedPeerCertificate} */ (certificate), {})
         // Called as a method of the options that node:tls keeps with the socket.
         if (peer && typeof this === 'object' && this !== null) setPeerByOptions(this, peer)
@@ -164,7 +171,9 @@ class Client {
    * A connection of our own, watched from the beginning.
    * @param {ConnectionOptions} wanted
    * @param {ConnectionOptions} options those of {@link Client.options}, made once
-   * @param {{ proven?: (peer: InstanceType<typeof Peer>) => void, opened?: (connection: import('./lifetimes').Connection) => void }} [hooks]
+   * @param {object} [hooks]
+   * @param {(peer: InstanceType<typeof Peer>) => void} [hooks.proven]
+   * @param {(connection: import('./lifetimes').Connection) => void} [hooks.opened]
    * @returns {TLSSocket}
    */
   connect(wanted, options, hooks) {
@@ -176,7 +185,7 @@ class Client {
     /** @type {ConnectionOptions} */
     const all = { ...rest, ...options }
     if (!this.#web) {
-      all.checkServerIdentity = (host, certificate) => {
+      all.checkServerIdentity = (_host, certificate) => {
         outcome = this.verify(/** @type {DetailedPeerCertificate} */ (certificate), socket)
         return outcome.error
       }

@@ -8,7 +8,9 @@ const { connector } = require('./undici-connect')
 
 const OPTIONS = ['closeOnWithdraw', 'closeOnBundleRemoval']
 
-/** Where a fetch of undici looks for its dispatcher: from version 8 on, and before. Packages may put theirs there too. */
+/**
+ * Where a fetch of undici looks for its dispatcher: from version 8 on, and before. Packages may put theirs there too.
+ */
 const DISPATCHERS = { 1: Symbol.for('undici.globalDispatcher.1'), 2: Symbol.for('undici.globalDispatcher.2') }
 const HOSTS = Number.parseInt(process.versions.undici ?? '0', 10) >= 8 ? DISPATCHERS[2] : DISPATCHERS[1]
 
@@ -30,7 +32,8 @@ async function hostDispatchers() {
   if (found?.name === 'Dispatcher1Wrapper' && newer?.name === 'Agent') return (options) => new found(new newer(options))
   throw new CountersignError(
     'ERR_UNSUPPORTED_PLATFORM',
-    'this runtime has no fetch of undici to give an identity to, or its global dispatcher was replaced: pass { undici }, or use createAgent'
+    'this runtime has no fetch of undici to give an identity to, or its global dispatcher was replaced: pass { ' +
+      'undici }, or use createAgent'
   )
 }
 

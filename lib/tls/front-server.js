@@ -1,11 +1,13 @@
 'use strict'
 /**
  * A TLS server in front of another one, for asynchronous authorizers. A server of node:https hands a connection to HTTP
- * at once; this one holds it back until the authorizer has decided. What the client sends meanwhile waits in the socket.
+ * at once; this one holds it back until the authorizer has decided. What the client sends meanwhile waits in the
+ * socket.
  */
 
 const tls = require('node:tls')
 const { CountersignError, invalidArgument, reason, shown } = require('../native/errors')
+const { within } = require('../internal/deadline')
 const { checkTimeout } = require('../internal/options')
 const {
   authorize: { custom }
@@ -68,7 +70,9 @@ async function hold(socket, peer, decide, timeout) {
   // Nobody else listens yet, and an error without a listener ends the process.
   socket.on('error', ignore)
   try {
-    const verdict = await answerInTime(peer, decide, timeout)
+    const answer = decide(peer.spiffeId, peer)
+    const late = () => failure(peer, 'authorizer_timeout', `the authorizer did not answer within ${timeout} ms`)
+    const verdict = timeout === undefined ? await answer : await within(Promise.resolve(answer), { timeout }, late)
     if (verdict === true) return undefined
     return verdict === false
       ? failure(peer, 'not_authorized', 'the authorizer refused it')
@@ -79,29 +83,6 @@ async function hold(socket, peer, decide, timeout) {
   } finally {
     // The code that takes the socket over has listeners of its own by the next turn.
     setImmediate(() => socket.removeListener('error', ignore))
-  }
-}
-
-/**
- * @param {Peer} peer
- * @param {Decide} decide
- * @param {number | undefined} timeout
- */
-async function answerInTime(peer, decide, timeout) {
-  const answer = decide(peer.spiffeId, peer)
-  if (timeout === undefined) return answer
-  /** @type {NodeJS.Timeout | undefined} */
-  let timer
-  const late = new Promise((resolve, reject) => {
-    timer = setTimeout(
-      () => reject(failure(peer, 'authorizer_timeout', `the authorizer did not answer within ${timeout} ms`)),
-      timeout
-    )
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -136,7 +117,8 @@ function destination(target) {
     }
   }
   throw invalidArgument(
-    `target: expected a server of node:http, http2.createServer or node:net, a connection injector of @grpc/grpc-js, or a function, got ${shown(target)}`
+    `target: expected a server of node:http, http2.createServer or node:net, a connection injector of ` +
+      `@grpc/grpc-js, or a function, got ${shown(target)}`
   )
 }
 

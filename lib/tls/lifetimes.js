@@ -29,7 +29,10 @@ const GRACE = 10_000
 /** Chains verified again in one turn of the event loop. */
 const AT_ONCE = 64
 
-/** Rules that say that no authority stands for the peer any more. A certificate that merely expired, or a name that is no longer authorized, stays connected. */
+/**
+ * Rules that say that no authority stands for the peer any more. A certificate that merely expired, or a name that is
+ * no longer authorized, stays connected.
+ */
 const WITHOUT_TRUST = new Set(['unknown_issuer', 'invalid_signature', 'no_bundle', 'no_authorities'])
 
 const LIFETIMES = ['maxConnectionAge', 'closeOnWithdraw', 'closeOnBundleRemoval']
@@ -91,7 +94,9 @@ class Lifetimes {
 
   /**
    * @param {TLSSocket} socket
-   * @param {{ peer?: InstanceType<typeof import('./peer').Peer> | undefined, chain?: readonly Uint8Array[] | undefined }} who
+   * @param {object} who
+   * @param {InstanceType<typeof import('./peer').Peer> | undefined} [who.peer]
+   * @param {readonly Uint8Array[] | undefined} [who.chain]
    * @returns {Connection | undefined} `undefined` when nothing ends it
    */
   add(socket, { peer, chain }) {

@@ -11,7 +11,10 @@ const attached = Symbol('countersign.peer')
 
 /** Of sockets, sessions and requests. @type {WeakMap<object, Peer>} */
 const peers = new WeakMap()
-/** Of client sockets that others made: the options that node:tls keeps with the socket. @type {WeakMap<object, Peer>} */
+/**
+ * Of client sockets that others made: the options that node:tls keeps with the socket.
+ * @type {WeakMap<object, Peer>}
+ */
 const byOptions = new WeakMap()
 
 /** A peer whose name is verified and authorized. */
@@ -79,7 +82,8 @@ function checkPrincipal(made) {
   const { Principal } = require('../principal/principal')
   if (Principal.is(made)) return /** @type {any} */ (made)
   throw invalidArgument(
-    `options.principal: expected it to return a principal, got ${isPromise(made) ? 'a promise: whoever must ask somebody needs requirePrincipal' : shown(made)}`
+    `options.principal: expected it to return a principal, got ` +
+      `${isPromise(made) ? 'a promise: whoever must ask somebody needs requirePrincipal' : shown(made)}`
   )
 }
 

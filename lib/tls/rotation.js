@@ -13,7 +13,10 @@ class Rotation {
   #source
   #plan
   #closed = false
-  /** The revision that is being served; `null` when nothing is. @type {import('../../types/tls').TlsSourceContext | null | undefined} */
+  /**
+   * The revision that is being served; `null` when nothing is.
+   * @type {import('../../types/tls').TlsSourceContext | null | undefined}
+   */
   #served
   /** The revision that could not be served. @type {import('../../types/tls').TlsSourceContext | null | undefined} */
   #failed
@@ -59,7 +62,8 @@ class Rotation {
         ).context
       this.#served = context
     } catch (error) {
-      // Whoever is being set up hears of it. Later, what was served goes on: verified by ClientVerifier, it can only get stricter.
+      // Whoever is being set up hears of it. Later, what was served goes on: verified by ClientVerifier, it can only
+      // get stricter.
       if (first) throw error
       this.#failed = context
       process.emitWarning(`a rotated identity cannot be served: ${reason(error)}`, 'CountersignWarning')

@@ -1,7 +1,7 @@
 'use strict'
 /**
- * From a revision of a source to what node:tls takes. What is built is shared by everything in the process that wants the
- * same: a rotation costs one context, not one for each server and client.
+ * From a revision of a source to what node:tls takes. What is built is shared by everything in the process that wants
+ * the same: a rotation costs one context, not one for each server and client.
  */
 
 const { randomBytes } = require('node:crypto')
@@ -21,7 +21,8 @@ const { SECURE_OPTIONS } = require('./settings')
  * @property {boolean} shows whether it shows a certificate
  * @property {(() => Shown) | undefined} certificate the one to show instead of the SVID
  * @property {'spiffe' | 'web' | 'nobody'} trusts whose certificates are accepted by the outer wall
- * @property {readonly (string | Buffer)[] | undefined} [webRoots] the roots of `web`; those of the runtime when not given
+ * @property {readonly (string | Buffer)[] | undefined} [webRoots] the roots of `web`; those of the runtime when not
+ *   given
  */
 
 const END = '-----END CERTIFICATE-----\n'
@@ -100,8 +101,8 @@ function shownBy(certificate) {
 }
 
 /**
- * What lets nobody in and shows nothing: for a source without a usable identity. A client keeps the roots it had, so that
- * the handshake gets far enough for the reason to be told.
+ * What lets nobody in and shows nothing: for a source without a usable identity. A client keeps the roots it had, so
+ * that the handshake gets far enough for the reason to be told.
  * @param {Plan} plan
  * @param {TlsSourceContext['bundles']} [bundles] those it had
  */

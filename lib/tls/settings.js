@@ -11,8 +11,8 @@ const TEXTS = ['ciphers', 'sigalgs', 'ecdhCurve']
 const SETTINGS = ['minVersion', 'maxVersion', ...TEXTS]
 
 /**
- * A session that is resumed shows no certificate, so no chain could be verified; and a peer must not become another one in
- * the middle of a connection.
+ * A session that is resumed shows no certificate, so no chain could be verified; and a peer must not become another one
+ * in the middle of a connection.
  */
 const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | (constants.SSL_OP_NO_RENEGOTIATION ?? 0)
 

@@ -1,6 +1,7 @@
 'use strict'
 /** Verifies the certificates of a TLS peer, as node:tls has them: the legacy objects of `getPeerCertificate`. */
 
+const { RecentMap } = require('../internal/recent-map')
 const { CountersignError, reason } = require('../native/errors')
 const { verifyX509Svid } = require('../spiffe/verify')
 
@@ -22,8 +23,8 @@ const MAX_CHAIN = 16
  * verifying it: the chain is verified again each time, only not read again.
  */
 const MAX_KNOWN = 1024
-/** @type {Map<string, readonly Uint8Array[]>} */
-const known = new Map()
+/** @type {InstanceType<typeof RecentMap<string, readonly Uint8Array[]>>} */
+const known = new RecentMap(MAX_KNOWN)
 
 /** The rules a leaf without its issuers breaks: the second where one of them has the name of an authority. */
 const INCOMPLETE = new Set(['unknown_issuer', 'invalid_signature'])
@@ -49,7 +50,7 @@ function verifyPeer(certificate, whole, context, authorizer, usage) {
   if (issuers ? OF_NAMES.has(rule) : !INCOMPLETE.has(rule)) return first
   const chain = chainOf(whole())
   const second = verifyChain(chain, context, authorizer, usage)
-  if (!second.error && fingerprint256) remember(fingerprint256, chain.slice(1))
+  if (!second.error && fingerprint256) known.set(fingerprint256, chain.slice(1))
   return second
 }
 
@@ -102,16 +103,6 @@ function chainOf(certificate) {
     chain.push(at.raw)
   }
   return chain
-}
-
-/**
- * @param {string} fingerprint
- * @param {readonly Uint8Array[]} issuers
- */
-function remember(fingerprint, issuers) {
-  known.delete(fingerprint)
-  known.set(fingerprint, issuers)
-  if (known.size > MAX_KNOWN) known.delete(/** @type {string} */ (known.keys().next().value))
 }
 
 module.exports = { verifyPeer, verifyChain, refusal, chainOf }

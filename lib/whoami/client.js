@@ -68,8 +68,11 @@ function settle(key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
   const resolve = waiting.get(key)
   if (resolve === undefined) return
   waiting.delete(key)
+  // biome-ignore-start lint/complexity/noArguments: their number is the message; a rest parameter makes a list for each
+  // call
   if (arguments.length > 2) return resolve(buildIdentity(a, b, c, d, e, f, g, h, i, j, k, l, m))
   resolve(new Failure(arguments.length === 1 ? undefined : a))
+  // biome-ignore-end lint/complexity/noArguments: see above
 }
 
 let attached = false
@@ -129,7 +132,7 @@ class IdentityClient {
     signal?.throwIfAborted()
     if (!attached) attach()
     const outcome = this.#retry
-      ? await this.#persist(request, timeout, signal)
+      ? await this.#attemptUntilThere(request, timeout, signal)
       : await this.#attempt(request, timeout, signal)
     if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
     if (outcome.value === undefined && signal?.aborted) throw signal.reason
@@ -147,21 +150,21 @@ class IdentityClient {
     const request = runner === undefined ? EMPTY_REQUEST : require('./request').writeRequest(runner)
     if (!attached) attach()
     const deadline = timeout === null ? Infinity : performance.now() + timeout
-    for (const pause of pauses()) {
-      const left = deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001)
+    const backoff = this.#retry ? retryBackoff() : undefined
+    for (;;) {
       const outcome = native.identitySync(
         this.socketPath,
         request,
-        left,
+        deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0.001),
         /** @type {any} */ (buildIdentity),
         this.#checkServer
       )
       if (outcome instanceof Identity) return this.#verifySelf ? verified(outcome) : outcome
       const failure = new Failure(outcome)
-      if (!this.#retry || !failure.notThereYet || performance.now() + pause >= deadline) throw failure.toError(timeout)
+      const pause = failure.notThereYet ? backoff?.next() : undefined
+      if (pause === undefined || performance.now() + pause >= deadline) throw failure.toError(timeout)
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause)
     }
-    throw new Error('unreachable')
   }
 
   /**
@@ -192,24 +195,27 @@ class IdentityClient {
    * @param {number | null} timeout
    * @param {AbortSignal | undefined} signal
    */
-  async #persist(request, timeout, signal) {
+  async #attemptUntilThere(request, timeout, signal) {
     const deadline = timeout === null ? Infinity : performance.now() + timeout
-    for (const pause of pauses()) {
+    const backoff = retryBackoff()
+    for (;;) {
       const left = deadline === Infinity ? null : Math.max(deadline - performance.now(), 0.001)
       const outcome = await this.#attempt(request, left, signal)
-      if (outcome instanceof Identity || !outcome.notThereYet || performance.now() + pause >= deadline) return outcome
+      if (outcome instanceof Identity || !outcome.notThereYet) return outcome
+      const pause = backoff.next()
+      if (performance.now() + pause >= deadline) return outcome
       await sleep(pause, signal)
       if (signal?.aborted) return new Failure(undefined)
     }
-    throw new Error('unreachable')
   }
 }
 
 const NO_OPTIONS = Object.freeze({ runner: undefined, signal: undefined, timeout: undefined })
 
-/** Pauses between two looks at a socket that is not there: 10 ms, doubling to 500 ms, with jitter, for ever. */
-function* pauses() {
-  for (let base = 10; ; base = Math.min(base * 2, 500)) yield base * (0.5 + Math.random() / 2)
+/** The pauses between attempts while the socket is not there. */
+function retryBackoff() {
+  const { Backoff } = require('../internal/backoff')
+  return new Backoff(10, 500, { jitter: true })
 }
 
 /**
@@ -217,16 +223,10 @@ function* pauses() {
  * @param {AbortSignal | undefined} signal
  * @returns {Promise<void>}
  */
-function sleep(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, milliseconds)
-    signal?.addEventListener('abort', done, { once: true })
-  })
+async function sleep(milliseconds, signal) {
+  const { setTimeout } = require('node:timers/promises')
+  // It ends early, by an error, when the signal is aborted.
+  await setTimeout(milliseconds, undefined, { signal }).catch(() => {})
 }
 
 /**
@@ -241,7 +241,7 @@ function serverCheckOf(policy, path) {
       evaluate(fd)
       return undefined
     } catch (error) {
-      return require('../peer/process').untrusted(path, error)
+      return require('../peer/connect-verified').untrusted(path, error)
     }
   }
 }

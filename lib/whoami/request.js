@@ -20,9 +20,8 @@ function writeRequest(runner) {
   const parts = []
   if (instanceId !== undefined) parts.push(`"instance_id":${u64(instanceId, 'runner.instanceId')}`)
   if (timestamp !== undefined) {
-    parts.push(
-      `"timestamp":${u64(timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp, 'runner.timestamp')}`
-    )
+    const seconds = timestamp instanceof Date ? Math.floor(timestamp.getTime() / 1000) : timestamp
+    parts.push(`"timestamp":${u64(seconds, 'runner.timestamp')}`)
   }
   const fields = writeExtra(extra)
   if (fields !== '') parts.push(fields)

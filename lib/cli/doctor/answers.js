@@ -9,20 +9,25 @@ const { EXIT } = require('../exit')
 const MEANINGS = {
   INVALID_ARGUMENT: ['the request was no good, though it is an ordinary one: a proxy in between may have changed it'],
   UNIMPLEMENTED: [
-    'this server has no such method: it is no Workload API (the socket of spire-server, an admin socket, an SDS server?), or one without this profile'
+    'this server has no such method: it is no Workload API (the socket of spire-server, an admin socket, an SDS ' +
+      'server?), or one without this profile'
   ],
   UNAVAILABLE: [
-    'the agent cannot answer now: it limits how often it is asked, is still starting, or cannot reach its server. Ask again later; look into its log'
+    'the agent cannot answer now: it limits how often it is asked, is still starting, or cannot reach its server. ' +
+      'Ask again later; look into its log'
   ],
   RESOURCE_EXHAUSTED: [
-    'the agent is asked too often: sources and clients of one process share a connection, one-shot programs should not run in a loop'
+    'the agent is asked too often: sources and clients of one process share a connection, one-shot programs should ' +
+      'not run in a loop'
   ],
   DEADLINE_EXCEEDED: [
-    'looking at this process took the agent too long: attestors that ask others (docker, k8s) may be slow; look into its log'
+    'looking at this process took the agent too long: attestors that ask others (docker, k8s) may be slow; look ' +
+      'into its log'
   ],
   UNAUTHENTICATED: ['somebody wants credentials: the Workload API never does, so a proxy is in between'],
   INTERNAL: [
-    "something failed on the agent's side, such as looking at this process (which must be in a PID namespace it sees); look into its log"
+    "something failed on the agent's side, such as looking at this process (which must be in a PID namespace it " +
+      'sees); look into its log'
   ],
   UNKNOWN: ['this is hardly a Workload API, or a proxy is in between'],
   CANCELLED: ['a proxy in between, or the agent while it ends, took the call back']
@@ -52,7 +57,8 @@ function meaningOf(error) {
       return told(MEANINGS[grpcCode] ?? ["look into the agent's log"])
     case 'ERR_TIMEOUT':
       return told([
-        'it took the connection and does not answer: it hangs, or looks at this process for very long (attestors that ask others, such as docker and k8s)'
+        'it took the connection and does not answer: it hangs, or looks at this process for very long (attestors ' +
+          'that ask others, such as docker and k8s)'
       ])
     case 'ERR_SOCKET_NOT_FOUND':
     case 'ERR_CONNECTION_FAILED':

@@ -8,7 +8,10 @@ const { socketPathOf } = require('./endpoint')
 
 /** @typedef {InstanceType<typeof import('./report').Report>} Report */
 
-/** What a client of HTTP/2 says first, and an empty SETTINGS frame (RFC 9113 3.4). The server's first frame is its own SETTINGS. */
+/**
+ * What a client of HTTP/2 says first, and an empty SETTINGS frame (RFC 9113 3.4). The server's first frame is its own
+ * SETTINGS.
+ */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0', 'latin1')
 const FRAME_HEAD = 9
 const SETTINGS = 4
@@ -115,7 +118,8 @@ function examineListener(report, endpoint, socket) {
     report.add(
       'listener',
       'ok',
-      `pid ${pid}, uid ${uid}, gid ${gid}${name === undefined ? '' : `, ${name}`}${runs === undefined ? '' : `, runs ${runs}`}`,
+      `pid ${pid}, uid ${uid}, gid ${gid}` +
+        `${name === undefined ? '' : `, ${name}`}${runs === undefined ? '' : `, runs ${runs}`}`,
       { pid, uid, gid, process: name, exe }
     )
   } catch (error) {
@@ -123,7 +127,8 @@ function examineListener(report, endpoint, socket) {
     report.add(
       'listener',
       'note',
-      `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ${/** @type {Error} */ (error).message}`,
+      `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ` +
+        `${/** @type {Error} */ (error).message}`,
       {
         uid,
         gid,

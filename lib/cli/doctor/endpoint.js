@@ -65,7 +65,8 @@ function examineEndpoint(report, option) {
     report.add(
       'endpoint',
       'fail',
-      `${source} is ${JSON.stringify(raw)}: ${windows ? 'Unix sockets are not supported here' : 'named pipes exist on Windows only'}`,
+      `${source} is ${JSON.stringify(raw)}: ` +
+        `${windows ? 'Unix sockets are not supported here' : 'named pipes exist on Windows only'}`,
       { source, raw, rule: 'unsupported_here' }
     )
     return undefined

@@ -13,7 +13,10 @@ const FIRST_PID_NAMESPACE = 'pid:[4026531836]'
 /**
  * A user or a group: the number that is seen from outside of our user namespace, if it is seen at all.
  * @typedef {{ id: number | undefined, name: string | undefined }} Id
- * @typedef {{ pid: number, uid: Id, gid: Id, groups: Id[], exe: string, container: string | undefined, ownPids: boolean, ownUsers: boolean }} Us
+ * @typedef {{
+ *   pid: number, uid: Id, gid: Id, groups: Id[], exe: string,
+ *   container: string | undefined, ownPids: boolean, ownUsers: boolean
+ * }} Us
  */
 
 /** @param {Report} report */
@@ -27,7 +30,8 @@ function examineProcess(report) {
   report.add(
     'process',
     'note',
-    `pid ${us.pid}, ${shownId('uid', us.uid)}, ${shownId('gid', us.gid)}, runs ${us.exe}${where.length === 0 ? '' : `, ${where.join(', ')}`}`,
+    `pid ${us.pid}, ${shownId('uid', us.uid)}, ${shownId('gid', us.gid)}, runs ` +
+      `${us.exe}${where.length === 0 ? '' : `, ${where.join(', ')}`}`,
     {
       pid: us.pid,
       uid: us.uid.id,

@@ -49,7 +49,8 @@ class Report {
     return this.findings
       .map(
         ({ check, status, message, advice = [] }) =>
-          `${status.padEnd(4)}  ${check.padEnd(width)}  ${printable(message)}\n${advice.map((line) => `${indent}${printable(line)}\n`).join('')}`
+          `${status.padEnd(4)}  ${check.padEnd(width)}  ` +
+          `${printable(message)}\n${advice.map((line) => `${indent}${printable(line)}\n`).join('')}`
       )
       .join('')
   }

@@ -9,7 +9,9 @@ const { isSocket, socketPathOf } = require('./endpoint')
 const { shownId } = require('./process')
 
 /** @typedef {InstanceType<typeof import('./report').Report>} Report */
-/** @typedef {{ path: string, kind: 'directory' | 'link', mode: string, uid: number, gid: number, target?: string }} Step */
+/**
+ * @typedef {{ path: string, kind: 'directory' | 'link', mode: string, uid: number, gid: number, target?: string }} Step
+ */
 /** @typedef {{ at: string, steps: Step[], problem?: 'forbidden' | 'missing' | 'not_a_directory' | 'loop' }} Way */
 
 /** As the kernel has it. */
@@ -79,7 +81,8 @@ function examine(report, wanted, us) {
     report.fail(
       'socket',
       EXIT.NO_DAEMON,
-      `${shownPath(wanted, at)} has mode ${mode}, owner ${found.uid}:${found.gid}: ${who(us)} may not write to it, and so not connect`,
+      `${shownPath(wanted, at)} has mode ${mode}, owner ${found.uid}:${found.gid}: ${who(us)} may not write to it, ` +
+        `and so not connect`,
       {
         ...facts,
         ...owner,
@@ -164,7 +167,8 @@ function advice({ at, steps, problem }) {
   return [
     ...sockets(directory),
     'the agent has not been started, listens elsewhere, or (in a container) the directory is not mounted here',
-    `spire-agent makes it when it is ready, which it is not before it has reached its server; ${path.dirname(at)} must be shared as a directory, not the socket alone`
+    `spire-agent makes it when it is ready, which it is not before it has reached its server; ${path.dirname(at)} ` +
+      `must be shared as a directory, not the socket alone`
   ]
 }
 
@@ -218,7 +222,8 @@ function may(at, mode) {
 
 /** @param {import('./process').Us} us */
 function who({ uid, gid, groups }) {
-  return `${shownId('uid', uid)}, ${shownId('gid', gid)}${groups.length === 0 ? '' : `, groups ${groups.map(({ id }) => id).join(' ')}`}`
+  const others = groups.length === 0 ? '' : `, groups ${groups.map(({ id }) => id).join(' ')}`
+  return `${shownId('uid', uid)}, ${shownId('gid', gid)}${others}`
 }
 
 /**

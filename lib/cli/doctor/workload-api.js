@@ -30,14 +30,16 @@ async function examineWorkloadApi(report, endpoint, timeout, us) {
     report.add(
       'x509',
       'ok',
-      `FetchX509SVID: ${count(context.svids.length, 'SVID')}, bundles of ${context.bundles.trustDomains.map(({ name }) => name).join(', ')}${context.crls.length === 0 ? '' : `, ${count(context.crls.length, 'revocation list')}`}`,
+      `FetchX509SVID: ${count(context.svids.length, 'SVID')}, bundles of ` +
+        `${context.bundles.trustDomains.map(({ name }) => name).join(', ')}` +
+        `${context.crls.length === 0 ? '' : `, ${count(context.crls.length, 'revocation list')}`}`,
       {
         svids: context.svids.length,
         trustDomains: context.bundles.trustDomains.map(({ name }) => name),
         crls: context.crls.length
       }
     )
-    context.svids.forEach((svid, index) => examineSvid(report, svid, index))
+    for (const [index, svid] of context.svids.entries()) examineSvid(report, svid, index)
     for (const { what, reason, message } of context.ignored)
       report.add('ignored', 'warn', `${what}: ${message}`, { what, reason, advice: whyIgnored(reason) })
   }
@@ -48,7 +50,8 @@ async function examineWorkloadApi(report, endpoint, timeout, us) {
 }
 
 /**
- * Without this profile there may be the others. Without an identity, a connection or the whole service there is nothing.
+ * Without this profile there may be the others. Without an identity, a connection or the whole service there is
+ * nothing.
  * @param {import('./report').Finding | undefined} finding
  */
 function othersMayWork(finding) {
@@ -69,7 +72,8 @@ function examineSvid(report, svid, index) {
   report.add(
     'svid',
     overdue ? 'warn' : 'ok',
-    `${spiffeId}${hint === undefined ? '' : ` (hint ${JSON.stringify(hint)})`}${index === 0 ? ', the default' : ''}: ${share} % of ${duration(lifetime)} left, expires ${expiry(expiresAt)}`,
+    `${spiffeId}${hint === undefined ? '' : ` (hint ${JSON.stringify(hint)})`}${index === 0 ? ', the default' : ''}: ` +
+      `${share} % of ${duration(lifetime)} left, expires ${expiry(expiresAt)}`,
     {
       spiffeId: spiffeId.uri,
       hint,
@@ -194,7 +198,9 @@ async function attempt(report, check, ask, us) {
  */
 function registration(us, listener) {
   const { always, byPath } = selectors(us)
-  const command = `spire-server entry create -parentID spiffe://TRUST_DOMAIN/AGENT -spiffeID spiffe://TRUST_DOMAIN/WORKLOAD -selector ${always[0]}`
+  const command =
+    `spire-server entry create -parentID spiffe://TRUST_DOMAIN/AGENT -spiffeID ` +
+    `spiffe://TRUST_DOMAIN/WORKLOAD -selector ${always[0]}`
   return {
     selectors: [...always, ...byPath],
     registration: command,
@@ -208,11 +214,13 @@ function registration(us, listener) {
       ...(listener === 'spire-agent'
         ? []
         : [
-            'an agent of countersign has rules with a spiffe_id instead: countersign check RULES --as-pid PID tells which match a process'
+            'an agent of countersign has rules with a spiffe_id instead: countersign check RULES --as-pid PID tells ' +
+              'which match a process'
           ]),
       ...(us.ownPids || us.container !== undefined
         ? [
-            'this process is in a container: the agent must see its processes (hostPID), and entries may have to be by k8s: or docker: selectors'
+            'this process is in a container: the agent must see its processes (hostPID), and entries may have to be ' +
+              'by k8s: or docker: selectors'
           ]
         : []),
       ...(us.ownUsers ? ['this process is in a user namespace: the ids above are those outside of it'] : [])

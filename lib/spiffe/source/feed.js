@@ -4,8 +4,8 @@
 const { fromDetails } = require('../../native/errors')
 const { publish } = require('../../internal/diagnostics')
 const { native } = require('../../native/load')
-const { answer } = require('../../native/handle')
-const { listen, mailbox, unlisten } = require('../workload-api/calls')
+const { answer } = require('../../native/answer')
+const { listen, mailbox, unlisten } = require('../../native/mailbox')
 
 const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
 
@@ -14,8 +14,8 @@ const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
 /** @typedef {'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 'closed'} State */
 /** @typedef {{ type: string, [detail: string]: any }} Event */
 /**
- * How a feed stands at one moment. `givenUp`: nothing will change any more. `lastMessage`: the last one of the Workload API, while
- * it counts.
+ * How a feed stands at one moment. `givenUp`: nothing will change any more. `lastMessage`: the last one of the Workload
+ * API, while it counts.
  * @typedef {{
  *   readonly revision: number,
  *   readonly state: State,
@@ -86,8 +86,8 @@ class Feed {
   }
 
   /**
-   * How it stands now: the same object until something changes, and to know that costs a look at a number. Whoever wants
-   * to know two things takes both out of one: the next look may find another one.
+   * How it stands now: the same object until something changes, and to know that costs a look at a number. Whoever
+   * wants to know two things takes both out of one: the next look may find another one.
    */
   get now() {
     const { revision } = this.#snapshot

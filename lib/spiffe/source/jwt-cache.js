@@ -1,6 +1,8 @@
 'use strict'
 /** Tokens, fetched once and kept fresh for as long as somebody uses them. */
 
+const { RecentMap } = require('../../internal/recent-map')
+
 /** @typedef {import('../../../types/spiffe').JwtSvid} JwtSvid */
 
 /**
@@ -23,16 +25,13 @@ const LONGEST_MARGIN = 30_000
 const PAUSE = 1000
 
 class JwtCache {
-  #limit
-  /** In the order of their last use. @type {Map<string, Entry>} */
-  #entries = new Map()
-  /** The key at the end of them. @type {string | undefined} */
-  #latest
+  /** @type {InstanceType<typeof RecentMap<string, Entry>>} */
+  #entries
   #counters = { hits: 0, misses: 0, refreshes: 0, failures: 0, evictions: 0 }
 
   /** @param {number} limit how many tokens are kept */
   constructor(limit) {
-    this.#limit = limit
+    this.#entries = new RecentMap(limit)
   }
 
   get counters() {
@@ -48,19 +47,8 @@ class JwtCache {
     if (entry?.svid === undefined || Date.now() >= entry.until || entry.svid.needsRotation()) return undefined
     entry.used = true
     this.#counters.hits++
-    if (key !== this.#latest) this.#toEnd(key, entry)
-    return entry.svid
-  }
-
-  /**
-   * The one used last.
-   * @param {string} key
-   * @param {Entry} entry
-   */
-  #toEnd(key, entry) {
-    this.#entries.delete(key)
     this.#entries.set(key, entry)
-    this.#latest = key
+    return entry.svid
   }
 
   /**
@@ -88,13 +76,11 @@ class JwtCache {
    */
   #entry(key, fetch) {
     let entry = this.#entries.get(key)
-    if (!entry) {
-      entry = { svid: undefined, until: 0, coming: undefined, used: true, failedAt: 0, timer: undefined, fetch }
-      if (this.#entries.size >= this.#limit) this.#drop(/** @type {string} */ (this.#entries.keys().next().value))
-    }
+    entry ??= { svid: undefined, until: 0, coming: undefined, used: true, failedAt: 0, timer: undefined, fetch }
     entry.used = true
     entry.fetch = fetch
-    this.#toEnd(key, entry)
+    const removed = this.#entries.set(key, entry)
+    if (removed) this.#evicted(removed)
     return entry
   }
 
@@ -150,7 +136,8 @@ class JwtCache {
   }
 
   /**
-   * Half of its life is over. Every token costs the Workload API an attestation: one that nobody has used is not renewed.
+   * Half of its life is over. Every token costs the Workload API an attestation: one that nobody has used is not
+   * renewed.
    * @param {string} key
    * @param {Entry} entry
    */
@@ -174,8 +161,13 @@ class JwtCache {
   #drop(key) {
     const entry = this.#entries.get(key)
     if (!entry) return
-    clearTimeout(entry.timer)
     this.#entries.delete(key)
+    this.#evicted(entry)
+  }
+
+  /** @param {Entry} entry */
+  #evicted(entry) {
+    clearTimeout(entry.timer)
     this.#counters.evictions++
   }
 

@@ -21,7 +21,7 @@ class Listeners {
   }
 
   /** @param {unknown} event */
-  tell(event) {
+  publish(event) {
     for (const { listener } of [...this.#all]) {
       try {
         listener(event)

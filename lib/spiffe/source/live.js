@@ -5,7 +5,7 @@ const { CountersignError, invalidArgument, shown } = require('../../native/error
 const { publish } = require('../../internal/diagnostics')
 const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
 const { endpointOf } = require('../workload-api/endpoint')
-const { within } = require('../workload-api/calls')
+const { within } = require('../../internal/deadline')
 const { Feed } = require('./feed')
 const { Listeners } = require('./listeners')
 const { updates } = require('./updates')
@@ -100,7 +100,7 @@ class Live {
       const left = this.#graceUntil - Date.now()
       this.#graceTimer = setTimeout(() => this.#over(event), left)
       this.#graceTimer.unref()
-      this.#listeners.tell(Object.freeze({ ...event, grace: left }))
+      this.#listeners.publish(Object.freeze({ ...event, grace: left }))
       return
     }
     if (event.type === 'update') {
@@ -108,14 +108,14 @@ class Live {
       clearTimeout(this.#graceTimer)
     }
     this.changed(event)
-    this.#listeners.tell(event)
+    this.#listeners.publish(event)
   }
 
   /** @param {Event} event the withdrawal whose grace is over */
   #over(event) {
-    const told = Object.freeze({ ...event, grace: 0 })
-    this.changed(told)
-    this.#listeners.tell(told)
+    const final = Object.freeze({ ...event, grace: 0 })
+    this.changed(final)
+    this.#listeners.publish(final)
   }
 
   /**
@@ -163,8 +163,8 @@ class Live {
   }
 
   /**
-   * Reads, and says of a failure whether it is the last word. The two are of one moment: a feed that gives up in between
-   * would have its last word said by the failure before.
+   * Reads, and says of a failure whether it is the last word. The two are of one moment: a feed that gives up in
+   * between would have its last word said by the failure before.
    * @template T
    * @param {() => T} read
    * @returns {{ value: T } | { error: unknown, final: boolean }}
@@ -272,7 +272,7 @@ class Live {
     this.disposed()
     const event = Object.freeze({ type: 'close' })
     publish('source.close', () => ({ endpoint: this.endpoint, subject: this.#feed.subject, ...event }))
-    this.#listeners.tell(event)
+    this.#listeners.publish(event)
     this.#listeners.clear()
     for (const wake of [...this.#waiting]) wake()
   }

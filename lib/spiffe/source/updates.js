@@ -1,7 +1,7 @@
 'use strict'
 /** Values that follow each other, as an async iterable that keeps the newest only. */
 
-const { hold, release } = require('../workload-api/calls')
+const { hold, release } = require('../../internal/deadline')
 
 /**
  * @template T

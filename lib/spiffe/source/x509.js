@@ -102,7 +102,8 @@ class X509Source extends Live {
     const cause = this.feed.lastError
     return new CountersignError(
       'ERR_SVID_EXPIRED',
-      `the X509-SVID of ${spiffeId} expired at ${expiresAt.toISOString()} and no new one came${cause ? `: ${cause.message}` : ' (is the clock right?)'}`,
+      `the X509-SVID of ${spiffeId} expired at ${expiresAt.toISOString()} and no new one ` +
+        `came${cause ? `: ${cause.message}` : ' (is the clock right?)'}`,
       {
         spiffeId: spiffeId.uri,
         expiresAt,

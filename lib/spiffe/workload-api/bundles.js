@@ -5,22 +5,22 @@ const { invalidArgument } = require('../../native/errors')
 const { BundleSet } = require('../bundle-set')
 
 class WorkloadBundles extends BundleSet {
-  #told
+  #message
 
-  /** @param {import('../../../types/native').X509Context} told */
-  constructor(told) {
-    super(told.bundles())
-    this.#told = told
+  /** @param {import('../../../types/native').X509Context} message */
+  constructor(message) {
+    super(message.bundles())
+    this.#message = message
   }
 
   /** @returns {readonly Buffer[]} */
   get crls() {
-    return Object.freeze(this.#told.crls())
+    return Object.freeze(this.#message.crls())
   }
 
   /** @returns {readonly { what: string, reason: string, message: string }[]} */
   get ignored() {
-    return ignoredBy(this.#told)
+    return ignoredBy(this.#message)
   }
 
   /** @override @returns {never} */
@@ -48,10 +48,10 @@ function unchangeable() {
   return invalidArgument('these bundles are what the Workload API said, and shared: change a clone() of them')
 }
 
-/** @param {import('../../../types/native').X509Context} told */
-function ignoredBy(told) {
+/** @param {import('../../../types/native').X509Context} message */
+function ignoredBy(message) {
   return /** @type {readonly { what: string, reason: string, message: string }[]} */ (
-    Object.freeze(JSON.parse(told.ignored()).map(Object.freeze))
+    Object.freeze(JSON.parse(message.ignored()).map(Object.freeze))
   )
 }
 

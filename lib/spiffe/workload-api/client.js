@@ -7,10 +7,10 @@ const { checkOptions, checkSignal, checkTimeout } = require('../../internal/opti
 const { freezeDeep } = require('../../internal/freeze')
 const { SpiffeId } = require('../id')
 const { jwtSvid } = require('../jwt-svid')
-const { answer } = require('../../native/handle')
+const { answer } = require('../../native/answer')
 const { PICKS, compilePick } = require('../source/pick')
 const { WorkloadBundles } = require('./bundles')
-const { call, mailbox } = require('./calls')
+const { call, mailbox } = require('../../native/mailbox')
 const { endpointOf } = require('./endpoint')
 const { WitSvid } = require('./wit-svid')
 const { Message, X509Context } = require('./x509-context')
@@ -72,20 +72,20 @@ class WorkloadApiClient {
    * @param {readonly string[]} more
    */
   async #message(options, more) {
-    const { told } = await this.#call(options, more, (client, key, timeout) => client.fetchX509Context(key, timeout))
-    return new Message(/** @type {import('../../../types/native').X509Context} */ (told))
+    const { message } = await this.#call(options, more, (client, key, timeout) => client.fetchX509Context(key, timeout))
+    return new Message(/** @type {import('../../../types/native').X509Context} */ (message))
   }
 
   /** @param {CallOptions} [options] */
   async fetchX509Bundles(options) {
-    const { told } = await this.#call(options, [], (client, key, timeout) => client.fetchX509Bundles(key, timeout))
-    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (told))
+    const { message } = await this.#call(options, [], (client, key, timeout) => client.fetchX509Bundles(key, timeout))
+    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (message))
   }
 
   /** @param {CallOptions} [options] */
   async fetchJwtBundles(options) {
-    const { told } = await this.#call(options, [], (client, key, timeout) => client.fetchJwtBundles(key, timeout))
-    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (told))
+    const { message } = await this.#call(options, [], (client, key, timeout) => client.fetchJwtBundles(key, timeout))
+    return new WorkloadBundles(/** @type {import('../../../types/native').X509Context} */ (message))
   }
 
   /** @param {import('../../../index').FetchJwtSvidOptions} options */
@@ -157,7 +157,7 @@ class WorkloadApiClient {
       client.fetchWitSvids(key, timeout, id)
     )
     return Object.freeze(
-      JSON.parse(text).map((/** @type {[string, string, string, string | null]} */ told) => new WitSvid(...told))
+      JSON.parse(text).map((/** @type {[string, string, string, string | null]} */ fields) => new WitSvid(...fields))
     )
   }
 
@@ -169,17 +169,17 @@ class WorkloadApiClient {
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchX509Context(options) {
-    return this.#watch('x509', options, (told, revision) => contextOf(new Message(told), revision))
+    return this.#watch('x509', options, (message, revision) => contextOf(new Message(message), revision))
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchX509Bundles(options) {
-    return this.#watch('x509Bundles', options, (told) => new WorkloadBundles(told))
+    return this.#watch('x509Bundles', options, (message) => new WorkloadBundles(message))
   }
 
   /** @param {import('../../../index').WatchOptions} [options] */
   watchJwtBundles(options) {
-    return this.#watch('jwtBundles', options, (told) => new WorkloadBundles(told))
+    return this.#watch('jwtBundles', options, (message) => new WorkloadBundles(message))
   }
 
   /**

@@ -23,7 +23,8 @@ function endpointOf(endpoint) {
   if (found !== undefined && found !== '') return found
   throw new CountersignError(
     'ERR_INVALID_ENDPOINT',
-    `no Workload API endpoint: set ${VARIABLE}, or pass options.endpoint ('unix:/path/to/agent.sock'); no place is guessed`,
+    `no Workload API endpoint: set ${VARIABLE}, or pass options.endpoint ('unix:/path/to/agent.sock'); no place is ` +
+      `guessed`,
     { rule: 'not_set' }
   )
 }

@@ -10,9 +10,9 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
 
 /** @typedef {import('../../../types/spiffe').X509Svid} Svid */
 
-/** What one message told, shared by all who look at it. Everything is made when first asked for. */
+/** What one message message, shared by all who look at it. Everything is made when first asked for. */
 class Message {
-  #told
+  #message
   #labels
   /** @type {(Svid | undefined)[]} */
   #made = []
@@ -21,10 +21,10 @@ class Message {
   /** @type {InstanceType<typeof import('./bundles').WorkloadBundles> | undefined} */
   #bundles
 
-  /** @param {import('../../../types/native').X509Context} told */
-  constructor(told) {
-    this.#told = told
-    this.#labels = /** @type {[string, string | null][]} */ (JSON.parse(told.labels()))
+  /** @param {import('../../../types/native').X509Context} message */
+  constructor(message) {
+    this.#message = message
+    this.#labels = /** @type {[string, string | null][]} */ (JSON.parse(message.labels()))
   }
 
   /** Names and hints, without making the SVIDs: a message may hold a thousand. */
@@ -35,7 +35,7 @@ class Message {
   /** @param {number} index */
   svid(index) {
     return (this.#made[index] ??= new X509Svid(
-      /** @type {import('../../../types/native').X509Svid} */ (this.#told.svid(index))
+      /** @type {import('../../../types/native').X509Svid} */ (this.#message.svid(index))
     ))
   }
 
@@ -44,11 +44,11 @@ class Message {
   }
 
   get bundles() {
-    return (this.#bundles ??= new (bundles().WorkloadBundles)(this.#told))
+    return (this.#bundles ??= new (bundles().WorkloadBundles)(this.#message))
   }
 
   get ignored() {
-    return bundles().ignoredBy(this.#told)
+    return bundles().ignoredBy(this.#message)
   }
 }
 
