@@ -26,8 +26,8 @@ const command = {
     },
     ...WORKLOAD
   },
-  notes: `A peer is judged by the bundle of its own trust domain and by no other. So there is one file for each, and --pem and
---jwks want to know which when there are several.`,
+  notes: `A peer is verified with the bundle of its own trust domain and with no other. So there is one file for each
+trust domain, and --pem and --jwks need TRUST_DOMAIN when there are several.`,
   async run({ values, positionals, json }) {
     const { pem = false, jwks = false, write } = values
     const jwt = values.jwt === true || jwks

@@ -54,17 +54,18 @@ With several identities, --raw wants to know which: the order in which a Workloa
 
 /** @type {import('./main').Command} */
 const validate = {
-  summary: 'Have a token judged',
+  summary: 'Verify a token',
   usage: '--audience NAME [--offline] [-|TOKEN]',
   options: {
     audience: { type: 'string', value: 'NAME', multiple: true, help: 'the name the token must be for' },
     offline: {
       type: 'boolean',
-      help: 'judge it here, by the bundles of the Workload API, instead of asking for its verdict'
+      help: 'verify it here, with the bundles of the Workload API, instead of asking the Workload API to verify it'
     },
     ...WORKLOAD
   },
-  notes: `The token comes from stdin unless it is given; then everybody on this machine may see it in the list of processes.
+  notes: `Without TOKEN the token is read from stdin. A token given as an argument can be seen by all users of this machine in
+the list of processes.
 Exit code 4: the token is refused.`,
   async run({ values, positionals, json }) {
     const { audience: audiences = [], offline = false } = values
@@ -118,6 +119,6 @@ async function fromStdin() {
 }
 
 /** @type {import('./main').Group} */
-const group = { summary: 'Fetch tokens from the Workload API, or have one judged', commands: { fetch, validate } }
+const group = { summary: 'Fetch tokens from the Workload API, or verify one', commands: { fetch, validate } }
 
 module.exports = group

@@ -20,8 +20,8 @@ const verify = {
     'without-head': { type: 'boolean', help: 'do without FILE.head: an end that was cut off is not noticed' }
   },
   notes:
-    'Without --key it is judged by the key it names itself, which anybody could have made: keep FILE.pub in another ' +
-    'place.\nExit code 1: it is not what was written.',
+    'Without --key it is verified with the key the log itself names, which an attacker could have made: keep FILE.pub\n' +
+    'in another place.\nExit code 1: the log is not what was written.',
   async run({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one log')
     const { verifyLog } = require('../control/verify-log')

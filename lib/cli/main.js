@@ -152,9 +152,14 @@ Usage: countersign COMMAND [OPTIONS]
 
 Commands:
 ${listed(Object.fromEntries(Object.entries(COMMANDS).map(([name, load]) => [name, load()])))}
-countersign COMMAND --help tells the options of a command.
-Exit codes: ${EXIT.OK} ok, ${EXIT.FAILURE} failure, ${EXIT.USAGE} usage, ${EXIT.NO_DAEMON} no daemon, ${EXIT.DENIED} denied.
+countersign COMMAND --help lists the options of a command.
+Exit codes: ${exitCodes()}.
 `
+}
+
+function exitCodes() {
+  const { OK, FAILURE, USAGE, NO_DAEMON, DENIED } = EXIT
+  return `${OK} ok, ${FAILURE} failure, ${USAGE} usage, ${NO_DAEMON} no daemon, ${DENIED} denied`
 }
 
 /**
@@ -164,7 +169,7 @@ Exit codes: ${EXIT.OK} ok, ${EXIT.FAILURE} failure, ${EXIT.USAGE} usage, ${EXIT.
 function groupHelp(name, { summary, commands }) {
   return (
     `${summary}\n\nUsage: countersign ${name} COMMAND [OPTIONS]\n\nCommands:\n${listed(commands)}\ncountersign ` +
-    `${name} COMMAND --help tells the options of a command.\n`
+    `${name} COMMAND --help lists the options of a command.\n`
   )
 }
 

@@ -86,8 +86,8 @@ const watch = {
 
 A line comes after the files are in place:
   countersign x509 watch --write DIR | while read -r line; do nginx -s reload; done
-When the Workload API has no identity for us (any more), the files are removed. Broken connections are made anew; it ends when the
-Workload API refuses for good, by SIGTERM (exit code 0) and by SIGINT (130).`,
+When the Workload API has no identity for this process (any more), the files are removed. Broken connections are made
+anew; the command ends when the Workload API refuses for good, on SIGTERM (exit code 0) and on SIGINT (130).`,
   async run({ values, positionals, json }) {
     none(positionals)
     const { timeout, ...where } = workload(values)
