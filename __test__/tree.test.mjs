@@ -43,3 +43,16 @@ test('no file is a leftover of a run', () => {
     []
   )
 })
+test('no line of JavaScript has more than 120 columns', () => {
+  // What napi generates is laid out by napi.
+  const written = files.filter(
+    (file) =>
+      /^((lib|bin|types|__test__|scripts)\/.*|index)\.([cm]?js|[cm]?ts)$/.test(file) && file !== 'types/native.d.ts'
+  )
+  const long = written.flatMap((file) =>
+    readFileSync(path.join(root, file), 'utf8')
+      .split('\n')
+      .flatMap((line, index) => ([...line].length > 120 ? [`${file}:${index + 1}`] : []))
+  )
+  assert.deepEqual(long, [])
+})

@@ -14,7 +14,7 @@ const root = path.join(__dirname, '..')
  * @param {string} text
  */
 function declarations(text) {
-  const code = text.replace(/'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|\/\*[^]*?\*\/|\/\/[^\n]*/g, (token) =>
+  const code = text.replace(/'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (token) =>
     token.startsWith('/*') || token.startsWith('//') ? '' : token
   )
   return code

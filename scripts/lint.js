@@ -15,6 +15,7 @@ step('rustfmt', 'cargo', ['fmt', '--all', '--check'])
 // With the environment of the build, and in its profile: what build scripts made for it is not made once more.
 const clippy = ['clippy', ...sharedWithAddon(platformHere().triple), '--all-targets', '--quiet', '--', '-D', 'warnings']
 step('clippy', 'cargo', clippy, cargoEnvironment())
+step('layout and lint of the JavaScript', bin('biome'), ['ci', '--error-on-warnings'])
 step('types of the JavaScript', bin('tsc'), ['-p', '.'])
 step('types of the tests', bin('tsc'), ['-p', '__test__'])
 for (const resolution of ['node16', 'nodenext', 'bundler']) {

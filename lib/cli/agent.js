@@ -9,7 +9,7 @@ const { printJson } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Answer processes that ask who they are, and give them SVIDs',
+  summary: 'Run an agent that gives identities and SVIDs to processes',
   usage: '--rules FILE [--socket PATH] [--workload-socket PATH] | --dev',
   options: {},
   raw: true,

@@ -15,7 +15,7 @@ function printAlert({ timestamp, severity, monitor, message, details }) {
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Show what happened lately, and with --follow what happens',
+  summary: 'Show recent alerts, and with --follow new ones',
   usage: '[--limit N] [--follow] [--socket PATH]',
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (default 100)' },

@@ -7,7 +7,7 @@ const { printJson, printable } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Have the agent look at its own posture: modes, keys, rules, executables, lifetimes, clock',
+  summary: 'Make the agent audit itself: modes, keys, rules, executables, lifetimes, clock',
   usage: '[--deep] [--fix] [--threshold SCORE] [--socket PATH]',
   options: {
     deep: { type: 'boolean', help: 'read executables and the whole audit log, too' },

@@ -10,7 +10,7 @@ const RULES = 'to read the rules of an agent'
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Check a rules file, and tell which rule a process would get',
+  summary: 'Check a rules file, and say which rule matches a process',
   usage: 'RULES [--as-pid PID]',
   options: {
     'as-pid': {

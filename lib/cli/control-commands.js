@@ -8,7 +8,7 @@ const { printJson, printable } = require('./print')
 
 /** @type {Command} */
 const reload = {
-  summary: 'Have the agent read its rules anew',
+  summary: 'Make the agent read its rules again',
   usage: '[--socket PATH]',
   options: OPERATOR,
   async run({ values, positionals, json }) {
@@ -21,7 +21,7 @@ const reload = {
 
 /** @type {Command} */
 const kill = {
-  summary: 'Have the agent vouch for nobody, until it is resumed',
+  summary: 'Make the agent refuse all identities, until it is resumed',
   usage: '[--reason TEXT] [--socket PATH]',
   options: {
     reason: { type: 'string', value: 'TEXT', help: 'why; it is shown by status and stands in the audit log' },
@@ -40,7 +40,7 @@ const kill = {
 
 /** @type {Command} */
 const resume = {
-  summary: 'Have the agent vouch again',
+  summary: 'Make the agent issue identities again',
   usage: '[--socket PATH]',
   options: OPERATOR,
   async run({ values, positionals, json }) {
@@ -52,7 +52,7 @@ const resume = {
 
 /** @type {Command} */
 const metrics = {
-  summary: 'Print the counters of the agent as Prometheus reads them',
+  summary: 'Print the metrics of the agent in the format of Prometheus',
   usage: '[--socket PATH]',
   options: OPERATOR,
   async run({ values, positionals, json }) {

@@ -19,7 +19,7 @@ const command = {
   options: { ...WORKLOAD, timeout: { ...WORKLOAD.timeout, help: `milliseconds for each step (default ${STEP})` } },
   notes: `Run it as the user, in the container and with the environment of the program that has trouble. It fetches all
 that a workload can fetch, also a token for the audience "countersign-doctor"; keys and tokens are not shown.
-Exit codes: 0 no errors (there may be warnings), 1 something is wrong, 3 no agent answers, 4 this process has no identity.`,
+Exit codes: 0 no errors (there may be warnings), 1 errors, 3 no agent answers, 4 this process has no identity.`,
   async run({ values, positionals, json }) {
     none(positionals)
     const timeout = milliseconds(values.timeout) ?? STEP

@@ -13,7 +13,7 @@ const LONGEST_TOKEN = 1 << 16
 
 /** @type {import('./main').Command} */
 const fetch = {
-  summary: 'Fetch a token for somebody',
+  summary: 'Fetch a token for an audience',
   usage: '--audience NAME [--audience NAME]... [--raw]',
   options: {
     audience: { type: 'string', value: 'NAME', multiple: true, help: 'whom it shall be for; repeatable' },
@@ -64,8 +64,8 @@ const validate = {
     },
     ...WORKLOAD
   },
-  notes: `Without TOKEN the token is read from stdin. A token given as an argument can be seen by all users of this machine in
-the list of processes.
+  notes: `Without TOKEN the token is read from stdin. A token given as an argument can be seen by all users of this
+machine in the list of processes.
 Exit code 4: the token is refused.`,
   async run({ values, positionals, json }) {
     const { audience: audiences = [], offline = false } = values

@@ -8,7 +8,7 @@ const { printJson, printPairs } = require('./print')
 
 /** @type {import('./main').Command} */
 const verify = {
-  summary: 'Find any edit, deletion, line out of order, and end that was cut off',
+  summary: 'Find edits, deletions, lines out of order, and a truncated end',
   usage: 'FILE [--key FILE]...',
   options: {
     key: {
@@ -20,8 +20,8 @@ const verify = {
     'without-head': { type: 'boolean', help: 'do without FILE.head: an end that was cut off is not noticed' }
   },
   notes:
-    'Without --key it is verified with the key the log itself names, which an attacker could have made: keep FILE.pub\n' +
-    'in another place.\nExit code 1: the log is not what was written.',
+    'Without --key it is verified with the key the log itself names, which an attacker could have made: keep\n' +
+    'FILE.pub in another place.\nExit code 1: the log is not what was written.',
   async run({ values, positionals, json }) {
     if (positionals.length !== 1) throw new UsageError('expected one log')
     const { verifyLog } = require('../control/verify-log')
@@ -35,7 +35,7 @@ const verify = {
       ['lines', `${first} to ${last}`],
       ['from', firstTime],
       ['to', lastTime],
-      ['signed', signed >= last - 1 ? 'to the end' : `to line ${signed}; anybody could have put there what follows`],
+      ['signed', signed >= last - 1 ? 'to the end' : `to line ${signed}; the lines behind it may be forged`],
       ['on the disk', synced === undefined ? 'not told: without the head' : `to line ${synced}`],
       ['torn', torn > 0 ? `${torn} bytes of a line that was being written` : undefined],
       ['clock', clockWentBack === undefined ? undefined : `went back at line ${clockWentBack}`],

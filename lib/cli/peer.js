@@ -9,7 +9,7 @@ const { printJson, printPairs } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Tell who listens at a Unix socket',
+  summary: 'Show the process that listens at a Unix socket',
   usage: 'SOCKET [--sha256]',
   options: {
     sha256: { type: 'boolean', help: 'hash the executable too' },

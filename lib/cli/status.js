@@ -6,7 +6,7 @@ const { duration, expiry, printJson, printPairs, printable } = require('./print'
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Tell how the agent does: uptime, answers, alerts, kill switch, audit log',
+  summary: 'Show the status of the agent: uptime, answers, alerts, kill switch, audit log',
   usage: '[--socket PATH]',
   options: OPERATOR,
   async run({ values, positionals, json }) {

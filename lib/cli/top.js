@@ -13,7 +13,7 @@ const LEAVE = '\u001b[?25h\u001b[?1049l'
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Watch who asks the agent, answers a second, refusals, and what ends soon',
+  summary: 'Watch callers of the agent, answers a second, refusals, and SVIDs that expire soon',
   usage: '[--interval MS] [--count N] [--socket PATH]',
   options: {
     interval: { type: 'string', value: 'MS', help: 'milliseconds between two looks (default 1000)' },

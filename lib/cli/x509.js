@@ -70,7 +70,7 @@ const fetch = {
 
 /** @type {import('./main').Command} */
 const watch = {
-  summary: 'Tell every new X509-SVID as it comes, and keep files up to date',
+  summary: 'Report every new X509-SVID, and keep files up to date',
   usage: '[--endpoint ENDPOINT] [--write DIR]',
   options: {
     ...WORKLOAD,
