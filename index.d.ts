@@ -33,9 +33,9 @@ export interface IdentityClientOptions {
    */
   timeout?: number | null
   /**
-   * What the daemon must be. It is judged on the connected socket, before a byte is sent and before an answer is
-   * believed; a refusal is `ERR_UNTRUSTED_SERVER`. Leave it out to talk to whoever listens there; `undefined` is
-   * `ERR_INVALID_ARGUMENT`, because a policy that was meant and is missing must not mean "anybody".
+   * What the daemon must be. It is evaluated on the connected socket, before a byte is sent and before an answer is
+   * believed; a refusal is `ERR_UNTRUSTED_SERVER`. Leave it out to talk to any process that listens there; `undefined`
+   * is `ERR_INVALID_ARGUMENT`, because a policy that was meant and is missing must not mean "any peer".
    */
   expectServer?: PeerPolicies
   /**
@@ -44,7 +44,7 @@ export interface IdentityClientOptions {
    */
   verifySelf?: boolean
   /**
-   * Try again, within `timeout`, while the socket is not there or nobody listens on it yet. Nothing else is ever
+   * Try again, within `timeout`, while the socket is not there or no process listens on it yet. Nothing else is ever
    * retried. Default `false`.
    */
   retry?: boolean
@@ -88,7 +88,7 @@ export interface GetIdentityOptions extends GetIdentitySyncOptions {
  *
  * @throws {@link CountersignError} with
  * - `ERR_SOCKET_NOT_FOUND`: nothing at the path (`path`)
- * - `ERR_CONNECTION_FAILED`: nobody listens there, or no permission (`path`, `errno`, `syscallError`)
+ * - `ERR_CONNECTION_FAILED`: no process listens there, or no permission (`path`, `errno`, `syscallError`)
  * - `ERR_UNTRUSTED_SERVER`: the listener is not what `expectServer` asks for (`path`, `field`, `expected`, `actual`)
  * - `ERR_TIMEOUT`: no answer in time (`timeout`)
  * - `ERR_WRITE`, `ERR_READ`: the connection broke (`errno`, `syscallError`)
@@ -389,7 +389,7 @@ export interface SystemErrorDetails {
 
 /** The details an error carries, by its code. */
 export interface CountersignErrorDetails extends PrincipalErrorDetails, SpiffeErrorDetails, WorkloadApiErrorDetails {
-  /** An argument or option that cannot mean anything, or is not known; of a judge's options, the `rule`. */
+  /** An argument or option that cannot mean anything, or is not known; for options of a verification, the `rule`. */
   ERR_INVALID_ARGUMENT: { readonly rule?: string }
   /** Nothing at that path. `endpoint` is that of a Workload API. */
   ERR_SOCKET_NOT_FOUND: { readonly path?: string; readonly endpoint?: string }

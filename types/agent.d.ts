@@ -1,9 +1,9 @@
 /**
- * `countersign/agent`: the agent in this process. It answers who asks who it is, and serves the SPIFFE Workload API,
- * out of one set of rules.
+ * `countersign/agent`: the agent in this process. It answers identity-by-PID requests and serves the SPIFFE Workload
+ * API, out of one set of rules.
  *
- * It is the authority of one machine: what it issues is trusted by who trusts its bundle, and nobody replicates its
- * keys. A fleet wants SPIRE; then only `SPIFFE_ENDPOINT_SOCKET` changes, not one line of code.
+ * It is the authority of one machine: what it issues is trusted where its bundle is trusted, and its keys are not
+ * replicated. A fleet wants SPIRE; then only `SPIFFE_ENDPOINT_SOCKET` changes, not one line of code.
  */
 import type { SpiffeBundle, SpiffeId, TrustDomain } from '../index.js'
 
@@ -34,7 +34,7 @@ export interface RuleMatch {
 /** One rule: whom it is for, and what such a process is given. At least one of `identity` and `spiffeId`. */
 export interface RuleConfig {
   match: RuleMatch
-  /** The identity of who asks who it is. The first matching rule that has one decides. */
+  /** The identity in the answer to a whoami request. The first matching rule that has one decides. */
   identity?: string
   idmUrl?: string
   configUrl?: string
@@ -98,9 +98,9 @@ export interface AgentConfig {
   rulesFile?: string
   /** One rule, for this user and this executable: identity `DEV`, SPIFFE ID `spiffe://example.org/dev`. */
   dev?: boolean
-  /** The socket for who asks who it is. Default: one in a private directory. */
+  /** The path of the whoami socket. Default: one in a private directory. */
   socketPath?: string
-  /** Permission bits of the sockets. Default 0o666: everybody may ask, the rules decide. */
+  /** Permission bits of the sockets. Default 0o666: every process may connect, the rules decide. */
   socketMode?: number
   /** Serve the Workload API. */
   workloadApi?: WorkloadApiConfig
@@ -123,7 +123,7 @@ export interface ControlConfig {
   /** The socket. Default: one in a private directory. */
   socketPath?: string
   /**
-   * Its permission bits. Default 0o600, or 0o666 when others are named; each request is judged by its user all the
+   * Its permission bits. Default 0o600, or 0o666 when others are named; each request is authorized by its user all the
    * same.
    */
   socketMode?: number
@@ -144,7 +144,7 @@ export interface AuditLogConfig {
   /** Full files that are kept. Default 16. */
   keep?: number
   /**
-   * When it cannot be written: vouch for nobody until it can (`refuse`, the default), or go on and say later what is
+   * When it cannot be written: issue no identity until it can (`refuse`, the default), or go on and say later what is
    * missing.
    */
   onFailure?: 'refuse' | 'continue'
@@ -160,15 +160,15 @@ export interface RulesReport {
 
 /** What an agent did so far. */
 export interface AgentStats {
-  /** Answers to who asked who it is, by code. */
+  /** Whoami responses by code. */
   answered: Record<string, number>
   /** The Workload API, if it is served. */
   workloadApi: { connections: number; x509Svids: number; jwtSvids: number; turnedAway: number } | null
 }
 
-/** What is told of an agent, by the type of the event. The values are in `event.detail`. */
+/** The events of an agent, by type. The values are in `event.detail`. */
 export interface AgentEventMap {
-  /** An SVID was issued, or a token judged good. */
+  /** An SVID was issued, or a token was verified. */
   issued: CustomEvent<{ pid: number | null; uid: number | null; method: string; spiffeId: string }>
   /** A caller of the Workload API was refused. */
   refused: CustomEvent<{ pid: number | null; uid: number | null; method: string; status: string }>
@@ -176,7 +176,7 @@ export interface AgentEventMap {
   reload: CustomEvent<{ rules: number }>
   /** New rules were not taken. */
   reloaderror: CustomEvent<{ message: string }>
-  /** The kill switch was turned on: nobody is vouched for. */
+  /** The kill switch was turned on: no identity is issued. */
   kill: CustomEvent<{ by: string; reason: string }>
   /** It was turned off. */
   resume: CustomEvent<{ by: string }>
@@ -193,7 +193,7 @@ export interface AgentEventMap {
 /** A running agent. It has threads of its own and keeps no process alive. */
 export class Agent extends EventTarget {
   private constructor()
-  /** Where it answers who asks who it is. */
+  /** The path of the whoami socket. */
   get socketPath(): string
   /** Where the Workload API is served: `unix:` and a path. */
   get endpoint(): string | undefined
@@ -219,7 +219,7 @@ export class Agent extends EventTarget {
   bundle(trustDomain?: TrustDomain | string): SpiffeBundle
   /** What it did so far. */
   get stats(): AgentStats
-  /** Say goodbye to everybody, and end. */
+  /** End all connections, and stop. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
   addEventListener<T extends keyof AgentEventMap>(

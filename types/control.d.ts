@@ -1,7 +1,7 @@
 /**
  * `countersign/control`: see an agent, and steer it. For operators and their tools.
  *
- * The agent answers on a socket of its own (0600), and judges each request by who the kernel says is asking: the
+ * The agent answers on a socket of its own (0600), and authorizes each request by the user the kernel names: the
  * agent's own user and root may do everything, others only what they are named for. The wire is that of the crate
  * `secureops-ipc` (one JSON object a line), repaired where that cannot work; docs/control.md has all of it.
  *
@@ -72,7 +72,7 @@ export interface SvidRow {
 /** How an agent does. */
 export interface AgentStatus {
   readonly running: boolean
-  /** Is anybody vouched for? Not while the kill switch is on, or the audit log cannot be written. */
+  /** Whether identities are issued. Not while the kill switch is on, or the audit log cannot be written. */
   readonly vouching: boolean
   readonly killSwitch: KillOrder | undefined
   readonly version: string
@@ -85,7 +85,7 @@ export interface AgentStatus {
   readonly rules: number
   readonly rulesFile: string | undefined
   readonly sockets: { readonly whoami: string; readonly workload: string | undefined; readonly control: string }
-  /** Answers to who asked who it is, by code: `ok`, `E_NO_MATCH`, ... */
+  /** Whoami responses by code: `ok`, `E_NO_MATCH`, ... */
   readonly answered: Readonly<Record<string, number>>
   /** Connections that are kept waiting. */
   readonly active: number
@@ -178,7 +178,7 @@ export interface ControlClientOptions {
 
 export interface ControlCallOptions {
   /**
-   * Give up: the call rejects with the reason, and its late answer is taken for nobody's. What was asked may be done
+   * Give up: the call rejects with the reason, and its late answer is ignored. What was asked may be done
    * all the same.
    */
   signal?: AbortSignal
@@ -213,7 +213,7 @@ export interface AlertSubscription extends AsyncIterableIterator<Alert> {
  * Every method fails with a {@link CountersignError}:
  * - `ERR_DAEMON`: the agent refused; `daemonCode` is `E_DENIED` (you may not), `E_BAD_REQUEST`, `E_BUSY`, `E_RULES`,
  *   `E_STATE`, `E_INTERNAL` or `E_TOO_LARGE`
- * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there, or not any more
+ * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: no agent answers, or not any more
  * - `ERR_TIMEOUT`, `ERR_UNTRUSTED_SERVER`, `ERR_CLOSED`, `ERR_INVALID_ARGUMENT`
  * - `ERR_EMPTY_REPLY`: a server built on `secureops-ipc` failed; that is all it can say
  * - `ERR_INVALID_JSON`, `ERR_MISSING_FIELD`, `ERR_RESPONSE_TOO_LARGE`: what came is no answer of an agent
@@ -222,14 +222,14 @@ export class ControlClient {
   constructor(options?: ControlClientOptions)
   get socketPath(): string
   get timeout(): number | null
-  /** Is somebody there? */
+  /** Whether an agent answers. */
   ping(options?: ControlCallOptions): Promise<void>
   /** How does it do? */
   status(options?: ControlCallOptions): Promise<AgentStatus>
   /** What happened lately, the oldest first. Default: the last 100. */
   alerts(options?: ControlCallOptions & { limit?: number }): Promise<Alert[]>
   /**
-   * What happens from now on. A reader that is slower than the agent is told how many alerts it missed (`missed`).
+   * What happens from now on. A reader that is slower than the agent learns how many alerts it missed (`missed`).
    *
    * @example
    * for await (const { severity, message } of agent.subscribe()) if (severity === 'CRITICAL') page(message)
@@ -238,7 +238,7 @@ export class ControlClient {
   /** Read the rules anew. `E_RULES`: they are broken, and the old ones stay in force. */
   reloadPolicy(options?: ControlCallOptions): Promise<{ rules: number; warnings: string[] }>
   /**
-   * Vouch for nobody until resumed, also after a restart (`persistent`). Whoever holds an SVID on an open stream is
+   * Issue no identity until resumed, also after a restart (`persistent`). A workload with an SVID on an open stream is
    * told at once. `E_STATE`: it is on, but could not be written down, and a restart would forget it.
    */
   kill(options?: ControlCallOptions & { reason?: string }): Promise<{ persistent: boolean }>
@@ -251,7 +251,7 @@ export class ControlClient {
   audit(options?: ControlCallOptions & { deep?: boolean; fix?: boolean }): Promise<AuditReport>
   /** Counters in the text format of Prometheus. */
   metrics(options?: ControlCallOptions): Promise<string>
-  /** End what is open; whoever waits is told `ERR_CLOSED`. */
+  /** End what is open; waiting calls fail with `ERR_CLOSED`. */
   close(): void
   [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>
@@ -267,7 +267,7 @@ export interface VerifiedLog {
   readonly lastTime: Date
   /** SHA-256 of the last line: keep it elsewhere, and this log can be held against it later. */
   readonly lastHash: string
-  /** The last line a signature stands for. Anybody could have put lines behind it. */
+  /** The last line a signature stands for. Lines behind it may be forged. */
   readonly signed: number
   /** Bytes of a line that was being written when the agent was ended by force. */
   readonly torn: number
@@ -276,14 +276,14 @@ export interface VerifiedLog {
   /** How far it is known to have been on the disk, and when. Undefined without the head. */
   readonly synced: number | undefined
   readonly syncedTime: Date | undefined
-  /** The first line that is older than the one before it: somebody set the clock. */
+  /** The first line that is older than the one before it: the clock was set back. */
   readonly clockWentBack: number | undefined
 }
 
 export interface VerifyLogOptions {
   /**
    * The public keys it may be signed with, as PEM or base64. Without: whatever key the log names, which proves no more
-   * than that it holds together. Keep the agent's `.pub` where nobody who can write the log can.
+   * than that it holds together. Keep the agent's `.pub` in a place that users who can write the log cannot write to.
    */
   keys?: readonly string[]
   /** Do without the head (`.head`): then an end that was cut off is not noticed. */

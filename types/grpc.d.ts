@@ -40,7 +40,7 @@ export interface GrpcModule {
   readonly ServerCredentials: { createInsecure(): any }
 }
 
-/** How a channel proves who we are, and judges its server. */
+/** How a channel proves its identity, and verifies its server. */
 export interface ChannelOptions extends ClientOptions, Omit<Lifetimes, 'maxConnectionAge'> {}
 
 /**
@@ -97,7 +97,7 @@ export interface BoundServer extends AsyncDisposable {
 }
 
 /**
- * Let a server listen, in place of `server.bindAsync`. Clients are judged before a byte of theirs reaches the server;
+ * Let a server listen, in place of `server.bindAsync`. Clients are verified before a byte of theirs reaches the server;
  * the authorizer may take its time. `peerOf(call)` says who is calling.
  *
  * @example

@@ -1,5 +1,5 @@
 /**
- * Principals: every way of proving who somebody is ends in one type that authorization and audit can use. Exported by
+ * Principals: every way of authentication ends in one type that authorization and audit can use. Exported by
  * `countersign/principal`.
  *
  * Names and JSON are those of the crate `axess-identity`, 0.10 and newer.
@@ -64,7 +64,7 @@ export interface IdKind<Kind extends string> {
   /** A fresh one (UUID v4). */
   random(): Id<Kind>
   /**
-   * The ID that stands for a name in a namespace (UUID v5, RFC 9562 5.5): the same for everybody who asks.
+   * The ID that stands for a name in a namespace (UUID v5, RFC 9562 5.5): the same at every call.
    *
    * @example
    * TenantId.fromName('6ba7b810-9dad-11d1-80b4-00c04fd430c8', 'acme')
@@ -103,7 +103,7 @@ export type DeviceId = Id<'DeviceId'>
 /** Devices. */
 export const DeviceId: IdKind<'DeviceId'>
 
-/** A session. Whoever knows one that is alive may be able to use it: treat it as a credential in logs. */
+/** A session. Anyone who knows a live one may be able to use it: treat it as a credential in logs. */
 export type SessionId = Id<'SessionId'>
 /** Sessions. */
 export const SessionId: IdKind<'SessionId'>
@@ -124,7 +124,7 @@ export const EventId: IdKind<'EventId'>
 export function defineId<const Kind extends string>(kind: Kind): IdKind<Kind>
 
 /**
- * A guard for whoever creates users: refuses the user, then the tenant, that stand for the system itself.
+ * A check for code that creates users: refuses the user, then the tenant, that stand for the system itself.
  * @throws {@link CountersignError} `ERR_INVALID_ID` with the reason `reserved`
  */
 export function ensureUserIdNotReserved(userId: UserId, tenantId: TenantId): void
@@ -201,7 +201,7 @@ export interface CustomIssuer {
 
 /** The issuers. */
 export const Issuer: {
-  /** Whoever started the process: command line or environment. */
+  /** The command line or environment of the process. */
   readonly cli: BuiltInIssuer
   /** A trust domain, through a JWT-SVID. */
   readonly jwtSvid: BuiltInIssuer
@@ -285,7 +285,7 @@ export class HumanPrincipal implements Written {
   toString(): string
 }
 
-/** A service, a batch job, an agent, a CI run: whatever proves who it is without anybody typing. Frozen. */
+/** A service, a batch job, an agent, a CI run: everything that authenticates without a person. Frozen. */
 export class WorkloadPrincipal implements Written {
   /**
    * Without a `workloadId` it is `spiffe://<trustDomain>/<serviceName>/<tenantSlug>`; with one, a `trustDomain` must be
@@ -328,7 +328,7 @@ export class WorkloadPrincipal implements Written {
   toString(): string
 }
 
-/** Somebody who is authenticated. `kind` tells which. */
+/** An authenticated user or workload; `kind` says which. */
 export type Principal = HumanPrincipal | WorkloadPrincipal
 
 /** Principals of both kinds. */
@@ -388,16 +388,16 @@ export interface ResolveOptions {
 export interface PrincipalResolver<P extends Principal = Principal> {
   /**
    * @throws {@link CountersignError} with
-   * - `ERR_NOT_AUTHENTICATED`: nobody is (`reason`, the refusal in `cause`)
+   * - `ERR_NOT_AUTHENTICATED`: the request is not authenticated (`reason`, the refusal in `cause`)
    * - `ERR_INVALID_SPIFFE_ID`, `ERR_INVALID_TRUST_DOMAIN`, `ERR_INVALID_COMPONENT`, `ERR_INVALID_ID`: somebody is, with
    *   a name that is none
    */
   resolve(options?: ResolveOptions): Promise<P>
 }
 
-/** A resolver that judges what requests bring along: what {@link requirePrincipal} takes. */
+/** A resolver that verifies the credentials of requests: what {@link requirePrincipal} takes. */
 export interface RequestResolver<P extends Principal = Principal> {
-  /** The same rules for whoever sent a request: Node's own, Express's or Fastify's. */
+  /** The same rules for the sender of a request: Node's own, Express's or Fastify's. */
   forRequest(req: RequestLike): PrincipalResolver<P>
 }
 
@@ -447,7 +447,7 @@ export interface CliFields {
 }
 
 /**
- * This process's own principal, on the word of whoever started it. Issuer `cli`.
+ * This process's own principal, as its command line and environment say. Issuer `cli`.
  *
  * | field | command line | environment |
  * |---|---|---|
@@ -522,7 +522,7 @@ export class WhoamiResolver implements PrincipalResolver<WorkloadPrincipal> {
 
 /** How a local peer becomes a principal. */
 export type PeerResolverOptions = TenantOptions & {
-  /** What the peer must be: nobody is a principal who is not. */
+  /** What the peer must be; another peer is no principal. */
   policy: PeerPolicies
   trustDomain: string | SpiffeTrustDomain
   /** Whose principal {@link PeerResolver.resolve} gives. */
@@ -562,20 +562,23 @@ export type JwtSvidResolverOptions = SplitOptions &
   Omit<VerifyJwtSvidOptions, 'now'> & {
     /** The trust domain the workload must live in. */
     trustDomain: string | SpiffeTrustDomain
-    /** Who must have issued the token (`iss`). Default: whoever signs for the trust domain. */
+    /** Who must have issued the token (`iss`). Default: any that the trust domain signs for. */
     issuer?: string
-    /** Always this tenant. Without it and `tenantOf`, the token names its own (`tid`), or nobody is authenticated. */
+    /**
+     * Always this tenant. Without it and `tenantOf`, the token names its own (`tid`), or the request is not
+     * authenticated.
+     */
     tenantId?: string
     /** Looks the tenant up by the slug in the ID. A token that names another one (`tid`) proves nothing. */
     tenantOf?: (slug: string) => string | null | undefined | Promise<string | null | undefined>
     /** Whose principal {@link JwtSvidResolver.resolve} gives. */
     token?: string | (() => string | undefined | Promise<string | undefined>)
   } & (
-    | { /** Whom to judge by. */ bundles: BundleSet | JwtBundle | SpiffeBundle; source?: undefined }
-    | { bundles?: undefined /** Who judges: a {@link JwtSource}, or anything like it. */; source: JwtSvidJudge }
+    | { /** What to verify with. */ bundles: BundleSet | JwtBundle | SpiffeBundle; source?: undefined }
+    | { bundles?: undefined /** The verifier: a {@link JwtSource}, or anything like it. */; source: JwtSvidJudge }
   )
 
-/** Who judges JWT-SVIDs. */
+/** Verifies JWT-SVIDs. */
 export interface JwtSvidJudge {
   validate(
     token: string,
@@ -611,14 +614,14 @@ export type MtlsResolverOptions = SplitOptions &
     /** The trust domain the workload must live in. */
     trustDomain: string | SpiffeTrustDomain
     /**
-     * Whom to judge by. Without them and a `source`, TLS must have been the judge: `socket.authorized`, no resumed
-     * session.
+     * What to verify with. Without them and a `source`, TLS must have verified the peer: `socket.authorized`, no
+     * resumed session.
      */
     bundles?: BundleSet | X509Bundle | SpiffeBundle
-    /** An {@link X509Source}, or anything like it: judge by the bundles it has now. */
+    /** An {@link X509Source}, or anything like it: verify with its present bundles. */
     source?: { context(): { readonly bundles: BundleSet } }
     /**
-     * Certificates without a socket: say that their chain was judged, and that the peer has the key. Default `false`.
+     * Certificates without a socket: say that their chain was verified, and that the peer has the key. Default `false`.
      */
     verified?: boolean
     /** Whose principal {@link MtlsResolver.resolve} gives. */
@@ -682,7 +685,7 @@ export type OidcResolverOptions = TenantOptions & {
   jwksUri?: string
   /** The certificates to trust there, as for `node:tls`. Default: those Node.js trusts. */
   ca?: string | Uint8Array | readonly (string | Uint8Array)[]
-  /** What to send along to the provider, and to nobody it points to: `authorization` for a Kubernetes API server. */
+  /** Headers for the provider, not sent to hosts it points to: `authorization` for a Kubernetes API server. */
   headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
   /** Milliseconds for one document. Default 5000. */
   fetchTimeout?: number
@@ -734,7 +737,7 @@ export interface OidcPreset {
   readonly map: (claims: Claims) => WorkloadMapping
 }
 
-/** Whose runs are welcome. At least one of the lists; every one that is given must hold. */
+/** Whose runs are accepted. At least one of the lists; every one that is given must hold. */
 export interface GithubActionsOptions {
   /** Users and organizations, by their names. Names can be taken over when they become free: `ownerIds` cannot. */
   owners?: readonly string[]
@@ -757,7 +760,7 @@ export interface GithubActionsOptions {
  */
 export function githubActions(options: GithubActionsOptions): OidcPreset
 
-/** Which service accounts are welcome. */
+/** Which service accounts are accepted. */
 export interface KubernetesOptions {
   /** The cluster's issuer: `kubectl get --raw /.well-known/openid-configuration`. */
   issuer: string
@@ -816,7 +819,8 @@ export interface Session {
  */
 export class SessionResolver implements PrincipalResolver<HumanPrincipal>, RequestResolver<HumanPrincipal> {
   /**
-   * `session` gets the request, or nothing from {@link SessionResolver.resolve}. `undefined`: nobody is authenticated.
+   * `session` gets the request, or nothing from {@link SessionResolver.resolve}. `undefined`: the request is not
+   * authenticated.
    */
   constructor(options: { session: (req?: any) => Session | null | undefined | Promise<Session | null | undefined> })
   resolve(options?: ResolveOptions): Promise<HumanPrincipal>
@@ -837,7 +841,7 @@ export type PrincipalSource =
 export interface RequirePrincipalOptions<Kind extends Principal['kind'] = Principal['kind']> {
   /** Only this kind: 403 for the other. */
   kind?: Kind
-  /** Only whom this welcomes: `false` is 403; anything but `true` and `false`, and a throw, is 500. */
+  /** Only principals this accepts: `false` is 403; anything but `true` and `false`, and a throw, is 500. */
   authorize?: (principal: Extract<Principal, { kind: Kind }>, req: any) => boolean | Promise<boolean>
   /** Answers in our place, and may log. `answer` is what we would have said. */
   onRefuse?: (
@@ -860,7 +864,7 @@ export interface PrincipalGuard<P extends Principal = Principal> {
  * A guard that lets only authenticated requests pass, and leaves the principal at `req.principal`.
  *
  * Of several sources, the first that finds a credential decides: a bad one is not left to the next. Refused are: with
- * 401 whoever is not authenticated, with 403 whoever is of the wrong kind or not authorized, with 500 what is our own
+ * 401 requests that are not authenticated, with 403 principals of the wrong kind or not authorized, with 500 our own
  * fault. The answer does not say more than that; `onRefuse` gets the error.
  *
  * @example
@@ -925,19 +929,19 @@ export function toAttributeMap(principal: Principal): AttributeMap
 // ---------------------------------------------------------------------------------------------------------------------
 // What can go wrong
 
-/** Why nobody is authenticated. */
+/** Why a request is not authenticated. */
 export type NotAuthenticatedReason =
   /** There is no token, certificate, session or local peer. */
   | 'no_credential'
   /** There are two. */
   | 'ambiguous_credential'
-  /** The credential proves nothing; the judge's error is in `cause`. */
+  /** The credential was refused; the error of the verification is in `cause`. */
   | 'refused'
   /** The token was used before. */
   | 'replayed'
   /** There is no tenant of that name. */
   | 'unknown_tenant'
-  /** There is nothing to judge by: keys, bundles or a daemon cannot be reached; the error is in `cause`. */
+  /** There is nothing to verify with: keys, bundles or a daemon cannot be reached; the error is in `cause`. */
   | 'unavailable'
 
 /** The rule that a component of a name breaks. */
@@ -953,7 +957,7 @@ export type ComponentReason =
 
 /** The details of errors of principals, by code. */
 export interface PrincipalErrorDetails {
-  /** Nobody is authenticated. */
+  /** The request is not authenticated. */
   ERR_NOT_AUTHENTICATED: { readonly reason: NotAuthenticatedReason }
   /** A part of a name cannot be one: `service`, `tenant_slug`, `path segment`, `label`, or a field of a resolver. */
   ERR_INVALID_COMPONENT: { readonly component: string; readonly reason: ComponentReason }

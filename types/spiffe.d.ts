@@ -1,4 +1,4 @@
-/** SPIFFE: names, the documents that prove them, and the judges. Exported by `countersign`. */
+/** SPIFFE: names, the documents that prove them, and their verification. Exported by `countersign`. */
 import type { KeyObject, X509Certificate } from 'node:crypto'
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -103,48 +103,48 @@ export class TrustDomain {
 }
 
 /**
- * Decides whether a proven name is welcome. It must answer `true` or `false` at once: a promise, any other value and a
- * throw refuse (`ERR_UNTRUSTED_SVID`, rule `authorizer_failed`).
+ * Decides whether a verified name is authorized. It must answer `true` or `false` at once: a promise, any other value
+ * and a throw refuse (`ERR_UNTRUSTED_SVID`, rule `authorizer_failed`).
  */
 export type Authorizer = (id: SpiffeId) => boolean
 
-/** An authorizer made by {@link authorize}: it also takes texts, and says whom it welcomes. */
+/** An authorizer made by {@link authorize}: it also takes texts, and describes the names it authorizes. */
 export interface DescribedAuthorizer {
   (id: SpiffeId | string): boolean
-  /** Whom it welcomes, in words. */
+  /** The names it authorizes, in words. */
   readonly description: string
   /** The description. */
   toString(): string
 }
 
 /**
- * Which names are welcome. Everything made here composes, and takes functions of your own.
+ * Which names are authorized. Everything made here composes, and takes functions of your own.
  *
  * @example
- * const welcome = authorize.allOf([
+ * const authorizer = authorize.allOf([
  *   authorize.idPrefix('spiffe://example.org/shop'),
  *   authorize.not(authorize.id('spiffe://example.org/shop/test')),
  * ])
- * welcome('spiffe://example.org/shop/web')     // true
- * welcome('spiffe://example.org/shopkeeper')   // false
- * `${welcome}`                                 // for logs
+ * authorizer('spiffe://example.org/shop/web')     // true
+ * authorizer('spiffe://example.org/shopkeeper')   // false
+ * `${authorizer}`                                 // for logs
  */
 export const authorize: {
-  /** Everybody with a proven name in any trust domain there is a bundle for. */
+  /** Every verified name in any trust domain there is a bundle for. */
   any(): DescribedAuthorizer
   /** Exactly this name. */
   id(id: SpiffeId | string): DescribedAuthorizer
-  /** These names. An empty list welcomes nobody. */
+  /** These names. An empty list authorizes no name. */
   oneOf(ids: Iterable<SpiffeId | string>): DescribedAuthorizer
   /** Every name in the trust domain. */
   memberOf(trustDomain: TrustDomain | SpiffeId | string): DescribedAuthorizer
   /** This name and the names below it, segment by segment: `/shop` covers `/shop/web`, and not `/shopkeeper`. */
   idPrefix(prefix: SpiffeId | string): DescribedAuthorizer
-  /** Whom at least one welcomes. An empty list welcomes nobody. */
+  /** Names that at least one authorizes. An empty list authorizes no name. */
   anyOf(authorizers: Iterable<Authorizer>): DescribedAuthorizer
-  /** Whom every one welcomes. An empty list welcomes nobody: that is a configuration that got lost. */
+  /** Names that every one authorizes. An empty list authorizes no name: that is a configuration that got lost. */
   allOf(authorizers: Iterable<Authorizer>): DescribedAuthorizer
-  /** Whom the other one refuses. One that fails is not turned into a welcome. */
+  /** Names the other one refuses. A failure of the other one stays a failure. */
   not(authorizer: Authorizer): DescribedAuthorizer
   /** A function of your own with a description for error messages. */
   custom(description: string, accepts: Authorizer): DescribedAuthorizer
@@ -153,7 +153,7 @@ export const authorize: {
 // ---------------------------------------------------------------------------------------------------------------------
 // SVIDs
 
-/** The kind of key a certificate is about. `other`: one that is judged, but not served with. */
+/** The kind of key a certificate is about. `other`: one that is verified, but not used for serving. */
 export type KeyAlgorithm = 'rsa' | 'ecdsa_p256' | 'ecdsa_p384' | 'ecdsa_p521' | 'ed25519' | 'other'
 
 /** An algorithm a JWT-SVID may be signed with (JWT-SVID 2.1). There are no others. */
@@ -274,7 +274,7 @@ export interface BundleRemark {
 }
 
 /**
- * The X.509 authorities of one trust domain. Without any, it trusts nobody.
+ * The X.509 authorities of one trust domain. Without any, no name is trusted.
  *
  * @example
  * const bundle = X509Bundle.fromPem('example.org', fs.readFileSync('bundle.pem'))
@@ -323,7 +323,7 @@ export class X509Bundle {
 }
 
 /**
- * The authorities for the tokens of one trust domain. Without any, it trusts nobody.
+ * The authorities for the tokens of one trust domain. Without any, no name is trusted.
  *
  * @example
  * const bundle = JwtBundle.fromJwks('example.org', await (await fetch(url)).text())
@@ -507,21 +507,21 @@ export class BundleMap {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Judges
+// Verification
 
-/** How to judge a chain. */
+/** How to verify a chain. */
 export interface VerifyX509SvidOptions {
-  /** The moment to judge at. Default: now. */
+  /** The time of the verification. Default: now. */
   now?: Date
-  /** Which proven names are welcome. Default: every one. */
+  /** Which verified names are authorized. Default: every one. */
   authorize?: Authorizer
   /**
-   * What an extended key usage, if there is one, must allow: `serverAuth` to judge a server. Default: one of the two.
+   * What an extended key usage, if there is one, must allow: `serverAuth` to verify a server. Default: one of the two.
    */
   usage?: 'serverAuth' | 'clientAuth'
 }
 
-/** A name that is proven and welcome. Frozen. */
+/** A verified and authorized name. Frozen. */
 export class VerifiedX509Svid {
   private constructor()
   /** The name. */
@@ -536,14 +536,14 @@ export class VerifiedX509Svid {
   readonly keyAlgorithm: KeyAlgorithm
   /** DNS names in the leaf. They play no part in SPIFFE authentication. */
   readonly dnsNames: readonly string[]
-  /** The certificates as they were shown, leaf first. Those that the path did not need are not judged. */
+  /** The certificates as they were shown, leaf first. Those that the path did not need are not verified. */
   get certificates(): readonly X509Certificate[]
   /** The SPIFFE ID. */
   toString(): string
 }
 
 /**
- * Judge a chain: leaf, name, the bundle of that name's own trust domain, path validation (RFC 5280), leaf profile,
+ * Verify a chain: leaf, name, the bundle of that name's own trust domain, path validation (RFC 5280), leaf profile,
  * authorizer. With a {@link BundleSet}, a chain that was verified with the same bundle before costs a hash.
  *
  * @example
@@ -558,13 +558,13 @@ export function verifyX509Svid(
   options?: VerifyX509SvidOptions
 ): VerifiedX509Svid
 
-/** How to judge a token. */
+/** How to verify a token. */
 export interface VerifyJwtSvidOptions {
   /** The names you answer to: the token must be meant for one of them. At least one. */
   audience: string | readonly string[]
   /** How much clocks may differ, milliseconds: 0 to 120000, whole seconds count. Default 5000. */
   leeway?: number
-  /** The moment to judge at. Default: now. */
+  /** The time of the verification. Default: now. */
   now?: Date
   /** Refuse tokens without a key ID. By default one is accepted when exactly one authority suits it. */
   requireKid?: boolean
@@ -573,7 +573,7 @@ export interface VerifyJwtSvidOptions {
 }
 
 /**
- * Judge a token: its form, audience, times, and its signature by an authority of its subject's own trust domain.
+ * Verify a token: its form, audience, times, and its signature by an authority of its subject's own trust domain.
  *
  * @example
  * const { spiffeId } = verifyJwtSvid(token, bundles, { audience: 'spiffe://example.org/billing' })
@@ -616,7 +616,7 @@ export interface SpiffeErrorDetails {
     readonly trustDomain?: string
   }
   /**
-   * A chain proves no name that is welcome: `unknown_issuer`, `expired`, `no_bundle`, `leaf_is_ca`, ...;
+   * A chain proves no authorized name: `unknown_issuer`, `expired`, `no_bundle`, `leaf_is_ca`, ...;
    * `not_authorized` and `authorizer_failed` with `spiffeId` and `expected`.
    */
   ERR_UNTRUSTED_SVID: {

@@ -30,7 +30,7 @@ export interface TestAgentOptions {
   jwtTtl?: number
   /** Default: that of the first identity, else `example.org`. */
   trustDomain?: TrustDomain | string
-  /** The identity of who asks who it is (`getIdentity`). */
+  /** The identity in answers to `getIdentity`. */
   whoami?: string
   /** Further rules, before those of `identities`. */
   rules?: readonly RuleConfig[]
@@ -91,7 +91,7 @@ export class Faults {
   invalidArgument(options?: FaultOptions & { message?: string }): void
   /** The stream is reset without a status. */
   reset(options?: FaultOptions): void
-  /** The stream ends in good order before anything was told. */
+  /** The stream ends in good order before the first message. */
   end(options?: FaultOptions): void
   /** The call is answered that many milliseconds later. */
   slow(milliseconds: number, options?: FaultOptions): void
@@ -122,7 +122,7 @@ export class Faults {
   wrongKey(options?: FaultOptions): void
   /** This message instead, such as one of `encodeX509Response`. */
   respond(message: Uint8Array, options?: FaultOptions): void
-  /** Say nothing more to anybody. Calls arrive and wait. */
+  /** Answer nothing. Calls arrive and wait. */
   freeze(): void
   /** Go on. */
   thaw(): void
@@ -170,16 +170,16 @@ export class TestAgent extends EventTarget {
   private constructor()
   /** Where the Workload API is: `unix:` and a path. */
   get endpoint(): string
-  /** Where it answers who asks who it is. */
+  /** The path of the whoami socket. */
   get socketPath(): string
   get trustDomain(): TrustDomain
   /** The variables a program needs to find it. */
   get env(): { SPIFFE_ENDPOINT_SOCKET: string; WHOAMI_SOCKET: string }
   /** What goes wrong. */
   get faults(): Faults
-  /** Whom to trust: the bundle of its authority, as of now. */
+  /** The present bundle of its authority. */
   get bundle(): SpiffeBundle
-  /** Give these from now on. None withdraws the identity of everybody. */
+  /** Give these from now on. An empty list withdraws all identities. */
   setIdentities(identities: readonly (SpiffeId | string | TestIdentity)[]): void
   /** Issue new X509-SVIDs on every open stream now, as if half of their lifetime were over. */
   reissue(): void

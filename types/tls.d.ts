@@ -13,10 +13,10 @@
  * ```
  *
  * What holds everywhere:
- * - A peer is judged by the bundle of the trust domain in its own name, in native code, over the bytes of its
- *   certificates (SPIFFE X.509-SVID 5). Node's own verification stands in front of that as an outer wall.
- * - Sessions are not resumed: a resumed session shows no certificate, so nobody could be judged.
- * - A source without a usable identity (not there yet, withdrawn, expired) lets nobody in and reaches nobody, and says
+ * - A peer is verified with the bundle of the trust domain in its own name, in native code, over the bytes of its
+ *   certificates (SPIFFE X.509-SVID 5). The verification by node:tls comes before that.
+ * - Sessions are not resumed: a resumed session shows no certificate, so no peer could be verified.
+ * - A source without a usable identity (not there yet, withdrawn, expired) accepts and makes no connection, and says
  *   why.
  * - New handshakes take what the source holds at that moment. Connections that are open go on, unless asked otherwise.
  * - TLS 1.2 and 1.3, no renegotiation. `NODE_TLS_REJECT_UNAUTHORIZED=0` and `NODE_EXTRA_CA_CERTS` change nothing.
@@ -86,7 +86,7 @@ export interface X509Peer {
   readonly spiffeId: SpiffeId
   /** Last second of the SVID's validity. The connection does not end with it, unless `maxConnectionAge` is `'svid'`. */
   readonly expiresAt: Date
-  /** What was judged. */
+  /** The verified SVID. */
   readonly svid: VerifiedX509Svid
   /** The leaf, and the certificates sent with it as far as they were needed. */
   readonly certificates: readonly X509Certificate[]
@@ -101,19 +101,19 @@ export interface JwtPeer {
   readonly spiffeId: SpiffeId
   /** When the token expires. */
   readonly expiresAt: Date
-  /** What was judged. Its `token` is secret. */
+  /** The verified SVID. Its `token` is secret. */
   readonly svid: JwtSvid
   readonly certificates: undefined
   /** What `options.principal` of {@link requireBearer} makes of it. `undefined` without that option. */
   readonly principal: Principal | undefined
 }
 
-/** Whose name is proven, and who was welcome. */
+/** A peer with a verified and authorized name. */
 export type Peer = X509Peer | JwtPeer
 
 /**
  * Who is at the other end of a socket, a request, an HTTP/2 session or stream; of a request that {@link requireBearer}
- * let through, who is behind it. `undefined`: nobody was asked, or nobody was proven.
+ * let through, the peer behind it. `undefined`: no peer was asked for or verified.
  *
  * It takes a `TLSSocket`; requests and responses of node:http, node:http2, Express and Fastify; `Http2Session` and
  * `Http2Stream`. Sockets of servers that {@link secureServer} secured have a peer, and so have those of clients with
@@ -153,7 +153,7 @@ export interface Rejection {
   readonly rule: string | undefined
   /** The whole story. */
   readonly error: CountersignError
-  /** The names the peer claimed: proven by nobody, chosen by a stranger. Mind how you print them. */
+  /** The names the peer claimed: unverified, chosen by a stranger. Mind how you print them. */
   readonly claimedIds: readonly string[]
   /** Where it came from, or was looked for; `undefined` when the connection is gone or not ours. */
   readonly remoteAddress: string | undefined
@@ -191,8 +191,8 @@ export interface Lifetimes {
   /** End all connections at once when the own identity is withdrawn. Default `false`. */
   closeOnWithdraw?: boolean
   /**
-   * Judge the chains of open connections again when the bundles change, and end those that nobody vouches for any more;
-   * `onReject` hears of them. Default `false`.
+   * Verify the chains of open connections again when the bundles change, and end those that fail;
+   * `onReject` is called for them. Default `false`.
    */
   closeOnBundleRemoval?: boolean
 }
@@ -210,8 +210,8 @@ export interface CertificatePem {
 export interface ServerOptions extends TlsSettings, Lifetimes {
   /**
    * Whom the server asks for a certificate.
-   * - `'required'` (default): everybody proves who they are.
-   * - `'optional'`: whoever shows a certificate must be proven and welcome; others are let in, and `peerOf` says
+   * - `'required'` (default): every client must show a certificate.
+   * - `'optional'`: a certificate must be verified and authorized; clients without one are accepted, and `peerOf` says
    *   `undefined`. For browsers beside workloads, or mTLS beside {@link requireBearer}.
    * - `'none'`: only the server proves who it is; `authorize` is `null`.
    */
@@ -242,8 +242,8 @@ export interface ServerTlsOptions {
 
 /**
  * The options to make a server with: `https.createServer`, `http2.createSecureServer`, `tls.createServer`, Fastify's
- * `https`. They are a locked door: no certificate is shown and nobody trusted until {@link secureServer} takes over, so
- * that a server which nobody secured lets nobody in.
+ * `https`. These options reject every client until {@link secureServer} installs the real context, so
+ * that a server which was never secured accepts no client.
  *
  * @example
  * const app = fastify({ http2: true, https: serverOptions(source, authorize.memberOf('example.org')) })
@@ -263,17 +263,17 @@ export interface SecuredServer extends Disposable {
   /** Open connections that something may end: 0 unless one of {@link Lifetimes} is used. */
   readonly connections: number
   /**
-   * Let nobody new in, and follow the source no longer. Connections that are open go on. Closing the server is up to
-   * you, and makes this unnecessary.
+   * Accept no new connection, and follow the source no longer. Connections that are open go on. Closing the server is
+   * up to you, and makes this unnecessary.
    */
   close(): void
 }
 
 /**
- * Take over a server that was made with {@link serverOptions}: certificate, rotation, and the judgement of every client
- * before a byte of application data reaches a handler. Before or after `listen`.
+ * Take over a server that was made with {@link serverOptions}: certificate, rotation, and the verification of every
+ * client before a byte of application data reaches a handler. Before or after `listen`.
  *
- * The authorizer decides at once. One that must ask somebody needs {@link createFrontServer}.
+ * The authorizer decides at once. An asynchronous one needs {@link createFrontServer}.
  *
  * @example
  * const server = https.createServer(serverOptions(source, authorize.memberOf('example.org')), app)
@@ -297,7 +297,7 @@ export function secureServer(
   options: ServerOptions & { clients: 'none' }
 ): SecuredServer
 
-/** Decides whether a proven name is welcome, and may take its time. Everything but `true` refuses. */
+/** Decides, possibly asynchronously, whether a verified name is authorized. Everything but `true` refuses. */
 export type AsyncAuthorizer = (id: SpiffeId, peer: X509Peer) => boolean | Promise<boolean>
 
 /**
@@ -317,7 +317,7 @@ export interface FrontServerOptions extends Omit<ServerOptions, 'clients'> {
 }
 
 /**
- * A TLS server in front of another one, for authorizers that have to ask somebody: a connection is handed on when the
+ * A TLS server in front of another one, for asynchronous authorizers: a connection is handed on when the
  * answer is there, and what the client sends meanwhile waits. Call `listen` and `close` on what it returns.
  *
  * @example
@@ -369,7 +369,7 @@ export interface ClientTlsOptions {
 
 /**
  * Options for whatever hands them to `tls.connect`: node:tls, `https.Agent`, undici, ws, pg, ioredis, node-redis,
- * kafkajs, mqtt, nats, mongodb. Made once; every new connection shows the newest identity and judges with the newest
+ * kafkajs, mqtt, nats, mongodb. Made once; every new connection shows the newest identity and verifies with the newest
  * bundles.
  *
  * The error of a server that is refused is an `ERR_UNTRUSTED_SVID` with its `rule`; or one of node:tls when no
@@ -525,7 +525,7 @@ export function bearer(
 export interface RequireBearerOptions {
   /** The names this server answers to: a token must be meant for one of them. */
   audience: string | readonly string[]
-  /** Which proven names are welcome. Default: every one. */
+  /** Which verified names are authorized. Default: every one. */
   authorize?: Authorizer
   /** How much clocks may differ, milliseconds: 0 to 120000. Default 5000. */
   leeway?: number
@@ -535,7 +535,7 @@ export interface RequireBearerOptions {
   principal?: MakePrincipal
 }
 
-/** Judges tokens: a `JwtSource`, or anything of this shape. */
+/** Verifies tokens: a `JwtSource`, or anything of this shape. */
 export interface BearerVerifier {
   validate(
     token: string,
@@ -553,9 +553,9 @@ export interface BearerHandler {
 }
 
 /**
- * Let in whoever shows a JWT-SVID in the Authorization header; {@link peerOf} then says who is behind a request. Others
- * get an answer of RFC 6750: 401 with `WWW-Authenticate`, 403 when the name is proven but not welcome, 400 when the
- * header is malformed, 503 when nobody can judge.
+ * Let requests pass that have a valid JWT-SVID in the Authorization header; {@link peerOf} then names their sender.
+ * Others get an answer of RFC 6750: 401 with `WWW-Authenticate`, 403 when the name is verified but not authorized, 400
+ * when the header is malformed, 503 when the token cannot be verified now.
  *
  * @example
  * app.use(requireBearer(bundles, { audience: 'spiffe://example.org/billing' }))

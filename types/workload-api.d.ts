@@ -26,7 +26,7 @@ export interface IgnoredPart {
 }
 
 /**
- * Bundles as a Workload API told them. Everybody who asked sees the same ones: changing them is
+ * Bundles from a Workload API. All callers share the same object: changing it is
  * `ERR_INVALID_ARGUMENT`; change a `clone()`.
  */
 export interface WorkloadBundles extends BundleSet {
@@ -152,7 +152,7 @@ export interface FetchJwtSvidOptions extends FetchJwtSvidsOptions {
   hint?: string
 }
 
-/** A token to be judged. */
+/** A token to be verified. */
 export interface ValidateJwtSvidOptions extends CallOptions {
   /** The name you answer to. */
   audience: string
@@ -181,8 +181,8 @@ export interface FetchWitSvidsOptions extends CallOptions {
  * const token = await client.fetchJwtSvid({ audience: 'spiffe://example.org/shop' })
  *
  * @throws {@link CountersignError} from every fetch
- * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: nobody is there (`endpoint`), the connection broke, or the call
- *   was reset
+ * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: no Workload API answers (`endpoint`), the connection broke, or the
+ *   call was reset
  * - `ERR_TIMEOUT`: no answer in time (`timeout`, and as `stage` what it was doing: `connecting`,
  *   `waiting for the response`, `reading the response`)
  * - `ERR_NO_IDENTITY`: the Workload API has no identity for this process
@@ -200,7 +200,7 @@ export class WorkloadApiClient {
   /** Milliseconds for each fetch; `null` for no limit. */
   readonly timeout: number | null
 
-  /** SVIDs and bundles of now. */
+  /** The present SVIDs and bundles. */
   fetchX509Context(options?: CallOptions): Promise<X509Context>
   /** One X509-SVID: the default identity, or the one that is asked for. */
   fetchX509Svid(options?: FetchX509SvidOptions): Promise<X509Svid>
@@ -215,7 +215,7 @@ export class WorkloadApiClient {
   /** The JWT bundles of all trust domains this workload may know. They are read on first use. */
   fetchJwtBundles(options?: CallOptions): Promise<WorkloadBundles>
   /**
-   * Have the Workload API judge a token (JWT-SVID 4 prefers that to judging it here).
+   * Have the Workload API verify a token (JWT-SVID 4 prefers that to verifying it here).
    * @throws {@link CountersignError} `ERR_INVALID_TOKEN` with rule `refused_by_workload_api`: it found the token bad
    */
   validateJwtSvid(options: ValidateJwtSvidOptions): Promise<ValidatedJwtSvid>
@@ -257,7 +257,7 @@ export class WorkloadApiClient {
 
 /**
  * Where a source stands.
- * - `connecting`: nothing was told yet
+ * - `connecting`: there was no message yet
  * - `ready`: there is something to work with
  * - `noIdentity`: the Workload API has no identity for this process, and never had one
  * - `withdrawn`: it took the identity back
@@ -269,10 +269,10 @@ export type SourceState = 'connecting' | 'ready' | 'noIdentity' | 'withdrawn' | 
 export type SourceEvent =
   /** The stream is open. */
   | { readonly type: 'connect' }
-  /** Something new was told. */
+  /** There was a message with something new. */
   | { readonly type: 'update'; readonly revision: number }
   /**
-   * The stream or a message was no good; what was told before stays in force. `retryIn`: ms, `null` when the stream
+   * The stream or a message was no good; the last good message stays in force. `retryIn`: ms, `null` when the stream
    * goes on.
    */
   | { readonly type: 'error'; readonly error: Error; readonly retryIn: number | null }
@@ -342,11 +342,11 @@ export interface LiveSource {
   /** Whether all is well: there is something to work with, and it is renewed in time. */
   isHealthy(): boolean
   /**
-   * Be told of what happens. Called from the event loop; a listener that throws hurts nobody else.
+   * Listen to events. Called from the event loop; a listener that throws does not affect the others.
    * @returns the way out
    */
   subscribe(listener: (event: SourceEvent) => void): () => void
-  /** Nothing more from it. Everybody who waits for it is told `ERR_CLOSED`. */
+  /** Close it. All waiting calls fail with `ERR_CLOSED`. */
   close(): void
   [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>
@@ -365,7 +365,7 @@ export interface X509SourceOptions extends SvidSelector {
 }
 
 /**
- * A workload's X509-SVID and the bundles to judge others with, kept fresh. It is there at once and connects by itself,
+ * A workload's X509-SVID and the bundles to verify peers, kept fresh. It is there at once and connects by itself,
  * for as long as it is not closed; it keeps no process alive. An expired SVID is never handed out.
  *
  * @example
@@ -386,12 +386,12 @@ export class X509Source implements LiveSource {
    */
   ready(options?: ReadyOptions): Promise<X509Context>
   /**
-   * SVID and bundles of now, of one revision: the same object until something changes.
+   * The present SVID and bundles, of one revision: the same object until something changes.
    * @throws {@link CountersignError} `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`,
    *   `ERR_SVID_EXPIRED`, `ERR_SVID_NOT_FOUND`, `ERR_CLOSED`
    */
   context(): X509Context
-  /** The SVID of now. Fails as {@link X509Source.context} does. */
+  /** The present SVID. Fails as {@link X509Source.context} does. */
   svid(): X509Svid
   /** The X.509 bundle of a trust domain. Fails as {@link X509Source.context} does, and with `ERR_BUNDLE_NOT_FOUND`. */
   bundle(trustDomain: TrustDomain | string): X509Bundle
@@ -428,9 +428,9 @@ export interface JwtSourceOptions {
 }
 
 /**
- * A workload's tokens, and the bundles to judge the tokens of others with, kept fresh.
+ * A workload's tokens, and the bundles to verify the tokens of others, kept fresh.
  *
- * Tokens are fetched once for each set of audiences, and renewed at half of their life if somebody used them since.
+ * Tokens are fetched once for each set of audiences, and renewed at half of their life if they were used since.
  *
  * @example
  * const source = await JwtSource.open()
@@ -455,12 +455,13 @@ export class JwtSource implements LiveSource {
    */
   fetch(options: FetchJwtSvidOptions): Promise<JwtSvid>
   /**
-   * Judge a token with the bundles of now, as {@link verifyJwtSvid} does. A token that was judged before costs a hash.
+   * Verify a token with the present bundles, as {@link verifyJwtSvid} does. A token that was verified before costs a
+   * hash.
    * @throws {@link CountersignError} also `ERR_SOURCE_NOT_READY`, `ERR_NO_IDENTITY`, `ERR_IDENTITY_WITHDRAWN`,
    *   `ERR_CLOSED`
    */
   validate(token: string, options: VerifyJwtSvidOptions): JwtSvid
-  /** The bundles of now. @throws {@link CountersignError} as {@link JwtSource.validate} does */
+  /** The present bundles. @throws {@link CountersignError} as {@link JwtSource.validate} does */
   get bundles(): WorkloadBundles
   /** The JWT bundle of a trust domain. Fails also with `ERR_BUNDLE_NOT_FOUND`. */
   bundle(trustDomain: TrustDomain | string): JwtBundle
@@ -508,12 +509,12 @@ export interface WorkloadApiErrorDetails {
    * `malformed` (also: more than 262144 fields), `ended`, `too_many_svids` (more than 4096).
    */
   ERR_INVALID_RESPONSE: { readonly rule: string; readonly field?: string; readonly ignored?: readonly IgnoredPart[] }
-  /** Nothing was told yet. */
+  /** There was no message yet. */
   ERR_SOURCE_NOT_READY: { readonly state: SourceState; readonly endpoint: string }
   /** The SVID expired, and no new one came. */
   ERR_SVID_EXPIRED: { readonly spiffeId: SpiffeIdString; readonly expiresAt: Date; readonly state: SourceState }
   /** None of the identities is the one that was asked for. */
   ERR_SVID_NOT_FOUND: { readonly offered: readonly string[] }
-  /** There is no bundle of this trust domain: nobody in it is trusted. */
+  /** There is no bundle of this trust domain: no name in it is trusted. */
   ERR_BUNDLE_NOT_FOUND: { readonly trustDomain: string }
 }

@@ -104,7 +104,7 @@ class Agent extends EventTarget {
       trustDomain:
         rules === undefined && workloadApi?.trustDomain !== undefined ? String(workloadApi.trustDomain) : undefined,
       stateDir: workloadApi?.stateDir ?? stateDir,
-      // A library does not write to a place nobody named; a rules file may name one.
+      // A library writes to no place that the caller did not name; a rules file may name one.
       inMemory: workloadApi?.stateDir === undefined && stateDir === undefined && rulesFile === undefined,
       controlSocket: controlled && (controlled.socketPath ?? place('control.sock')),
       controlSocketMode: controlled?.socketMode,

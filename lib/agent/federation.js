@@ -150,7 +150,7 @@ function connect(url, spiffeId, bundle) {
   if (bundle === undefined)
     throw new CountersignError('ERR_BUNDLE_NOT_FOUND', 'there is no bundle to judge the bundle endpoint with')
   return new Promise((resolve, reject) => {
-    // Node's own judge knows hosts and public authorities; ours knows names and this bundle.
+    // node:tls verifies hosts against public authorities; we verify the SPIFFE ID with this bundle.
     const socket = tls.connect({
       host: url.hostname,
       port: Number(url.port || 443),

@@ -28,7 +28,7 @@ function controlOptions(control) {
   for (const [name, uids] of Object.entries({ readers, writers })) {
     if (uids === undefined) continue
     if (!Array.isArray(uids)) throw invalidArgument(`control.${name}: expected a list of user ids, got ${shown(uids)}`)
-    // 4294967295 is what the kernel says for "nobody it can name".
+    // 4294967295 is the kernel's id for a user it cannot name.
     uids.forEach((uid, index) => {
       if (uid === undefined) throw invalidArgument(`control.${name}[${index}]: expected a user id`)
       whole(uid, `control.${name}[${index}]`, 0xfffffffe)

@@ -18,7 +18,7 @@ const command = {
     `the rules again; SIGINT and SIGTERM end it.\n`,
   async run({ args, json }) {
     const addon = linuxOnly('NativeAgent', 'the agent')
-    // Before the socket is there: whoever sees it may send a signal.
+    // Before the socket exists: a process that sees it may send a signal.
     const ended = /** @type {Promise<void>} */ (
       new Promise((resolve) => {
         process.once('SIGINT', () => resolve())

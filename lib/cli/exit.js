@@ -5,9 +5,9 @@ const EXIT = Object.freeze({
   OK: 0,
   FAILURE: 1,
   USAGE: 2,
-  /** Nobody listens at the socket, or the connection broke. */
+  /** No process listens at the socket, or the connection broke. */
   NO_DAEMON: 3,
-  /** Somebody said no: the daemon to us, or we to the daemon. */
+  /** Refused: by the daemon, or by us because of the daemon. */
   DENIED: 4
 })
 

@@ -10,7 +10,7 @@
 const fs = require('node:fs')
 const path = require('node:path')
 
-/** What was replaced is kept a while for whoever is reading it. */
+/** Replaced files are kept a while for programs that are reading them. */
 const KEPT = 60_000
 
 /** @typedef {Record<string, { text: string, mode: number }>} Files by name */
@@ -63,7 +63,7 @@ class FileSet {
     sync(this.#directory)
   }
 
-  /** In the same directory, so that nobody has to be trusted with the way there. */
+  /** In the same directory, so that no other directory has to be trusted. */
   #newDirectory() {
     for (let attempt = 0; ; attempt++) {
       const made = path.join(this.#directory, `${this.#current}.${Date.now()}.${process.pid}.${attempt}`)

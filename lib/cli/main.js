@@ -56,7 +56,7 @@ async function run(args) {
     if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error
     process.exit()
   })
-  // Nobody is left to be told.
+  // The reader of stdout is gone.
   process.stderr.on('error', () => {})
   const json = args.includes('--json')
   // As far as it is known which one is meant.

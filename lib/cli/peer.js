@@ -19,7 +19,7 @@ const command = {
     if (positionals.length !== 1) throw new UsageError('expected one socket path')
     const timeout = milliseconds(values.timeout) ?? 5000
     const [path] = positionals
-    // Whoever it is: that is the question.
+    // Any server is accepted: which one it is, is the question.
     const socket = await connectVerified(path, () => true, { timeout })
     try {
       const peer = getPeerProcess(socket, { sha256: values.sha256 ?? false })

@@ -1,5 +1,5 @@
 'use strict'
-/** `countersign top`: who asks, how often, who is refused, and what ends soon. */
+/** `countersign top`: callers, their rate, refusals, and SVIDs that expire soon. */
 
 const { UsageError } = require('./exit')
 const { OPERATOR, withAgent } = require('./operator')

@@ -215,7 +215,7 @@ function follow(source, chosen, files, timeout, print) {
     }
     process.on('SIGINT', interrupted)
     process.on('SIGTERM', terminated)
-    // Whatever came before anybody was told of it; and when nothing comes.
+    // The updates before the first report, and the case that none comes.
     ready.then(update).catch((error) => finish(() => reject(refusal(error))))
   })
 }

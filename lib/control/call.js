@@ -22,7 +22,7 @@ class Call {
    * @param {{
    *   resolve (value: any): void, reject (error: unknown): void, read (ok: Record<string, any>): any,
    *   timeout: number | null, signal: AbortSignal | undefined, left (call: Call): void,
-   * }} how `read` makes the value of an answer, and may throw; `left` is told when it is settled
+   * }} how `read` makes the value of an answer, and may throw; `left` is called when it is settled
    */
   constructor({ resolve, reject, read, timeout, signal, left }) {
     this.#resolve = resolve

@@ -26,7 +26,7 @@ class ControlClient {
   /** @type {Set<InstanceType<typeof Subscription>>} */
   #subscriptions = new Set()
   #closed = false
-  /** Those that nobody settled yet. @type {Set<InstanceType<typeof Call>>} */
+  /** The calls in flight. @type {Set<InstanceType<typeof Call>>} */
   #calls = new Set()
   #left = (/** @type {InstanceType<typeof Call>} */ call) => {
     this.#calls.delete(call)
@@ -48,7 +48,7 @@ class ControlClient {
       socketPath === undefined ? 'COUNTERSIGN_CONTROL_SOCKET' : 'options.socketPath'
     )
     this.#timeout = checkTimeout(timeout, 'options.timeout')
-    // A policy that cannot mean anything is told of now.
+    // An invalid policy is an error now.
     if (expectServer !== undefined) compilePolicy(expectServer)
     this.#expectServer = expectServer
   }
@@ -176,7 +176,7 @@ class ControlClient {
 
   /**
    * One timer for all calls: it stands where the first deadline is or was, so that most calls need not touch it. It
-   * keeps nothing alive: the connection does, as long as somebody waits.
+   * keeps nothing alive: the connection does, as long as a call waits.
    * @param {number} deadline
    */
   #wakeAt(deadline) {
@@ -201,7 +201,7 @@ class ControlClient {
     }
   }
 
-  /** One at a time, for everybody who asks meanwhile. */
+  /** One at a time, for all calls that come meanwhile. */
   #connect() {
     this.#connecting ??= connect(this.#path, this.#expectServer, this.#timeout)
       .then((socket) => {

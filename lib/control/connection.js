@@ -1,6 +1,6 @@
 'use strict'
 /**
- * One connection to an agent. Answers are told apart by the `id` of their requests, so that one that was given up does
+ * One connection to an agent. Answers are matched by the `id` of their requests, so that one that was given up does
  * not put the others out of step; of an agent that echoes none, the answers come in the order of the requests.
  */
 
@@ -100,17 +100,17 @@ class Connection {
    */
   ask(name, members, waiting) {
     const id = ++this.#lastId
-    // Also when others are on their way: nobody may wait for those any more.
+    // Also when others are on their way: no call may wait for those any more.
     this.#socket.ref()
     this.#waiting.set(id, waiting)
     this.#socket.write(`{"type":"${name}"${members},"id":${id}}\n`)
     return id
   }
 
-  /** Nobody waits for this answer any more; it is passed over when it comes. @param {number} id */
+  /** No call waits for this answer any more; it is ignored when it comes. @param {number} id */
   giveUp(id) {
     if (this.#waiting.has(id)) this.#waiting.set(id, undefined)
-    // What nobody waits for keeps no process alive.
+    // A connection without waiting calls keeps no process alive.
     if (![...this.#waiting.values()].some(Boolean)) this.#socket.unref()
   }
 

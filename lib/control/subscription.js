@@ -24,7 +24,7 @@ class Subscription {
   #started = false
   #paused = false
   #done = false
-  /** What the next reader is told, once. @type {{ error: unknown } | undefined} */
+  /** The error for the next reader, once. @type {{ error: unknown } | undefined} */
   #failure
   /** @type {string | undefined} */
   #run
@@ -124,7 +124,7 @@ class Subscription {
     try {
       socket = await this.#how.connect()
     } catch (error) {
-      // Nobody was ever there: whoever asks wants to know.
+      // There was no connection before: the first reader gets the error.
       if (first || this.#done || /** @type {any} */ (error).code === 'ERR_UNTRUSTED_SERVER') this.#fail(error)
       else this.#later()
       return

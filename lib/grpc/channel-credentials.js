@@ -24,8 +24,8 @@ function channelCredentials(grpc, source, authorize, options) {
     ...(checkServerIdentity && { checkServerIdentity }),
     rejectUnauthorized
   })
-  // Without this, channels work as well; only who the server is cannot be told of a call, and Node.js 26 takes no IP
-  // address for a server name.
+  // Without this, channels work as well; only the identity of the server is unknown for a call, and Node.js 26 takes no
+  // IP address for a server name.
   if (typeof made._createSecureConnector === 'function') {
     const create = made._createSecureConnector
     made._createSecureConnector = (/** @type {any[]} */ ...args) => connectorOf(create.apply(made, args), client, tls)

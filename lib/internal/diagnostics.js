@@ -1,6 +1,6 @@
 'use strict'
 /**
- * What happens, for whoever listens: diagnostics channels named `countersign:...`, and lines on stderr with
+ * Events for subscribers: diagnostics channels named `countersign:...`, and lines on stderr with
  * `NODE_DEBUG=countersign`. Without a listener it costs a look at a flag.
  */
 
@@ -14,7 +14,7 @@ const channels = new Map()
 
 /**
  * @param {string} name without the prefix
- * @param {() => Record<string, unknown>} message made only when somebody wants it
+ * @param {() => Record<string, unknown>} message made only when there is a subscriber
  */
 function publish(name, message) {
   let channel = channels.get(name)

@@ -1,5 +1,5 @@
 'use strict'
-/** JSON values that nobody can change any more. */
+/** JSON values that cannot be changed. */
 
 /**
  * Visits every object in a value. Not by recursion: a value may be nested thousands of times.

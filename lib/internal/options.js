@@ -48,7 +48,7 @@ function checkSignal(signal, name) {
 }
 
 /**
- * Refuse an option nobody knows: a misspelt one would silently do nothing.
+ * Refuse an unknown option: a misspelt one would silently do nothing.
  * @param {unknown} options
  * @param {readonly string[]} known
  * @param {string} name

@@ -63,7 +63,7 @@ function invalidArgument(message, details) {
 }
 
 /**
- * A value somebody passed, for a message. Not every value has a string form.
+ * A value of the caller, for a message. Not every value has a string form.
  * @param {unknown} value
  */
 function shown(value) {

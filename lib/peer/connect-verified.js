@@ -98,7 +98,8 @@ async function connectVerified(path, policy, options) {
 }
 
 /**
- * The server is not who it should be, or cannot be told: the one code for both, the reason in `cause`.
+ * The server is another process than it should be, or cannot be identified: the one code for both, the reason in
+ * `cause`.
  * @param {string} path
  * @param {unknown} error
  */

@@ -119,7 +119,7 @@ function functionPolicy(accepts, name) {
         field: 'function',
         peer
       })
-    // A promise is truthy: taking it for "yes" would let everybody in.
+    // A promise is truthy: taking it for "yes" would accept every peer.
     const promise = isPromise(verdict)
     if (promise) /** @type {Promise<unknown>} */ (verdict).catch(() => {})
     throw new CountersignError(

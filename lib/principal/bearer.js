@@ -1,5 +1,5 @@
 'use strict'
-/** The base of resolvers that judge bearer tokens. */
+/** The base of resolvers that verify bearer tokens. */
 
 const { invalidArgument, shown } = require('../native/errors')
 const { CredentialResolver, FIND, VERIFY } = require('./credential')

@@ -1,5 +1,5 @@
 'use strict'
-/** This process's own principal, as whoever started it says: command line and environment. */
+/** This process's own principal, from its command line and environment. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { ownOptions } = require('../internal/options')
@@ -8,7 +8,9 @@ const { Issuer } = require('./issuer')
 const { PrincipalResolver, RESOLVE } = require('./resolver')
 const { WorkloadPrincipal } = require('./workload')
 
-/** The names, in the order in which a missing one is told: field, option of the command line, environment variable. */
+/**
+ * The names, in the order in which a missing one is reported: field, option of the command line, environment variable.
+ */
 const NAMES = Object.freeze(
   /** @type {const} */ ([
     ['trustDomain', '--trust-domain', 'COUNTERSIGN_TRUST_DOMAIN'],

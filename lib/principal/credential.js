@@ -1,5 +1,5 @@
 'use strict'
-/** The base of resolvers that judge credentials: of their own, of others, of requests. */
+/** The base of resolvers that verify credentials: their own, given ones, those of requests. */
 
 const { notAuthenticated } = require('./failure')
 const { PrincipalResolver, RESOLVE } = require('./resolver')
@@ -73,7 +73,7 @@ class CredentialResolver extends PrincipalResolver {
 }
 
 /**
- * One credential, judged when it is asked for.
+ * One credential, verified when its principal is asked for.
  * @template {import('./resolver').Principal} [Kind=import('./resolver').WorkloadPrincipal]
  * @extends {PrincipalResolver<Kind>}
  */

@@ -90,7 +90,7 @@ class PrincipalDocument {
    */
   [inspect](_depth, options, show) {
     const shownFields = /** @type {Record<string, unknown>} */ ({ .../** @type {object} */ (this) })
-    // Whoever knows a session that is alive may be able to use it.
+    // A live session ID may be usable by anyone who knows it.
     if (shownFields.sessionId !== undefined) shownFields.sessionId = '[redacted]'
     return `${this.constructor.name} ${show(shownFields, options)}`
   }

@@ -1,5 +1,5 @@
 'use strict'
-/** Why nobody is authenticated. */
+/** Why a request is not authenticated. */
 
 const { CountersignError } = require('../native/errors')
 
@@ -14,7 +14,7 @@ function notAuthenticated(reason, message, cause) {
   return new CountersignError('ERR_NOT_AUTHENTICATED', `not authenticated: ${message}`, { reason, cause })
 }
 
-/** What a source says when it has nothing to judge by. */
+/** The errors of a source that has no keys or bundles to verify with. */
 const UNAVAILABLE = [
   'ERR_SOURCE_NOT_READY',
   'ERR_NO_IDENTITY',
@@ -31,7 +31,7 @@ const UNAVAILABLE = [
 ]
 
 /**
- * What a judge threw: that it refuses is that nobody is authenticated; what is wrong with its options, or with the
+ * What a verification threw: a refusal means not authenticated; what is wrong with its options, or with the
  * program, stays what it is.
  * @param {unknown} thrown
  * @param {readonly string[]} refusals the codes that mean a refusal

@@ -26,7 +26,7 @@ const LISTS = ['owners', 'ownerIds', 'repositories']
 /** @param {import('../../types/principal').GithubActionsOptions} options */
 function githubActions(options) {
   const { issuer = GITHUB, ...lists } = ownOptions(options ?? null, ['issuer', ...LISTS], 'options')
-  // Anybody with a repository can have a token with any audience: without a list, this would welcome all of GitHub.
+  // Every repository can get a token for any audience: without a list, this would accept all of GitHub.
   const welcome = Object.entries(lists)
     .filter(([, list]) => list !== undefined)
     .map(([name, list]) => /** @type {const} */ ([name, setOf(list, name)]))

@@ -24,7 +24,7 @@ function checkUrl(text, name) {
  * @param {unknown} [cause]
  */
 function unavailable(url, why, cause) {
-  // Without the query: it may carry what is nobody's business.
+  // Without the query: it may carry secrets.
   const shownUrl = `${url.origin}${url.pathname}`
   return new CountersignError('ERR_KEYS_UNAVAILABLE', `no keys from ${shownUrl}: ${why}`, { url: shownUrl, cause })
 }
@@ -44,7 +44,7 @@ function getDocument(url, { timeout, limit, ca, headers }) {
     const request = https.get(
       url,
       {
-        // No connection of anybody else's, and none that stays.
+        // A connection of its own, which is not kept.
         agent: false,
         headers: { ...headers, accept: 'application/json', 'accept-encoding': 'identity' },
         maxHeaderSize: 16384,
@@ -53,7 +53,7 @@ function getDocument(url, { timeout, limit, ca, headers }) {
         ...(ca === undefined ? {} : { ca: /** @type {any} */ (ca) })
       },
       (response) => {
-        // A redirect as well: whoever may redirect chooses the keys.
+        // A redirect as well: a server that may redirect chooses the keys.
         if (response.statusCode !== 200) return fail(`the answer is ${response.statusCode}`, undefined)
         if ((response.headers['content-encoding'] ?? 'identity') !== 'identity')
           return fail('the answer is compressed, unasked', undefined)

@@ -15,7 +15,7 @@ const FRESH = 600_000
  * Keys that cannot be fetched anew are believed for this long: a provider may be away for a while, a key not for ever.
  */
 const STALE = 3_600_000
-/** A key nobody has heard of makes us look again at most this often: anybody can make one up. */
+/** An unknown key ID causes a fetch at most this often: a caller can invent one. */
 const COOLDOWN = 30_000
 /** After a failure the first pause; it doubles up to the one above. */
 const FIRST_PAUSE = 1000
@@ -71,7 +71,7 @@ class FetchedKeys {
     this.#how = { ca, headers, timeout: checkTimeout(timeout, 'options.fetchTimeout') ?? 5000 }
   }
 
-  /** The keys to judge with now. @returns {Promise<Keys>} */
+  /** The current keys. @returns {Promise<Keys>} */
   async current() {
     if (performance.now() - this.#fetchedAt < FRESH) return /** @type {Keys} */ (this.#keys)
     await this.#fetch()
@@ -88,7 +88,7 @@ class FetchedKeys {
     return /** @type {Keys} */ (this.#keys)
   }
 
-  /** Everybody who needs keys waits for the one request. It fails quietly: the keys there are may still do. */
+  /** All callers that need keys wait for one request. Its failure is not an error yet: the present keys may do. */
   async #fetch() {
     if (this.#fetching === undefined) {
       if (performance.now() < this.#notBefore) return
@@ -139,7 +139,7 @@ class FetchedKeys {
   /** @param {URL} url */
   async #request(url) {
     const { ca, headers, timeout } = this.#how
-    // What is meant for the provider goes to nobody it points to.
+    // Headers for the provider are not sent to hosts that it points to.
     const own = url.origin === (this.#jwksUri ?? new URL(this.#issuer)).origin
     const sent = own && headers !== undefined ? await (typeof headers === 'function' ? headers() : headers) : undefined
     return { ca, timeout, headers: /** @type {Record<string, string> | undefined} */ (sent) }

@@ -77,7 +77,7 @@ class MtlsResolver extends CredentialResolver {
       const bundles = this.#bundles()
       const onSocket = typeof peer.getPeerCertificate === 'function'
       if (bundles !== undefined) return onSocket ? verifiedOnSocket(peer, bundles) : verified(peer, bundles)
-      // A certificate is public: without a judge of its chain, or TLS having been one, showing it proves nothing.
+      // A certificate is public: unless its chain is verified here or by TLS, showing it proves nothing.
       if (onSocket) {
         const leaf = leafOf(peer)
         checkAccepted(peer)
@@ -136,7 +136,7 @@ function leafOf(socket) {
 }
 
 /**
- * Whether TLS itself was the judge.
+ * Whether TLS itself verified the peer.
  * @param {import('node:tls').TLSSocket} socket
  */
 function checkAccepted(socket) {
@@ -147,7 +147,7 @@ function checkAccepted(socket) {
         `are no bundles to judge it by`
     )
   }
-  // Whoever resumes a session shows no certificate, and nobody judges the old one again.
+  // A resumed session shows no certificate, and the old one is not verified again.
   if (socket.isSessionReused?.() === true)
     throw notAuthenticated('refused', 'the TLS session was resumed: give bundles to judge by, or switch resumption off')
 }

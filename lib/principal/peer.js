@@ -68,7 +68,7 @@ class PeerResolver extends CredentialResolver {
     try {
       process = this.#authorize(descriptorOf(peer))
     } catch (error) {
-      // Over TCP nobody's kernel vouches for anybody: another way of proving it may.
+      // Over TCP the kernel knows nothing of the peer: another resolver may.
       if (/** @type {any} */ (error)?.code === 'ERR_NOT_A_UNIX_SOCKET')
         throw notAuthenticated('no_credential', 'the connection is not a local one', error)
       throw refused(error, REFUSALS)

@@ -56,7 +56,7 @@ function toCedarEntity(given) {
   /** @type {Record<string, any>} */
   const attrs = Object.create(null)
   for (const [name, value] of Object.entries(principal.attributes)) attrs[name] = cedarValue(value)
-  // What is proven overwrites what somebody called by its name.
+  // Verified fields overwrite attributes of the same name.
   Object.assign(attrs, fieldsOf(principal))
   return {
     uid: { type: principal.kind === 'human' ? 'axess::Human' : 'axess::Workload', id: principal.toString() },

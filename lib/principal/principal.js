@@ -1,5 +1,5 @@
 'use strict'
-/** Principals of both kinds: how they are told and read. */
+/** Principals of both kinds: how they are recognized and read. */
 
 const { invalidArgument, shown } = require('../native/errors')
 const lossless = require('../internal/lossless-json')

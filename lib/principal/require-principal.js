@@ -16,7 +16,7 @@ const KINDS = ['human', 'workload']
 /** The principals of requests, by Node's own request. @type {WeakMap<object, AnyPrincipal>} */
 const principals = new WeakMap()
 
-/** Identity errors: whoever comes with one is not who they should be. */
+/** Errors of identities: a request that causes one is not authenticated. */
 const UNAUTHENTICATED = [
   'ERR_NOT_AUTHENTICATED',
   'ERR_INVALID_SPIFFE_ID',
@@ -113,7 +113,7 @@ async function admit(principal, kind, authorize, req) {
  */
 function requirePrincipal(source, options) {
   const { kind, authorize, onRefuse } = ownOptions(options, OPTIONS, 'options')
-  // An option that was meant and is missing must not mean "anybody".
+  // An option that was meant and is missing must not mean "any peer".
   for (const name of ['kind', 'authorize']) {
     if (options && name in options && /** @type {any} */ (options)[name] === undefined)
       throw invalidArgument(`options.${name}: is undefined; leave it out to let every principal in`)
@@ -171,7 +171,7 @@ function requirePrincipal(source, options) {
 function headersOf(status, error, challenge) {
   /** @type {Record<string, string>} */
   const headers = { 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' }
-  // RFC 6750 3.1: what is wrong is told to whoever brought a token, and to nobody else.
+  // RFC 6750 3.1: only a request that brought a token gets an error code.
   if (status === 401 && challenge !== undefined)
     headers['www-authenticate'] = error?.reason === 'no_credential' ? challenge : `${challenge} error="invalid_token"`
   return headers

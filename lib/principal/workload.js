@@ -1,5 +1,5 @@
 'use strict'
-/** Services, batch jobs, agents, CI runs: whatever proves who it is without anybody typing. */
+/** Services, batch jobs, agents, CI runs: everything that authenticates without a person. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const lossless = require('../internal/lossless-json')

@@ -42,7 +42,7 @@ function makeAuthorizer(description, decide, domains) {
   return /** @type {any} */ (Object.freeze(made))
 }
 
-/** An allow list may hold thousands of names: an error that repeats them all helps nobody. */
+/** An allow list may hold thousands of names: an error that repeats them all does not help. */
 const LISTED = 8
 
 /**
@@ -215,7 +215,7 @@ const authorize = Object.freeze({
   /** @param {Iterable<(id: SpiffeId) => boolean>} authorizers */
   allOf: (authorizers) => {
     const all = spread(authorizers, 'authorizers').map((one, index) => compile(one, `authorizers[${index}]`))
-    // "All of nothing" is a configuration that got lost, not a decision to let everybody in.
+    // "All of nothing" is a configuration that got lost, not a decision to accept every name.
     return makeAuthorizer(
       list(
         'all of',

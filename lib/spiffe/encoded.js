@@ -5,7 +5,7 @@ const { invalidArgument, shown } = require('../native/errors')
 const { isDate, isSharedArrayBuffer, isUint8Array } = require('node:util').types
 
 /**
- * Bytes. Memory that other threads can write to is copied first: what was judged must be what is used.
+ * Bytes. Memory that other threads can write to is copied first: what was verified must be what is used.
  * @param {unknown} value
  * @param {string} name
  * @returns {Uint8Array}

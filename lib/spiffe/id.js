@@ -10,7 +10,7 @@ const checked = Symbol('checked')
 
 /**
  * A text of this form is a SPIFFE ID in its canonical form, and costs no call into the core. It is narrower than the
- * rules, on purpose: what it does not match, or what `canonical` below sends on, is the core's to judge.
+ * rules, on purpose: what it does not match, or what `canonical` below sends on, is decided by the core.
  */
 const PLAIN = /^spiffe:\/\/[a-z0-9._-]+(?:\/[a-zA-Z0-9._-]+)*$/
 const SCHEME = 9

@@ -14,7 +14,7 @@ const { TrustDomain } = require('./trust-domain')
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 const EMPTY = Buffer.from('{"keys":[]}')
 
-/** The authorities for the tokens of one trust domain. Without any, it trusts nobody. */
+/** The authorities for the tokens of one trust domain. Without any, no name is trusted. */
 class JwtBundle extends NativeHandle {
   #native
 

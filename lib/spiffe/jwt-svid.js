@@ -92,7 +92,7 @@ class JwtSvid {
 }
 
 /**
- * A token the core has read, or judged.
+ * A token the core has read or verified.
  * @param {string} token
  * @param {string} facts
  * @param {string} [hint]

@@ -90,7 +90,7 @@ function verifyX509Svid(chain, bundles, options) {
   const role = usage === undefined ? undefined : USAGES.get(usage)
   if (usage !== undefined && role === undefined)
     throw invalidArgument(`options.usage: expected 'serverAuth' or 'clientAuth', got ${shown(usage)}`)
-  // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
+  // `authorize: undefined` is a variable that was not set, not a decision to accept every name.
   const authorizer = 'authorize' in given ? compile(authorize, 'options.authorize') : anybody
   const holder = holderOf(bundles, X509Bundle)
   const shownChain = presented(chain)

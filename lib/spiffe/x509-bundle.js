@@ -12,7 +12,7 @@ const { TrustDomain } = require('./trust-domain')
 
 const inspect = Symbol.for('nodejs.util.inspect.custom')
 
-/** The X.509 authorities of one trust domain. Without any, it trusts nobody. */
+/** The X.509 authorities of one trust domain. Without any, no name is trusted. */
 class X509Bundle extends NativeHandle {
   #native
 

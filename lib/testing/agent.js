@@ -20,7 +20,7 @@ const { Faults } = require('./faults')
 
 const OPTIONS = ['identities', 'ttl', 'jwtTtl', 'trustDomain', 'rules', 'whoami', 'federatesWith']
 const IDENTITY = ['spiffeId', 'hint', 'ttl', 'jwtTtl', 'dnsNames', 'federatesWith', 'match']
-/** Rules are never none: this one is nobody's. */
+/** A ruleset cannot be empty: this rule matches no process. */
 const NOBODY = Object.freeze({ identity: 'NOBODY', match: { uid: 0xfffffffe } })
 
 /**

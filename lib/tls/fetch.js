@@ -23,7 +23,7 @@ const HOSTS = Number.parseInt(process.versions.undici ?? '0', 10) >= 8 ? DISPATC
  */
 async function hostDispatchers() {
   const place = /** @type {any} */ (globalThis)
-  // The first use of fetch puts the host's own dispatcher there, unless somebody was faster.
+  // The first use of fetch puts the host's own dispatcher there, unless another package was faster.
   if (place[HOSTS] === undefined) await (await fetch('data:,')).arrayBuffer()
   const found = place[HOSTS]?.constructor
   if (found?.name === 'Agent') return (options) => new found(options)

@@ -67,7 +67,7 @@ function createFrontServer(target, source, authorize, options) {
  */
 async function hold(socket, peer, decide, timeout) {
   const ignore = () => {}
-  // Nobody else listens yet, and an error without a listener ends the process.
+  // There is no other listener yet, and an error without a listener ends the process.
   socket.on('error', ignore)
   try {
     const answer = decide(peer.spiffeId, peer)

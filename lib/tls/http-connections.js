@@ -16,7 +16,7 @@ const held = Symbol('countersign.connection')
 function sessionStarted(session) {
   if (session.destroyed) return
   const peer = peerOf(session)
-  // Also for whoever asks after the socket is gone.
+  // Also for a question after the socket is gone.
   if (peer) setPeer(session, peer)
   const connection = /** @type {Connection | undefined} */ (/** @type {any} */ (session.socket)[held])
   if (connection) connection.retire = () => session.close()
@@ -55,7 +55,7 @@ function requestStarted(request, response) {
  */
 function followHttp(server, ends) {
   server.prependListener('session', sessionStarted)
-  // An http2 server would build requests and responses for whoever listens to this.
+  // An http2 server builds requests and responses as soon as there is a listener for this event.
   if (ends && 'headersTimeout' in server) server.prependListener('request', requestStarted)
 }
 

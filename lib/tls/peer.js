@@ -97,7 +97,7 @@ function setPeer(target, peer) {
 }
 
 /**
- * Also whoever gets no more than the certificate of the socket can tell the peer by it; and it is read only once.
+ * Code that only has the certificate of the socket can find the peer by it; and it is read only once.
  * @param {import('node:tls').TLSSocket} socket
  * @param {Peer} peer
  */

@@ -23,7 +23,7 @@ function requireBearer(verifier, options) {
   const { audience, leeway } = given
   const onReject = checkFunction(given.onReject, 'options.onReject')
   const principal = checkFunction(given.principal, 'options.principal')
-  // `authorize: undefined` is a variable that was not set, not a decision to let everybody in.
+  // `authorize: undefined` is a variable that was not set, not a decision to accept every name.
   const authorizer = 'authorize' in given ? compile(given.authorize, 'options.authorize') : anybody
   const verify = verifierOf(verifier, { audience, ...(leeway !== undefined && { leeway }) })
 
@@ -68,7 +68,7 @@ function requireBearer(verifier, options) {
 }
 
 /**
- * Who the token says it is about, proven by nobody.
+ * The subject that the token claims, unverified.
  * @param {string | undefined} token
  */
 function claimedBy(token) {
@@ -123,7 +123,7 @@ function tokenOf(request) {
     throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no token', { rule: 'missing_token' })
   const token = CREDENTIALS.exec(header)?.[1]
   if (token === undefined) {
-    // Another scheme is for somebody else; a Bearer that is malformed is a bad request.
+    // Another scheme is left to other handlers; a malformed Bearer is a bad request.
     if (!/^bearer\b/i.test(header))
       throw new CountersignError('ERR_INVALID_TOKEN', 'the request has no Bearer token', { rule: 'missing_token' })
     throw new BadRequest('the Authorization header is malformed')

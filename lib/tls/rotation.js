@@ -1,5 +1,5 @@
 'use strict'
-/** Keeps the certificate and the outer wall of a server at what its source says. */
+/** Keeps the certificate of a server, and the authorities node:tls verifies with, at what its source says. */
 
 const tls = require('node:tls')
 const { reason } = require('../native/errors')
@@ -62,7 +62,7 @@ class Rotation {
         ).context
       this.#served = context
     } catch (error) {
-      // Whoever is being set up hears of it. Later, what was served goes on: verified by ClientVerifier, it can only
+      // While a server is being set up it is an error. Later, what was served goes on: ClientVerifier makes it only
       // get stricter.
       if (first) throw error
       this.#failed = context
@@ -97,7 +97,7 @@ class Rotation {
     if (this.#shares) forgetSessions(this.#held().context)
   }
 
-  /** Show nothing and let nobody in any more. */
+  /** Show no certificate and accept no client any more. */
   close() {
     this.#closed = true
     this.refresh()

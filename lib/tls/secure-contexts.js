@@ -20,7 +20,7 @@ const { SECURE_OPTIONS } = require('./settings')
  * @property {ReadonlySet<string> | undefined} domains the trust domains whose authorities count; `undefined`: all
  * @property {boolean} shows whether it shows a certificate
  * @property {(() => Shown) | undefined} certificate the one to show instead of the SVID
- * @property {'spiffe' | 'web' | 'nobody'} trusts whose certificates are accepted by the outer wall
+ * @property {'spiffe' | 'web' | 'nobody'} trusts whose certificates are accepted by node:tls
  * @property {readonly (string | Buffer)[] | undefined} [webRoots] the roots of `web`; those of the runtime when not
  *   given
  */
@@ -38,7 +38,7 @@ function keyOf(plan) {
   let key = keys.get(plan)
   if (key === undefined) {
     const { side, settings, domains, shows, certificate, trusts, webRoots } = plan
-    // What holds something of the caller's own is shared with nobody.
+    // A context with material of the caller's own is not shared.
     const own = certificate || webRoots ? ++plans : 0
     key = JSON.stringify([side, settings, domains ? [...domains].sort() : null, shows, trusts, own])
     keys.set(plan, key)
@@ -62,7 +62,7 @@ function secureContext(plan, context) {
 }
 
 /**
- * All options of it: whoever leaves one out when a context is replaced gets the default of the runtime, and the default
+ * All options of it: one that is left out when a context is replaced gets the default of the runtime, and the default
  * of `ca` is the public web.
  * @param {Plan} plan
  * @param {TlsSourceContext} context
@@ -101,8 +101,8 @@ function shownBy(certificate) {
 }
 
 /**
- * What lets nobody in and shows nothing: for a source without a usable identity. A client keeps the roots it had, so
- * that the handshake gets far enough for the reason to be told.
+ * Options that accept no peer and show no certificate: for a source without a usable identity. A client keeps the roots
+ * it had, so that the handshake gets far enough to report the reason.
  * @param {Plan} plan
  * @param {TlsSourceContext['bundles']} [bundles] those it had
  */
@@ -140,8 +140,8 @@ function sessionIdContext() {
 }
 
 /**
- * The next connection is the only one that a session of it belongs to. OpenSSL then resumes nothing, whoever keeps the
- * sessions: a server falls back to a full handshake, a client gives up.
+ * The next connection is the only one that a session of it belongs to. OpenSSL then resumes nothing, even if the peer
+ * keeps the sessions: a server falls back to a full handshake, a client gives up.
  * @param {any} native what a SecureContext holds
  */
 function forgetSessions(native) {

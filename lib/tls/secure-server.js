@@ -36,7 +36,7 @@ class SecuredServer {
     server.prependListener('connection', (socket) => {
       const error = rotation.refresh()
       rotation.forgetSessions()
-      // The handshake will fail, because there is nothing to show; the reason is told here.
+      // The handshake will fail, because there is nothing to show; the reason is reported here.
       if (error) verifier.reportRejection(error, socket)
     })
     verifier.attach(server, (socket, outcome) => {

@@ -67,7 +67,7 @@ function readCertificate(certificate) {
 
 /**
  * A locked door: it shows no certificate and trusts nobody until `secureServer` takes over. A server that was made with
- * these options and then forgotten lets nobody in.
+ * these options and then forgotten rejects every client.
  * @param {unknown} source
  * @param {unknown} authorize
  * @param {import('../../types/tls').ServerOptions} [options]

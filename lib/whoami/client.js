@@ -29,7 +29,7 @@ class Failure {
     return new CountersignError(error.code, error.message.replace(/within \S+/, `within ${timeout} ms`), { timeout })
   }
 
-  /** The socket is not there yet, or nobody listens on it yet. */
+  /** The socket is not there yet, or no process listens on it yet. */
   get notThereYet() {
     if (typeof this.value !== 'string') return false
     const { code, errno } = JSON.parse(this.value)
@@ -111,7 +111,7 @@ class IdentityClient {
     this.#verifySelf = verifySelf
     if (typeof retry !== 'boolean') throw invalidArgument('options.retry: expected a boolean')
     this.#retry = retry
-    // A policy that was meant and is missing must not mean "anybody".
+    // A policy that was meant and is missing must not mean "any peer".
     if (options && 'expectServer' in options && expectServer === undefined) {
       throw invalidArgument('options.expectServer: is undefined; leave it out to talk to any server')
     }

@@ -9,7 +9,7 @@ const { duration } = require('../print')
 const FORGIVEN = 5000
 
 /**
- * Compared with what was signed by somebody who has a clock of his own. (SVIDs that have expired, or are not valid yet,
+ * Compared with documents signed by a host with another clock. (SVIDs that have expired, or are not valid yet,
  * are told as ignored: nobody may use them.)
  * @param {Report} report
  * @param {readonly import('../../../index').X509Svid[]} svids

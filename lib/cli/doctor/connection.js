@@ -1,5 +1,5 @@
 'use strict'
-/** Whether anybody listens, who it is, and whether that is somebody who speaks HTTP/2. */
+/** Whether a process listens, which one it is, and whether it speaks HTTP/2. */
 
 const net = require('node:net')
 const { getPeerCredentials, getPeerProcess } = require('../../peer/process')
@@ -71,7 +71,7 @@ function connect(endpoint, timeout) {
       socket.destroy()
       resolve({ code })
     }
-    // It stays for the life of the socket: later errors are told by what is read.
+    // It stays for the life of the socket: later errors show in what is read.
     socket.on('error', (/** @type {NodeJS.ErrnoException} */ error) => failed(error.code ?? error.message))
     socket.once('connect', () => {
       clearTimeout(timer)

@@ -138,7 +138,7 @@ function supplementary() {
 }
 
 /**
- * How ids look from outside of our user namespace. Where nothing can be told, as they are.
+ * How ids look from outside of our user namespace. Where nothing is known, as they are.
  * @param {string} file
  * @returns {(id: number) => number | undefined}
  */

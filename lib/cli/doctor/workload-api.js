@@ -11,7 +11,7 @@ const { selectors } = require('./process')
 /** @typedef {InstanceType<typeof WorkloadApiClient>} Client */
 /** @typedef {import('../../../index').X509Svid} X509Svid */
 
-/** Nobody answers to this name, so that nobody would take the token. */
+/** No server has this name, so no server would accept the token. */
 const AUDIENCE = 'countersign-doctor'
 /** SVIDs are renewed at half of their lifetime. One with less than this left should have been. */
 const OVERDUE = 0.3

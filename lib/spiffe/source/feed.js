@@ -58,14 +58,14 @@ class Feed {
   }
 
   /**
-   * The view of an endpoint's stream. Whoever takes it gives it back by `release`.
+   * The view of an endpoint's stream. Each `take` needs a `release`.
    * @param {string} endpoint
    * @param {Subject} subject
    */
   static take(endpoint, subject) {
     const name = `${subject} ${endpoint}`
     const known = feeds.get(name)
-    // One that has given up is of no use to somebody new.
+    // A feed that has given up is of no use to a new source.
     if (known && !known.now.givenUp) {
       known.#users++
       return known
@@ -126,7 +126,7 @@ class Feed {
    * @returns {() => void} the way out
    */
   subscribe(listener) {
-    // A function that subscribes twice is told twice.
+    // A function that subscribes twice is called twice.
     const own = (/** @type {Event} */ event) => listener(event)
     this.#listeners.add(own)
     return () => {

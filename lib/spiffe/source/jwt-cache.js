@@ -1,5 +1,5 @@
 'use strict'
-/** Tokens, fetched once and kept fresh for as long as somebody uses them. */
+/** Tokens, fetched once and kept fresh for as long as they are used. */
 
 const { RecentMap } = require('../../internal/recent-map')
 
@@ -18,7 +18,7 @@ const { RecentMap } = require('../../internal/recent-map')
  * }} Entry
  */
 
-/** A token is not handed out in the last part of its life: it has to survive the way to whoever judges it. */
+/** A token is not handed out in the last part of its life: it has to be valid still when the server verifies it. */
 const MARGIN = 0.1
 const LONGEST_MARGIN = 30_000
 /** After a refresh that failed, the next one that is asked for waits this long. */
@@ -95,7 +95,7 @@ class JwtCache {
       .fetch()
       .then(
         (svid) => {
-          // Flushed meanwhile: whoever asked gets it, nobody else does.
+          // Flushed meanwhile: this caller gets it, it is not kept.
           if (this.#entries.get(key) === entry) this.#keep(key, entry, svid)
           return svid
         },
@@ -136,7 +136,7 @@ class JwtCache {
   }
 
   /**
-   * Half of its life is over. Every token costs the Workload API an attestation: one that nobody has used is not
+   * Half of its life is over. Every token costs the Workload API an attestation: one that was not used is not
    * renewed.
    * @param {string} key
    * @param {Entry} entry
@@ -148,7 +148,7 @@ class JwtCache {
   }
 
   /**
-   * Ahead of time: nobody waits for it.
+   * Ahead of time: no caller waits for it.
    * @param {string} key
    * @param {Entry} entry
    */

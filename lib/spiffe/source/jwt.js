@@ -1,5 +1,5 @@
 'use strict'
-/** A workload's tokens, and the bundles to judge the tokens of others with, kept fresh. */
+/** A workload's tokens, and the bundles to verify the tokens of others, kept fresh. */
 
 const { CountersignError, invalidArgument, shown } = require('../../native/errors')
 const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')

@@ -1,5 +1,5 @@
 'use strict'
-/** Functions of the caller that are told of events. One that throws hurts neither the source nor the others. */
+/** Functions of the caller that receive events. One that throws hurts neither the source nor the others. */
 
 const { invalidArgument, shown } = require('../../native/errors')
 

@@ -57,12 +57,12 @@ class Live {
   }
 
   /**
-   * Whether what was told before a withdrawal may still be used.
+   * Whether the last message before a withdrawal may still be used.
    * @protected
    */
   get inGrace() {
     if (this.#grace === 0 || this.#feed.now.state !== 'withdrawn') return false
-    // It begins with whoever notices first: a reader may be ahead of the event.
+    // It begins when the withdrawal is first seen: a reader may be ahead of the event.
     if (this.#graceUntil === 0) this.#graceUntil = Date.now() + this.#grace
     return Date.now() < this.#graceUntil
   }
@@ -119,7 +119,7 @@ class Live {
   }
 
   /**
-   * For what has to be done before anybody hears of it.
+   * For what has to be done before listeners get the event.
    * @protected
    * @param {Event} _event
    */

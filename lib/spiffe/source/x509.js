@@ -1,5 +1,5 @@
 'use strict'
-/** A workload's X509-SVID and the bundles to judge others with, kept fresh. */
+/** A workload's X509-SVID and the bundles to verify peers, kept fresh. */
 
 const { CountersignError } = require('../../native/errors')
 const { publish } = require('../../internal/diagnostics')

@@ -1,5 +1,5 @@
 'use strict'
-/** Bundles as a Workload API told them: anybody who asked sees the same ones, so nobody may change them. */
+/** Bundles from a Workload API: all callers share the same object, so it cannot be changed. */
 
 const { invalidArgument } = require('../../native/errors')
 const { BundleSet } = require('../bundle-set')

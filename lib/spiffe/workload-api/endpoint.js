@@ -7,7 +7,7 @@ const { CountersignError, invalidArgument, shown } = require('../../native/error
 const VARIABLE = 'SPIFFE_ENDPOINT_SOCKET'
 
 /**
- * The endpoint an option names, or else the environment, as of now. A place is never guessed.
+ * The endpoint an option names, or else the environment, read now. A place is never guessed.
  * @param {unknown} endpoint
  * @returns {string}
  */
