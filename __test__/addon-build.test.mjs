@@ -203,5 +203,8 @@ describe('the packages are filled', () => {
   })
 })
 
-/** Where the type of the last section stands: with that of a symbol table in it, the file is one with symbols. @param {Buffer} elf */
+/**
+ * Where the type of the last section stands: with that of a symbol table in it, the file is one with symbols.
+ * @param {Buffer} elf
+ */
 const symtabAt = (elf) => Number(elf.readBigUInt64LE(40)) + (elf.readUInt16LE(60) - 1) * elf.readUInt16LE(58) + 4

@@ -1,4 +1,5 @@
-// The addon of a release must not grow unseen: npm/size-budget.json says how many bytes it may have, and how many it has.
+// The addon of a release must not grow unseen: npm/size-budget.json says how many bytes it may have, and how many it
+// has.
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -9,11 +10,13 @@ import { root } from './support/child.mjs'
 const require = createRequire(import.meta.url)
 const { describe, inspect } = require('../scripts/addon')
 const { sectionsOf } = require('../scripts/elf')
-const { measured, ...budget } = require('../npm/size-budget.json')
+/** @type {Record<string, number> & { measured: Record<string, number> }} */
+const sizes = require('../npm/size-budget.json')
+const { measured, ...budget } = sizes
 
 /**
- * An addon that was built here for release. `npm run test:release` makes one and wants it measured; elsewhere the test of
- * another build is skipped.
+ * An addon that was built here for release. `npm run test:release` makes one and wants it measured; elsewhere the test
+ * of another build is skipped.
  * @param {import('node:test').TestContext} t
  * @param {string} name
  */
@@ -45,7 +48,8 @@ for (const [name, most] of Object.entries(budget)) {
     if (!elf) return
     const sizes = Object.fromEntries(sectionsOf(elf).map(({ name, size }) => [name, size]))
     t.diagnostic(`${sizes['.text.first']} bytes of code first, ${sizes['.text']} behind`)
-    // RUSTFLAGS replaces what .cargo/config.toml says of names. A compiler that names functions in another way wants a new list.
+    // RUSTFLAGS replaces what .cargo/config.toml says of names. A compiler that names functions in another way wants a
+    // new list.
     assert.ok(
       sizes['.text.first'] > 600_000,
       `${sizes['.text.first']} bytes: is RUSTFLAGS set? Else run node scripts/code-order.js`

@@ -46,7 +46,8 @@ function inspect(file) {
 
 /** One line for reports. @param {Addon} addon */
 const describe = ({ file, bytes, profile, stripped }) =>
-  `${path.basename(file)}: ${profile} build, ${bytes} bytes${stripped === undefined ? '' : stripped ? ', stripped' : ', not stripped'}`
+  `${path.basename(file)}: ${profile} build, ${bytes} ` +
+  `bytes${stripped === undefined ? '' : stripped ? ', stripped' : ', not stripped'}`
 
 /**
  * Throws for an addon that must not reach users: not of this profile, with symbols, or of other sources than these.

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * node scripts/code-order.js - writes src/code-order.txt: the functions of the addon that a service runs, which build.rs puts
- * side by side. A process has the code it runs in memory, sixteen pages at a time: with hot and cold mixed, that is all of it.
- * Runs what services do under valgrind, on a release build of its own that keeps its symbols. Run it after a change to what
- * a service runs, and for a compiler that names functions in another way: a name that is not found costs nothing but its
- * place.
+ * node scripts/code-order.js - writes src/code-order.txt: the functions of the addon that a service runs, which
+ * build.rs puts side by side. A process has the code it runs in memory, sixteen pages at a time: with hot and cold
+ * mixed, that is all of it. Runs what services do under valgrind, on a release build of its own that keeps its symbols.
+ * Run it after a change to what a service runs, and for a compiler that names functions in another way: a name that is
+ * not found costs nothing but its place.
  */
 const { execFile, execFileSync } = require('node:child_process')
 const fs = require('node:fs')
@@ -64,7 +64,8 @@ function packageWithSymbols(to) {
 }
 
 /**
- * The functions of an object that a profile of callgrind has seen, by its own rules: a name is written once, then numbered.
+ * The functions of an object that a profile of callgrind has seen, by its own rules: a name is written once, then
+ * numbered.
  * @param {string} profile
  * @param {string} object
  */
@@ -90,8 +91,8 @@ function functionsOf(profile, object) {
 }
 
 /**
- * A function's name without what differs from build to build: hashes, what is counted in bytes of them, versions, and at the
- * end of a generic function the crate that happened to make it.
+ * A function's name without what differs from build to build: hashes, what is counted in bytes of them, versions, and
+ * at the end of a generic function the crate that happened to make it.
  * @param {string} name
  */
 function lasting(name) {

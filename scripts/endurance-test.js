@@ -1,8 +1,8 @@
 'use strict'
 /**
  * npm run test:endurance: the tests in __test__/endurance, which bring about in minutes what months do: rotations and
- * restarts of the agent by the ten thousand, with a look at what is left behind, on the release build. Two at a time, the
- * longest first.
+ * restarts of the agent by the ten thousand, with a look at what is left behind, on the release build. Two at a time,
+ * the longest first.
  */
 const { setUp } = require('./setup')
 const { step, testFiles, TEST_TIMEOUT } = require('./test')

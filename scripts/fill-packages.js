@@ -1,5 +1,8 @@
 'use strict'
-/** `node scripts/fill-packages.js DIRECTORY` copies the addons of a release from there into npm/, before they are published. */
+/**
+ * `node scripts/fill-packages.js DIRECTORY` copies the addons of a release from there into npm/, before they are
+ * published.
+ */
 const fs = require('node:fs')
 const path = require('node:path')
 const { requireShippable } = require('./addon')

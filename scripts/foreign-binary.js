@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * scripts/foreign-binary.js PLATFORM FILE - is this an addon for macOS or Windows that would be let in there? Reads the file
- * as those systems do, since no tool of this one knows all four: the architecture, what it exports, the libraries it asks
- * for; on macOS the oldest version and the signature, page by page, without which Apple silicon runs nothing. One line, or
- * an error.
+ * scripts/foreign-binary.js PLATFORM FILE - is this an addon for macOS or Windows that would be let in there? Reads the
+ * file as those systems do, since no tool of this one knows all four: the architecture, what it exports, the libraries
+ * it asks for; on macOS the oldest version and the signature, page by page, without which Apple silicon runs nothing.
+ * One line, or an error.
  */
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
@@ -12,7 +12,11 @@ const fs = require('node:fs')
 /** What Node.js looks for. */
 const ENTRY = 'napi_register_module_v1'
 
-/** @typedef {{ format: string, cpu: string, exports: string[], libraries: string[], oldest?: string, signature?: string }} Facts */
+/**
+ * @typedef {{
+ *   format: string, cpu: string, exports: string[], libraries: string[], oldest?: string, signature?: string
+ * }} Facts
+ */
 
 /** What is part of every macOS, and of every Windows 10: nothing has to lie beside the addon. */
 const SYSTEM = /^\/usr\/lib\/lib(System\.B|charset\.1|iconv\.2)\.dylib$/

@@ -126,7 +126,12 @@ const muslRoot = (architecture) =>
 const gnuRoot = () =>
   once('gnu-arm64', (directory) => unpack('bookworm', 'arm64', ['libc6', 'libstdc++6', 'libgcc-s1'], directory))
 
-/** Node.js 20 as npm has it for another system. @param {string} name where it is kept @param {string} from the package @param {string} executable */
+/**
+ * Node.js 20 as npm has it for another system.
+ * @param {string} name where it is kept
+ * @param {string} from the package
+ * @param {string} executable
+ */
 const npmNode = (name, from, executable) => {
   const file = path.join('node_modules', from, 'bin', executable)
   return path.join(

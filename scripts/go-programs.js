@@ -95,8 +95,12 @@ function telling(said) {
   )
 }
 
-const NETWORK =
-  /dial tcp|no such host|connection re(fused|set)|i\/o timeout|TLS handshake|x509:|\b(403|404|410|50\d) |module lookup disabled|not available/
+const NETWORK = new RegExp(
+  [
+    'dial tcp|no such host|connection re(fused|set)|i/o timeout|TLS handshake|x509:',
+    '\\b(403|404|410|50\\d) |module lookup disabled|not available'
+  ].join('|')
+)
 
 /**
  * What has to be there before a build can begin.
@@ -112,7 +116,8 @@ function checkTools({ label, module, c }, env) {
   })
   if (error)
     throw new Unavailable(
-      `${label}: go cannot be run (${/** @type {NodeJS.ErrnoException} */ (error).code}); go ${read(`${module}/go.mod`, /^go (\S+)/m)} or newer is needed`
+      `${label}: go cannot be run (${/** @type {NodeJS.ErrnoException} */ (error).code}); go ` +
+        `${read(`${module}/go.mod`, /^go (\S+)/m)} or newer is needed`
     )
   if (status !== 0) throw new Unavailable(`${label}: this go will not do: ${telling(stderr)}`)
   if (!c) return

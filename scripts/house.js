@@ -1,7 +1,8 @@
 'use strict'
 /**
- * The shape of the agent's source, read from its `use` lines: `node scripts/house.js` draws it, `__test__/house.test.mjs`
- * holds it. A room is an entry of crates/countersign/src/agent; a floor is as far as a room's imports reach down.
+ * The shape of the agent's source, read from its `use` lines: `node scripts/house.js` draws it,
+ * `__test__/house.test.mjs` holds it. A room is an entry of crates/countersign/src/agent; a floor is as far as a room's
+ * imports reach down.
  */
 const fs = require('node:fs')
 const path = require('node:path')

@@ -10,7 +10,10 @@ const root = path.join(__dirname, '..')
 
 /**
  * `run`: the smoke test runs on it, and it may be published without another look.
- * @typedef {{ name: string, triple: string, file: string, os: string, cpu: string, libc?: 'glibc' | 'musl', says: string, run: boolean }} Platform
+ * @typedef {{
+ *   name: string, triple: string, file: string, os: string, cpu: string, libc?: 'glibc' | 'musl',
+ *   says: string, run: boolean
+ * }} Platform
  */
 
 /** @type {readonly Platform[]} */

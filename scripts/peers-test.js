@@ -1,7 +1,7 @@
 'use strict'
 /**
- * npm run test:peers: clients of other makes at our agent. Each fetches and has judged a token, sees its SVID rotate twice
- * while it watches, loses its identity, and gets it back. What they are made of is fetched once into
+ * npm run test:peers: clients of other makes at our agent. Each fetches and has judged a token, sees its SVID rotate
+ * twice while it watches, loses its identity, and gets it back. What they are made of is fetched once into
  * ${XDG_CACHE_HOME:-~/.cache}/countersign; a client that cannot be had here is said to be skipped.
  */
 const { spawn, spawnSync } = require('node:child_process')
@@ -32,8 +32,15 @@ const goPrograms = (what) =>
     .at(-1) ?? ''
 
 /**
- * What each client is, and how it is started. A line it prints is turned into ours: `jwt ID`, `svid ID SERIAL`, `denied`.
- * @type {{ name: string, prepare: () => any, command: (prepared: any, endpoint: string) => string[], read?: (line: string) => string | undefined, once?: (prepared: any, endpoint: string) => string }[]}
+ * What each client is, and how it is started. A line it prints is turned into ours: `jwt ID`, `svid ID SERIAL`,
+ * `denied`.
+ * @type {{
+ *   name: string,
+ *   prepare: () => any,
+ *   command: (prepared: any, endpoint: string) => string[],
+ *   read?: (line: string) => string | undefined,
+ *   once?: (prepared: any, endpoint: string) => string
+ * }[]}
  */
 const CLIENTS = [
   {

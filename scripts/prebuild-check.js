@@ -2,10 +2,10 @@
 'use strict'
 /**
  * npm run prebuild:check [-- --all] [-- --windows] [-- --release] - is the package what people will install? Builds the
- * addon for the Linux systems (x64; with --all arm64 too) as a trial, with --release as it ships, packs everything, serves
- * the tarballs as a registry does, installs from there as a user would (an empty folder, no Rust, no other network), and runs
- * package-smoke.cjs in each real runtime. With --windows that for Windows on x64 alone, in wine: elsewhere-smoke.cjs, which
- * has no agent on its own system.
+ * addon for the Linux systems (x64; with --all arm64 too) as a trial, with --release as it ships, packs everything,
+ * serves the tarballs as a registry does, installs from there as a user would (an empty folder, no Rust, no other
+ * network), and runs package-smoke.cjs in each real runtime. With --windows that for Windows on x64 alone, in wine:
+ * elsewhere-smoke.cjs, which has no agent on its own system.
  */
 const { execFileSync, spawn } = require('node:child_process')
 const fs = require('node:fs')
@@ -138,7 +138,10 @@ function run(command, args, cwd, env = { PATH: process.env.PATH, HOME: cwd }) {
   })
 }
 
-/** Every runtime a platform is tried on: a name, and a command with what comes before the script. @param {string} name */
+/**
+ * Every runtime a platform is tried on: a name, and a command with what comes before the script.
+ * @param {string} name
+ */
 function runtimesOf(name) {
   const { FOREIGN_NODES } = require('./foreign-nodes')
   if (FOREIGN_NODES[name]) return [{ name, command: FOREIGN_NODES[name]() }]
@@ -171,7 +174,8 @@ async function main() {
   try {
     const packages = packAll(Object.fromEntries(wanted.map(({ name }, index) => [name, files[index]])), work)
     const registry = await startRegistry(packages)
-    // qemu-user knows neither pidfds of sockets nor sock_diag: there, the agent is a native one, and judges the emulator.
+    // qemu-user knows neither pidfds of sockets nor sock_diag: there, the agent is a native one, and judges the
+    // emulator.
     const { startAgent } = require('../lib/agent')
     const agent = await startAgent({
       rules: [

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 'use strict'
 /**
- * Runs the package, with the addon as it ships, on every runtime it is meant for: a smoke test on all of them, the whole
- * test suite on the Nodes.
+ * Runs the package, with the addon as it ships, on every runtime it is meant for: a smoke test on all of them, the
+ * whole test suite on the Nodes.
  * They are fetched once, into ${XDG_CACHE_HOME:-~/.cache}/countersign/runtimes.
  */
 const { spawn, spawnSync } = require('node:child_process')

@@ -1,5 +1,7 @@
 'use strict'
-/** Builds the Rust programs that countersign is tested against (peers), into ${XDG_CACHE_HOME:-~/.cache}/countersign. */
+/**
+ * Builds the Rust programs that countersign is tested against (peers), into ${XDG_CACHE_HOME:-~/.cache}/countersign.
+ */
 const { spawnSync } = require('node:child_process')
 const path = require('node:path')
 const { cache } = require('./cache')

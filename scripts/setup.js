@@ -1,6 +1,7 @@
 'use strict'
 /**
- * Makes a checkout ready to run: the packages the build needs, then the addon, where there is none of these very sources.
+ * Makes a checkout ready to run: the packages the build needs, then the addon, where there is none of these very
+ * sources.
  */
 
 const { execFileSync } = require('node:child_process')
@@ -42,7 +43,8 @@ function installPackages() {
 }
 
 /**
- * Takes the addon of the platform package, if it was released from the sources of this checkout: no Rust is needed then.
+ * Takes the addon of the platform package, if it was released from the sources of this checkout: no Rust is needed
+ * then.
  * @param {import('./npm-packages').Platform} platform
  * @param {string} sources their digest
  */
@@ -75,7 +77,10 @@ function provideAddon(release) {
   if (release) say(describe(inspect(file)))
 }
 
-/** @param {{ release?: boolean }} [options] `release`: what follows measures or ships the addon, so no quick build will do */
+/**
+ * @param {{ release?: boolean }} [options] `release`: what follows measures or ships the addon, so no quick build will
+ *   do
+ */
 function setUp({ release = false } = {}) {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {

@@ -45,8 +45,8 @@ function digest(base = root) {
 const cargoEnvironment = () => ({ ...process.env, COUNTERSIGN_SOURCES: digest() })
 
 /**
- * What makes cargo use what it compiled for the addon: napi names the target, which gives a directory of its own, and with
- * the whole workspace go other features than with one package.
+ * What makes cargo use what it compiled for the addon: napi names the target, which gives a directory of its own, and
+ * with the whole workspace go other features than with one package.
  * @param {string} triple
  */
 const sharedWithAddon = (triple) => ['--locked', '--workspace', '--target', triple]

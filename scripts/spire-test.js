@@ -1,7 +1,7 @@
 'use strict'
 /**
- * npm run test:spire: the tests in __test__/spire, against real SPIRE, go-spiffe and spiffe-rustls, which are built first
- * where they are not in the cache. Where they cannot be had, one line says why, and that is not a failure.
+ * npm run test:spire: the tests in __test__/spire, against real SPIRE, go-spiffe and spiffe-rustls, which are built
+ * first where they are not in the cache. Where they cannot be had, one line says why, and that is not a failure.
  */
 const { programs, Unavailable } = require('./go-programs')
 const { rustPeer } = require('./rust-peers')

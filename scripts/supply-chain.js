@@ -1,7 +1,7 @@
 'use strict'
 /**
- * Holds what is built in to deny.toml, without a network and without cargo-deny: licences, sources, banned crates. And the
- * lock files: everything npm fetches for the build is pinned to its bytes.
+ * Holds what is built in to deny.toml, without a network and without cargo-deny: licences, sources, banned crates. And
+ * the lock files: everything npm fetches for the build is pinned to its bytes.
  */
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')

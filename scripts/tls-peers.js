@@ -1,7 +1,7 @@
 'use strict'
 /**
- * npm run test:tls-peers - countersign/tls and countersign/grpc with the libraries people use, which are no part of this
- * package: they are installed into peers/node. PostgreSQL and Redis come from the packages of Debian.
+ * npm run test:tls-peers - countersign/tls and countersign/grpc with the libraries people use, which are no part of
+ * this package: they are installed into peers/node. PostgreSQL and Redis come from the packages of Debian.
  */
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')

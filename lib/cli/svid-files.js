@@ -7,9 +7,10 @@ const { FileSet } = require('./file-set')
 /** @typedef {import('../../index').X509Svid} X509Svid */
 
 const NOTES = `Files in DIR, as spire-agent names them: svid.0.pem (the chain), svid.0.key (mode 0600), bundle.0.pem (of
-its own trust domain), federated_bundle.0.0.pem and so on (of other trust domains, in the order of their names); svid.1.pem
-for the next identity. They are links through DIR/..svids, and change all at once when that link is replaced: a program
-that needs a key and the certificate that belongs to it opens DIR/..svids/ once (cd -P) and reads both there.`
+its own trust domain), federated_bundle.0.0.pem and so on (of other trust domains, in the order of their names);
+svid.1.pem for the next identity. They are links through DIR/..svids, and change all at once when that link is
+replaced: a program that needs a key and the certificate that belongs to it opens DIR/..svids/ once (cd -P) and reads
+both there.`
 
 class SvidFiles {
   #set
