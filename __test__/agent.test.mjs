@@ -213,8 +213,8 @@ describe('startAgent', () => {
 test('two machines federate: a file, an endpoint with https_spiffe, and the command line', async (t) => {
   const partner = new TestCa('partner.org')
   const served = partner.x509Svid('spiffe://partner.org/endpoint')
-  let document = partner.bundle.with({ sequence: 7, refreshHint: 3_600_000 }).toJwks()
-  const server = createServer({ cert: served.chainPem, key: served.keyPem }, (request, response) =>
+  const document = partner.bundle.with({ sequence: 7, refreshHint: 3_600_000 }).toJwks()
+  const server = createServer({ cert: served.chainPem, key: served.keyPem }, (_request, response) =>
     response.end(document)
   )
   server.listen(0, '127.0.0.1')

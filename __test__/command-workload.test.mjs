@@ -121,8 +121,8 @@ describe('x509 fetch', () => {
     assert.equal(await code({ SPIFFE_ENDPOINT_SOCKET: 'unix:///nowhere/agent.sock' }, '--wait', '--timeout', '2000'), 3)
     stub.answer(() => {})
     assert.equal(await code(env, '--timeout', '200'), 1)
-    const hostile = await (stub.answer((call) => call.end(13, 'no \u001b[31mred\u202e')),
-    run(['x509', 'fetch'], { env }))
+    stub.answer((call) => call.end(13, 'no \u001b[31mred\u202e'))
+    const hostile = await run(['x509', 'fetch'], { env })
     assert.equal(hostile.status, 1)
     assert.match(hostile.stderr, /INTERNAL: no \\u001b\[31mred\\u202e \[ERR_WORKLOAD_API\]/)
   })

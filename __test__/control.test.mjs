@@ -301,7 +301,7 @@ describe('subscribe', () => {
       heard.slice(from).some(({ message }) => pattern.test(message))
     await until(() => {
       try {
-        first.setRules([/** @type {any} */ ({ match: { uid }, identity: 'N' + heard.length })])
+        first.setRules([/** @type {any} */ ({ match: { uid }, identity: `N${heard.length}` })])
       } catch {}
       return has(/rules are in force/)
     }, 'a reload')

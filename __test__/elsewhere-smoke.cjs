@@ -53,7 +53,7 @@ async function onLinuxOnly() {
   // macOS can judge the log of an agent that ran elsewhere.
   if (process.platform === 'win32') calls.verifyLog = () => verifyLog('audit.log')
   for (const [name, call] of Object.entries(calls)) {
-    const error = await new Promise((resolve, reject) => resolve(call())).then(
+    const error = await new Promise((resolve, _reject) => resolve(call())).then(
       () => assert.fail(`${name} did not fail`),
       (/** @type {any} */ error) => error
     )

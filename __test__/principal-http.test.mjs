@@ -39,7 +39,9 @@ const sessions = new SessionResolver({
 
 /** @type {(() => void)[]} */
 const open = []
-after(() => open.forEach((close) => close()))
+after(() => {
+  for (const close of open) close()
+})
 /** @param {http.RequestListener} handler */
 async function serve(handler) {
   const server = http.createServer(handler).listen(0, '127.0.0.1')
@@ -282,7 +284,7 @@ test('onRefuse answers in our place, and learns why', async () => {
   const seen = /** @type {any[]} */ ([])
   const port = await guarded(
     requirePrincipal(tokens, {
-      onRefuse: (error, answer, req, res) => {
+      onRefuse: (error, answer, _req, res) => {
         seen.push([/** @type {any} */ (error).code, /** @type {any} */ (error).cause?.rule, answer.status])
         res.writeHead(302, { location: '/login' }).end()
       }

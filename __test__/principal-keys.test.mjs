@@ -162,7 +162,7 @@ test('answers that are none', async () => {
 
 test('a huge answer is not read to its end', async () => {
   let sent = 0
-  const resolver = behind((req, res) => {
+  const resolver = behind((_req, res) => {
     res.writeHead(200)
     const write = () => {
       while (!res.destroyed && res.write(Buffer.alloc(65536, ' '))) sent += 65536

@@ -118,7 +118,9 @@ describe('over TLS', () => {
   })
   /** @type {(() => void)[]} */
   const open = []
-  after(() => open.forEach((close) => close()))
+  after(() => {
+    for (const close of open) close()
+  })
 
   /** A server with a guard. @param {any} resolver @param {any} [more] */
   async function serve(resolver, more) {

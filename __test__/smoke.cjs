@@ -42,7 +42,7 @@ async function main() {
   const all = await Promise.all(
     Array.from({ length: 64 }, (_, index) => getIdentity({ socketPath, runner: { instanceId: index } }))
   )
-  all.forEach((me, index) => assert.strictEqual(me.runner.instanceId, index))
+  for (const [index, me] of all.entries()) assert.strictEqual(me.runner.instanceId, index)
   await getIdentity({ socketPath, expectServer: (peer) => typeof peer.pid === 'number' })
 
   await fails(getIdentity({ socketPath: '/missing.sock' }), 'ERR_SOCKET_NOT_FOUND')

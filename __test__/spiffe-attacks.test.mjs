@@ -107,7 +107,7 @@ test('huge and deep inputs end quickly', () => {
 
 test('claims nested as deep as a token can hold do not overflow the stack', () => {
   const depth = 5900
-  const body = JSON.stringify(claims()).slice(0, -1) + `,"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`
+  const body = `${JSON.stringify(claims()).slice(0, -1)},"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`
   let value = /** @type {any} */ (
     verifyJwtSvid(token({ alg: 'ES256', kid: 'one' }, body, key), bundles, { audience: 'shop' }).claims.deep
   )
@@ -132,7 +132,7 @@ test('claims named like members of Object are only claims', () => {
 test('a claim said twice decides nothing', () => {
   for (const twice of ['"exp":9999999999', '"aud":"shop"', '"nbf":0', '"sub":"spiffe://example.org/root"']) {
     assert.equal(
-      judged({ alg: 'ES256', kid: 'one' }, JSON.stringify(claims({ nbf: 1 })).slice(0, -1) + `,${twice}}`),
+      judged({ alg: 'ES256', kid: 'one' }, `${JSON.stringify(claims({ nbf: 1 })).slice(0, -1)},${twice}}`),
       'malformed_claims',
       twice
     )
@@ -141,7 +141,7 @@ test('a claim said twice decides nothing', () => {
   assert.equal(
     judged(
       { alg: 'ES256', kid: 'one' },
-      JSON.stringify(claims()).slice(0, -1) + ',"s\\u0075b":"spiffe://example.org/root"}'
+      `${JSON.stringify(claims()).slice(0, -1)},"s\\u0075b":"spiffe://example.org/root"}`
     ),
     'malformed_claims'
   )
@@ -194,7 +194,8 @@ test('secrets turn up under their own names only', () => {
   const jwtSvid = verifyJwtSvid(text, bundles, { audience: 'shop' })
   assert.equal(jwtSvid.token, text)
   assert.equal(svid.keyPem(), minted.keyPem)
-  void svid.privateKey, void jwtSvid.claims
+  void svid.privateKey
+  void jwtSvid.claims
   const der = minted.key.export({ format: 'der', type: 'pkcs8' })
   const needles = [
     text,
@@ -266,6 +267,7 @@ test('copies of a private key that were made on the way are wiped', () => {
     return der
   }
   const from = Buffer.from
+  // biome-ignore lint/suspicious/noTsIgnore: whether the assignment fits depends on the release of @types/node
   // @ts-ignore: watched
   Buffer.from = (/** @type {any[]} */ ...values) => {
     const made = from(.../** @type {[any]} */ (values))

@@ -331,7 +331,8 @@ test('an SVID from files, texts and bytes, and back', () => {
   assert.equal(first.spiffeId.uri, ID)
   assert.equal(first.certificates.length, 2)
   assert.equal(first.certificates, first.certificates)
-  assert.ok(first.privateKey.equals(below.key) && first.privateKey === first.privateKey)
+  const { privateKey } = first
+  assert.ok(privateKey.equals(below.key) && first.privateKey === privateKey)
   for (const number of [undefined, '1', '0x7f', '0x80', '0xff00000000000000000000000000000000000001']) {
     const { pem, keyPem } = mint({ issuer: root, extensions: leafExtensions(ID), number })
     assert.equal(X509Svid.fromPem(pem, keyPem).serialNumber, new X509Certificate(pem).serialNumber.toLowerCase())

@@ -167,7 +167,7 @@ async function attackServer(version) {
   let requests = 0
   /** @type {string[]} */
   const rules = []
-  const app = http.createServer((request, response) => {
+  const app = http.createServer((_request, response) => {
     requests++
     response.end()
   })

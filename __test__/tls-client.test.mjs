@@ -44,7 +44,7 @@ const toServer = authorize.id('spiffe://a.test/server')
  */
 async function plain(t, options) {
   const seen = { hello: 0 }
-  const one = https.createServer(options, (request, response) => {
+  const one = https.createServer(options, (_request, response) => {
     seen.hello++
     response.end('hello')
   })
@@ -107,7 +107,9 @@ test('the options are made once, and rotate', async (t) => {
   const { port } = await serve(t, serverSource, authorize.any())
   const options = clientOptions(source, toServer)
   const agents = [new https.Agent(options), new https.Agent({ ...options, keepAlive: true, maxSockets: 1 })]
-  t.after(() => agents.forEach((agent) => agent.destroy()))
+  t.after(() => {
+    for (const agent of agents) agent.destroy()
+  })
   assert.equal(await askWith({ port, agent: agents[0] }), 'spiffe://a.test/client')
   assert.equal(await askWith({ port, agent: agents[1] }), 'spiffe://a.test/client')
   for (const silently of [false, true]) {
@@ -208,7 +210,7 @@ test('fetch rotates, and finishes what it began', async (t) => {
   await spiffeFetch.close()
 })
 
-test('fetch gives up on a server that does not answer', async (t) => {
+test('fetch gives up on a server that does not answer', async (_t) => {
   const net = await import('node:net')
   const silent = net.createServer()
   const port = await listening(silent)

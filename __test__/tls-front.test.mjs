@@ -121,7 +121,7 @@ for (const version of VERSIONS) {
 }
 
 test('a client that goes away while it is decided on is forgotten', async (t) => {
-  let answer = (/** @type {boolean} */ verdict) => {}
+  let answer = (/** @type {boolean} */ _verdict) => {}
   const { port, seen, rejections } = await front(
     t,
     () =>
@@ -194,7 +194,7 @@ test('in front of http2, and of a function', async (t) => {
   assert.equal(await ask(other, sourceOf(client), toServer), 'ok')
 })
 
-test('a front server that is closed follows its source no longer', async (t) => {
+test('a front server that is closed follows its source no longer', async () => {
   const own = sourceOf(server)
   const one = createFrontServer(http.createServer(), own, async () => true)
   await listening(one)

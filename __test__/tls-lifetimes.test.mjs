@@ -192,7 +192,7 @@ test('an agent keeps its connections no longer than told', async (t) => {
 
 test('an agent that is busy finishes first', async (t) => {
   const source = sourceOf(server)
-  const slow = https.createServer(serverOptions(source, authorize.any()), (request, response) => {
+  const slow = https.createServer(serverOptions(source, authorize.any()), (_request, response) => {
     response.write('a')
     setTimeout(() => response.end('b'), 150)
   })

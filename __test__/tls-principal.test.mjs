@@ -80,7 +80,8 @@ test('of HTTP/2, a front server, and a token', async (t) => {
   secureServer(h2, sourceOf(server), authorize.any(), { principal })
   h2.on('stream', (/** @type {import('node:http2').ServerHttp2Stream} */ stream) => {
     stream.respond()
-    stream.end(String(/** @type {WorkloadPrincipal} */ (peerOf(stream)?.principal).tenantSlug))
+    const { principal } = peerOf(stream) ?? {}
+    stream.end(String(/** @type {WorkloadPrincipal} */ (principal).tenantSlug))
   })
   const port = await listening(h2)
   const session = http2Connect(`https://localhost:${port}`, ofTenant, authorize.any())
@@ -96,7 +97,7 @@ test('of HTTP/2, a front server, and a token', async (t) => {
   const front = createFrontServer(
     app,
     sourceOf(server),
-    async (/** @type {any} */ id, /** @type {any} */ peer) => {
+    async (/** @type {any} */ _id, /** @type {any} */ peer) => {
       seen.push(peer.principal.serviceName)
       return true
     },

@@ -151,7 +151,7 @@ async function main() {
   client.rotate('client')
 
   // An impostor, with both bundles at hand.
-  const impostor = https.createServer(shown('forgedServer'), (request, response) => response.end('hello'))
+  const impostor = https.createServer(shown('forgedServer'), (_request, response) => response.end('hello'))
   const other = await listening(impostor)
   for (const welcome of [authorize.any(), toServer])
     assert.match(await ask({ port: other, agent: false, ...clientOptions(client, welcome) }), /^refused/)

@@ -86,7 +86,7 @@ test('a source that is not ready yet', async (t) => {
     source.close()
     return own.kill()
   })
-  const server = https.createServer(serverOptions(source, authorize.any()), (request, response) => response.end('in'))
+  const server = https.createServer(serverOptions(source, authorize.any()), (_request, response) => response.end('in'))
   secureServer(server, source, authorize.any())
   const port = await listening(server)
   t.after(() => {

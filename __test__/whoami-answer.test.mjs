@@ -123,7 +123,7 @@ const accepted = [
   [
     'an extra beyond 64 bits, as a number',
     runner({ huge: 'H' }).replace('"H"', '36893488147419103232'),
-    (me) => assert.equal(me.runner.extra.huge, 36893488147419103232)
+    (me) => assert.equal(me.runner.extra.huge, 2 ** 65)
   ],
   [
     'a repeated extra: the last one',

@@ -92,7 +92,7 @@ describe('many calls', () => {
     const all = await Promise.all(
       Array.from({ length: 500 }, (_, index) => client.getIdentity({ runner: { instanceId: index } }))
     )
-    all.forEach((me, index) => assert.equal(me.runner.instanceId, index))
+    for (const [index, me] of all.entries()) assert.equal(me.runner.instanceId, index)
   })
   test('of both flavours, mixed', async () => {
     const pending = []

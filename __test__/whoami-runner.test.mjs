@@ -276,7 +276,7 @@ describe('the token', () => {
       inspect(new IdentityClient({ socketPath }), { showHidden: true, customInspect: false })
     ]
     for (const text of seen) assert.ok(!text.includes(OK.token), text)
-    assert.match(inspect(me), /Identity \{[^]*token: '\[redacted\]'/)
+    assert.match(inspect(me), /Identity \{[\s\S]*token: '\[redacted\]'/)
     assert.equal(JSON.parse(JSON.stringify(me)).token, '[redacted]')
     assert.equal(String(me), OK.identity)
   })

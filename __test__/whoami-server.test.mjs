@@ -248,6 +248,7 @@ describe('a policy that cannot be meant', () => {
       { uid: 0, [Symbol('x')]: 1 },
       { uid: 0, toJSON: () => ({ gid: 0 }) },
       { uid: 0n },
+      // biome-ignore lint/suspicious/noSparseArray: a list with a hole is a list of an undefined policy
       [, { uid: 0 }]
     ]) {
       assert.throws(

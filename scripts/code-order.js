@@ -217,7 +217,7 @@ async function rest(
   verifyJwtSvid(token.token, tokens.bundles, { audience })
   tokens.close()
   const live = await X509Source.open()
-  const server = https.createServer(serverOptions(live, peers), (request, response) => response.end('hello'))
+  const server = https.createServer(serverOptions(live, peers), (_request, response) => response.end('hello'))
   secureServer(server, live, peers)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)))
   const agent = createAgent(live, peers)

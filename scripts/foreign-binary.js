@@ -103,7 +103,7 @@ function signatureOf(bytes, start) {
 
 /** @param {Buffer} bytes @returns {Facts} */
 function machO(bytes) {
-  const cpu = { 0x01000007: 'x64', 0x0100000c: 'arm64' }[bytes.readUInt32LE(4)] ?? 'unknown'
+  const cpu = { 16777223: 'x64', 16777228: 'arm64' }[bytes.readUInt32LE(4)] ?? 'unknown'
   /** @type {Facts} */
   const facts = { format: 'Mach-O', cpu, exports: [], libraries: [] }
   const version = (/** @type {number} */ packed) => `${packed >>> 16}.${(packed >>> 8) & 0xff}`
@@ -143,7 +143,7 @@ function machO(bytes) {
 function portableExecutable(bytes) {
   const header = bytes.readUInt32LE(0x3c)
   if (bytes.toString('latin1', header, header + 4) !== 'PE\0\0') throw new Error('no header of a PE')
-  const cpu = { 0x8664: 'x64', 0xaa64: 'arm64' }[bytes.readUInt16LE(header + 4)] ?? 'unknown'
+  const cpu = { 34404: 'x64', 43620: 'arm64' }[bytes.readUInt16LE(header + 4)] ?? 'unknown'
   const optional = header + 24
   if (bytes.readUInt16LE(optional) !== 0x20b) throw new Error('not of 64 bits')
   const sections = optional + bytes.readUInt16LE(header + 20)

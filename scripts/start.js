@@ -44,7 +44,7 @@ function run(executable, script, env) {
     env: { ...process.env, ...env },
     encoding: 'utf8'
   })
-  process.stdout.write((stdout + stderr).replace(/^/gm, '  ').trimEnd() + '\n')
+  process.stdout.write(`${(stdout + stderr).replace(/^/gm, '  ').trimEnd()}\n`)
   return { status, stdout }
 }
 

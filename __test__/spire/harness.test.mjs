@@ -192,7 +192,7 @@ test('with its server down an agent serves what it has, and nothing new', async 
   await registered(t, { spiffeId: 'spiffe://example.org/new', entryId: 'after-the-outage' })
   assert.ok(spire.local.agent.lines.slice(length).some(({ msg }) => msg === 'SVID updated'))
 })
-test('nothing is left over: not of a harness that was stopped, nor of one whose process was killed', async (t) => {
+test('nothing is left over: not of a harness that was stopped, nor of one whose process was killed', async () => {
   for (const end of ['stop', 'SIGINT', 'SIGKILL', 'crash']) {
     const { pids, directory } = await strange(end)
     assert.equal(pids.length, 2)

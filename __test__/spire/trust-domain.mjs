@@ -203,9 +203,7 @@ export class TrustDomain {
       JSON.stringify({ entries: wanted.map((one) => this.#written(one)) })
     )
     const ids = results.map((/** @type {any} */ { entry }) => entry.id)
-    ids.forEach((/** @type {string} */ id, /** @type {number} */ index) =>
-      this.entries.set(id, { ...wanted[index], entryId: id })
-    )
+    for (const [index, id] of ids.entries()) this.entries.set(id, { ...wanted[index], entryId: id })
     if (wait && this.agent.running)
       await Promise.all(ids.map((/** @type {string} */ id) => this.#agentSays('SVID updated', id, since)))
     return ids

@@ -6,9 +6,10 @@ const path = require('node:path')
 const { write, works, run } = require('./program')
 
 /** What every bundler is told: the addon is found when the program runs. */
-const EXTERNAL = [/^@countersign\//, /^\.\.\/countersign\..*\.node$/]
+const EXTERNAL = [/^@countersign\//, /^(\.\.\/)+countersign\..*\.node$/]
 
 /** @param {NodeJS.Require} foreign @returns {[string, (directory: string) => Promise<void>][]} */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a list of cases, one for each bundler
 module.exports = (foreign) => [
   [
     'esbuild bundles it, with the addon external',

@@ -165,7 +165,7 @@ test('a server that is not welcome, or forged, gets no call', async (t) => {
     const impostor = new grpc.Server()
     let calls = 0
     impostor.addService(/** @type {any} */ (service), {
-      once: (/** @type {any} */ call, /** @type {any} */ callback) => {
+      once: (/** @type {any} */ _call, /** @type {any} */ callback) => {
         calls++
         callback(null, 'x')
       },
