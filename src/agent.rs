@@ -8,6 +8,7 @@ use countersign::agent::{
     Rotation, RuleSet, RulesError, RulesSource, log,
 };
 use countersign::peer::Peer;
+use countersign::spiffe::workload_api::Method;
 use countersign::spiffe::{SpiffeBundle, TrustDomain};
 use napi::bindgen_prelude::{AsyncTask, Either};
 use napi::{Env, Task};
@@ -291,10 +292,13 @@ pub(crate) fn tell(agent: &Agent, mailbox: &Mailbox, key: f64) {
     agent.observe(move |event| {
         let value = match event {
             AgentEvent::Issued { caller, method, spiffe_id, .. } => {
+                let method = method.name();
                 json!({ "type": "issued", "pid": caller.pid, "uid": caller.uid, "method": method, "spiffeId": spiffe_id })
             }
             AgentEvent::Refused { caller, method, code } => {
-                json!({ "type": "refused", "pid": caller.pid, "uid": caller.uid, "method": method, "status": code })
+                // No method was called yet if there was no room for the connection.
+                let (method, status) = (method.map_or("", Method::name), code.name());
+                json!({ "type": "refused", "pid": caller.pid, "uid": caller.uid, "method": method, "status": status })
             }
             AgentEvent::Killed { by, reason } => json!({ "type": "kill", "by": by, "reason": reason }),
             AgentEvent::Resumed { by } => json!({ "type": "resume", "by": by }),

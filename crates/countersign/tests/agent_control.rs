@@ -83,7 +83,7 @@ fn verbs_are_answered_over_the_real_thing() {
     let verified = verify(&scene.path("audit.jsonl"), &VerifyOptions::default()).unwrap();
     assert_eq!(verified.signed + 1, verified.last.seq + 1);
     let events: Vec<String> = lines(&scene).iter().map(|line| line["event"].as_str().unwrap().to_owned()).collect();
-    for wanted in ["begin", "started", "answered", "commanded", "stopped", "signed"] {
+    for wanted in ["begin", "started", "answered", "operatorRequest", "stopped", "signed"] {
         assert!(events.iter().any(|event| event == wanted), "{wanted} in {events:?}");
     }
     assert!(!fs::read_to_string(scene.path("audit.jsonl")).unwrap().contains("t0ken"), "no secret is in it");
@@ -204,7 +204,7 @@ fn strangers_are_refused_every_verb_and_readers_those_that_write() {
     let refused = |uid: u32| {
         lines(&scene)
             .iter()
-            .filter(|line| line["event"] == "commanded" && line["uid"] == uid && line["code"] == "E_DENIED")
+            .filter(|line| line["event"] == "operatorRequest" && line["uid"] == uid && line["code"] == "E_DENIED")
             .count()
     };
     assert_eq!((refused(4242), refused(4243), refused(4244)), (10, 4, 0), "and it is in the log");
@@ -234,7 +234,7 @@ fn the_kill_switch_outlives_the_agent_until_it_is_resumed() {
     let (killed, resumed) = (at("killed"), at("resumed"));
     assert!(log[killed]["reason"] == "stolen laptop" && log[killed]["by"].as_str().unwrap().contains("uid"));
     // Between the two nobody was vouched for.
-    assert!(log[killed..resumed].iter().all(|line| line["code"] != "ok" || line["event"] == "commanded"));
+    assert!(log[killed..resumed].iter().all(|line| line["code"] != "ok" || line["event"] == "operatorRequest"));
 }
 
 #[test]

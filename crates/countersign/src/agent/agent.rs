@@ -15,8 +15,7 @@ use crate::agent::config::dev;
 use crate::agent::config::options::AgentOptions;
 use crate::agent::control::{Control, ControlServer, Sockets as SocketPaths};
 use crate::agent::core::Core;
-use crate::agent::decisions::event::AgentEvent;
-use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::decisions::{AgentEvent, EventBus, Gate, KillSwitch, Recorder};
 use crate::agent::endpoint::bind::{ListenError, Listener, SocketAccess};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::endpoint::readiness::watched;
@@ -25,7 +24,7 @@ use crate::agent::fs::private_file::PrivateFileError;
 use crate::agent::log;
 use crate::agent::record::RecordWriter;
 use crate::agent::rules::error::RulesError;
-use crate::agent::rules::store::{ReloadReport, RuleStore};
+use crate::agent::rules::store::{ReadRules, ReloadReport, RuleStore};
 use crate::agent::rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, WorkloadConfig,
 };
@@ -89,13 +88,12 @@ impl Agent {
 
     /// The same, with an interceptor of calls to the Workload API.
     pub(super) fn start_with(options: AgentOptions, interceptor: Arc<dyn Interceptor>) -> Result<Agent, AgentError> {
-        let rules = RuleStore::open(options.clone())?;
-        let workload = rules.current().workload.clone();
+        let rules = ReadRules::first(&options)?;
+        let workload = rules.snapshot.workload.clone();
         // Before there is anything to reach: nobody is answered who should not be, or without its being recorded.
         let state_dir = state_dir(&options, workload.as_ref());
         let kill_switch = KillSwitch::open(state_dir.as_deref()).map_err(AgentError::KillSwitch)?;
         let kill_switch = Arc::new(kill_switch);
-        rules.observers.obey(Arc::clone(&kill_switch));
         let log = options.audit_log.as_ref().map(LogWriter::open).transpose()?;
         let Sockets { listener, socket, workload: workload_socket, control: control_socket, temporary } =
             open_sockets(&options, workload.as_ref())?;
@@ -109,13 +107,15 @@ impl Agent {
         let mut record_writer = None;
         if control_socket.is_some() || log.is_some() {
             let started = RecordWriter::start(log.zip(options.audit_log.as_ref())).map_err(os("starting a thread"))?;
-            rules.observers.keep(Arc::clone(started.record()));
             record_writer = Some(started);
         }
-        let record = record_writer.as_ref().map(|record_writer| Arc::clone(record_writer.record()));
+        let record = record_writer.as_ref().map(|record_writer| Arc::clone(record_writer.journal()));
+        let bus = Arc::new(EventBus::new(record.clone().map(|journal| journal as Arc<dyn Recorder>)));
         let runtime = event_loop().map_err(os("starting an event loop"))?;
         let core = Arc::new(Core {
-            rules,
+            rules: RuleStore::new(options.clone(), rules, Arc::clone(&bus)),
+            gate: Gate::new(Arc::clone(&kill_switch), Arc::clone(&bus)),
+            bus,
             reload_interval: options.reload_interval,
             known: Arc::default(),
             blocking: runtime.handle().clone(),
@@ -185,7 +185,7 @@ impl Agent {
         }
         let rules_in_force = agent.core.rules.current().rules.rules().len();
         let killed = kill_switch.is_on();
-        agent.core.rules.observers.tell(|| AgentEvent::Started { rules: rules_in_force, killed });
+        agent.core.bus.publish(|| AgentEvent::Started { rules: rules_in_force, killed });
         if let Some(order) = kill_switch.order() {
             tracing::error!(target: log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on: nobody is vouched for");
         }
@@ -217,7 +217,7 @@ impl Agent {
 
     /// Is the kill switch on?
     pub fn is_killed(&self) -> bool {
-        self.core.rules.observers.are_killed()
+        self.core.gate.is_closed()
     }
 
     /// The lines a shell needs so that clients find this agent: one for who asks who it is, one for the Workload API and one
@@ -288,7 +288,7 @@ impl Agent {
 
     /// Has a function told of what the agent does, on the agent's own threads: it must not block.
     pub fn observe(&self, observer: impl Fn(&AgentEvent) + Send + Sync + 'static) {
-        self.core.rules.observers.add(Box::new(observer));
+        self.core.bus.subscribe(Box::new(observer));
     }
 
     /// Goes by these rules from now on, instead of those it was started with. If they are broken the old ones stay in
@@ -325,7 +325,7 @@ impl Agent {
         for running in threads.drain(..) {
             let _ = running.join();
         }
-        self.core.rules.observers.tell(|| AgentEvent::Stopped);
+        self.core.bus.publish(|| AgentEvent::Stopped);
         if let Some(record_writer) = self.record_writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             record_writer.close();
         }

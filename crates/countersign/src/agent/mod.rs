@@ -52,8 +52,7 @@ pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation
 pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
 pub use config::dev::DEV_IDENTITY;
 pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
-pub use decisions::event::{AgentEvent, Caller};
-pub use decisions::kill_switch::KillOrder;
+pub use decisions::{AgentEvent, Caller, KillOrder};
 pub use endpoint::bind::{ListenError, Listener, SocketAccess};
 pub use fs::private_file::PrivateFileError;
 pub use rules::error::{Position, RulesError};

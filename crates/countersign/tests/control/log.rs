@@ -289,6 +289,21 @@ fn files_the_agent_removed_itself_are_not_missed() {
     assert_eq!(author.verify().unwrap().first, gone + 1);
 }
 
+/// Older agents called two events `shown` and `commanded`. Their logs stay valid, and newer agents go on with them.
+#[test]
+fn an_old_log_with_the_old_names_of_events_verifies() {
+    let mut author = Author::new();
+    author.line("shown", "\"pid\":1,\"method\":\"FetchX509Bundles\"");
+    author.line("commanded", "\"pid\":1,\"verb\":\"kill\",\"code\":\"ok\"");
+    author.rotate();
+    author.line("bundlesSent", "\"pid\":1,\"method\":\"FetchX509Bundles\"");
+    author.line("operatorRequest", "\"pid\":1,\"verb\":\"kill\",\"code\":\"ok\"");
+    author.sign();
+    author.head();
+    let verified = author.verify().unwrap();
+    assert_eq!(verified.last.seq, author.chain.seq);
+}
+
 #[test]
 fn what_is_no_log_is_none() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,15 +1,23 @@
-//! What stands in a line about each thing an agent does. No secret does: the events hold none.
+//! The members of the line about each event. None is a secret: the events hold none.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::decisions::{AgentEvent, Caller};
 use crate::control::Timestamp;
+use crate::spiffe::workload_api::Method;
 
-/// Something that happened, and when.
+/// An event, and its time.
 pub(in crate::agent) struct Entry {
     pub(in crate::agent) time: SystemTime,
     pub(in crate::agent) event: AgentEvent,
+}
+
+impl From<AgentEvent> for Entry {
+    /// An event that happens now.
+    fn from(event: AgentEvent) -> Entry {
+        Entry { time: SystemTime::now(), event }
+    }
 }
 
 impl Entry {
@@ -18,7 +26,7 @@ impl Entry {
     }
 }
 
-/// Members of a JSON object, written one behind the other.
+/// Writes the members of a JSON object, one behind the other.
 pub(super) struct Members<'a>(&'a mut String);
 
 impl Members<'_> {
@@ -88,13 +96,13 @@ fn quote(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Starts over in a buffer.
+/// Empties a buffer for the members of a new line.
 pub(super) fn fresh(buffer: &mut String) -> Members<'_> {
     buffer.clear();
     Members(buffer)
 }
 
-/// Writes the members of the line about an event, and says what it is called there.
+/// Writes the members of the line about an event, and returns the name of the event in the log.
 pub(in crate::agent) fn members(buffer: &mut String, event: &AgentEvent) -> &'static str {
     let mut line = fresh(buffer);
     match event {
@@ -104,19 +112,19 @@ pub(in crate::agent) fn members(buffer: &mut String, event: &AgentEvent) -> &'st
             "answered"
         }
         AgentEvent::Issued { caller, method, spiffe_id, expires, renewed } => {
-            line.caller(caller).text("method", method).text("spiffeId", spiffe_id);
+            line.caller(caller).text("method", method.name()).text("spiffeId", spiffe_id);
             line.optional_number("expires", *expires);
             if *renewed {
                 line.flag("renewed", true);
             }
             "issued"
         }
-        AgentEvent::Shown { caller, method } => {
-            line.caller(caller).text("method", method);
-            "shown"
+        AgentEvent::BundlesSent { caller, method } => {
+            line.caller(caller).text("method", method.name());
+            "bundlesSent"
         }
         AgentEvent::Refused { caller, method, code } => {
-            line.caller(caller).text("method", method).text("code", code);
+            line.caller(caller).text("method", method.map_or("", Method::name)).text("code", code.name());
             "refused"
         }
         AgentEvent::Reloaded { rules } => {
@@ -131,9 +139,9 @@ pub(in crate::agent) fn members(buffer: &mut String, event: &AgentEvent) -> &'st
             line.number("sequence", *sequence);
             "keysChanged"
         }
-        AgentEvent::Commanded { caller, verb, refused } => {
+        AgentEvent::OperatorRequest { caller, verb, refused } => {
             line.caller(caller).text("verb", verb).text("code", refused.map_or("ok", |code| code.as_str()));
-            "commanded"
+            "operatorRequest"
         }
         AgentEvent::Killed { by, reason } => {
             line.text("by", by).text("reason", reason);

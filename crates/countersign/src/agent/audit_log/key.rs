@@ -14,12 +14,12 @@ use crate::spiffe::pem::{self, Pem};
 /// The longest key that is read.
 const MAX_BYTES: u64 = 16 * 1024;
 
-/// What a log is signed with.
+/// Signs a log.
 pub(super) struct SigningKey {
     pair: Ed25519KeyPair,
 }
 
-/// The right to write a log. While it is held nobody else has it.
+/// The right to write a log. While it is held no other process can have it.
 pub(in crate::agent) struct LogLock(File);
 
 impl Drop for LogLock {
@@ -29,7 +29,7 @@ impl Drop for LogLock {
     }
 }
 
-/// Where the private key of a log lies.
+/// The path of the private key of a log.
 pub(in crate::agent) fn private_key_path(log: &Path) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
     name.push(".key");
@@ -61,7 +61,7 @@ impl SigningKey {
         Ok(key)
     }
 
-    /// Puts the public half where everybody can read it.
+    /// Puts the public half into a file that every user can read.
     fn publish(&self, log: &Path) -> Result<(), AuditLogError> {
         let path = key_path(log);
         let pem = self.public().to_pem();

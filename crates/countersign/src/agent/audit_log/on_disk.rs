@@ -9,8 +9,7 @@ use crate::agent::fs::private_file::{self, PrivateFileError};
 use crate::control::Timestamp;
 use crate::control::log::{Chain, Head, head_path};
 
-/// What of a log is written, and what of that is on the disk. Whoever brings it there waits for the disk, and nobody else
-/// does.
+/// What of a log is written, and what of that is on the disk. Only the thread that brings it there waits for the disk.
 pub(in crate::agent) struct OnDisk {
     path: PathBuf,
     key: Arc<SigningKey>,

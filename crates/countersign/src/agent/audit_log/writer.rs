@@ -3,21 +3,20 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
-use super::AuditLogOptions;
 use super::error::AuditLogError;
 use super::form::{Entry, fresh, members};
 use super::key::{LogLock, SigningKey, lock};
 use super::on_disk::OnDisk;
+use super::options::AuditLogOptions;
 use super::recovery::{Current, Recovered, recover};
 use crate::agent::fs::private_file;
 use crate::control::Timestamp;
 use crate::control::log::{Chain, Event, FORMAT, rotated_path, segments};
 
-/// Writes a log. One thread does, and it is the only one that waits for the file.
+/// Writes a log. One thread uses it, and no other waits for the file.
 pub(in crate::agent) struct LogWriter {
     path: PathBuf,
     key: Arc<SigningKey>,
@@ -38,12 +37,12 @@ pub(in crate::agent) struct LogWriter {
     on_disk: Arc<OnDisk>,
     /// What was found at the start and is to be told.
     pub(in crate::agent) set_aside: Option<(PathBuf, String)>,
-    /// For whoever runs the threads that write.
+    /// For the owner of the threads that write.
     pub(in crate::agent) lock: Option<LogLock>,
 }
 
 impl LogWriter {
-    /// Goes on with the log, or begins one. Nobody else can write it meanwhile.
+    /// Goes on with the log, or begins one. No other process can write it meanwhile.
     pub(in crate::agent) fn open(options: &AuditLogOptions) -> Result<LogWriter, AuditLogError> {
         let path = options.path.as_path();
         let io = |what| {
@@ -187,7 +186,7 @@ impl LogWriter {
         self.discard()
     }
 
-    /// Removes the oldest files beyond those that are kept. The log says so first: who finds them missing can tell why.
+    /// Removes the oldest files beyond those that are kept. The log says so first: a reader learns why they are missing.
     fn discard(&mut self) -> io::Result<()> {
         let mut rotated = segments(&self.path)?;
         rotated.retain(|segment| segment.first.is_some());
@@ -211,11 +210,4 @@ fn create(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(path)
-}
-
-/// An entry that happens now.
-impl From<crate::agent::decisions::event::AgentEvent> for Entry {
-    fn from(event: crate::agent::decisions::event::AgentEvent) -> Entry {
-        Entry { time: SystemTime::now(), event }
-    }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Control;
 use super::verbs::{answer, refuse};
-use crate::agent::decisions::event::Caller;
+use crate::agent::decisions::Caller;
 use crate::agent::endpoint::quota::Place;
 use crate::control::{ControlCode, Lines, MAX_REQUEST_LINE, Request, TooLong, Verb, error_frame};
 use crate::peer::Peer;

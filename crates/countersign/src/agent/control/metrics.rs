@@ -37,7 +37,7 @@ pub(super) fn metrics(control: &Control) -> String {
     let mut families = Families::default();
     let stats = control.whoami.counters.snapshot(control.whoami.limits.active());
     let answered = stats.answered.iter().map(|(code, count)| (code.as_str(), *count));
-    let name = ("countersign_answers_total", "counter", "Answers to who asked who it is, by code.");
+    let name = ("countersign_answers_total", "counter", "whoami responses by code.");
     families.many(name, "code", answered);
     families.one("countersign_connections_waiting", "gauge", "Connections that are kept waiting.", stats.active);
     families.one(
@@ -94,10 +94,10 @@ pub(super) fn metrics(control: &Control) -> String {
         families.one("countersign_audit_log_failing", "gauge", "1 while the audit log cannot be written.", failing);
         families.one("countersign_audit_log_lost_total", "counter", "Events that are in no log.", health.lost);
         families.one(
-            "countersign_audit_log_taken_back_total",
+            "countersign_audit_log_revoked_unrecorded_total",
             "counter",
-            "Decisions that were taken back because they could not be recorded.",
-            health.taken_back,
+            "Decisions that were revoked because they could not be recorded.",
+            health.revoked_unrecorded,
         );
     }
     families.0

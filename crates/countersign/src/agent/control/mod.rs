@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use self::access::Access;
 use crate::agent::config::options::AgentOptions;
 use crate::agent::core::Core;
-use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::decisions::KillSwitch;
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::log;

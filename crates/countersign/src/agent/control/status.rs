@@ -78,6 +78,6 @@ fn audit_log(control: &Control) -> Value {
         "waiting": health.waiting,
         "failing": health.failing,
         "lost": health.lost,
-        "takenBack": health.taken_back,
+        "revokedUnrecorded": health.revoked_unrecorded,
     })
 }

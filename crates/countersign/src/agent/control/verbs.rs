@@ -8,7 +8,7 @@ use super::Control;
 use super::connection::{Following, Operator, name_of};
 use super::metrics::metrics;
 use super::status::status;
-use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::decisions::{AgentEvent, Caller};
 use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
 
 /// Alerts that are told when nobody says how many.
@@ -24,7 +24,7 @@ pub(super) async fn answer(control: &Arc<Control>, operator: &mut Operator, requ
     let Request { id, verb } = request;
     let name = name_of(&verb);
     if !control.access.allows(operator.caller.uid, verb.writes()) {
-        commanded(control, &operator.caller, name, Some(ControlCode::Denied));
+        operator_request(control, &operator.caller, name, Some(ControlCode::Denied));
         let may = if verb.writes() { "steer" } else { "look" };
         let who =
             operator.caller.uid.map_or_else(|| "nobody the kernel can name".to_owned(), |uid| format!("uid {uid}"));
@@ -34,7 +34,7 @@ pub(super) async fn answer(control: &Arc<Control>, operator: &mut Operator, requ
     let done = perform(control, operator, verb).await;
     let code = done.as_ref().err().map(|(code, _)| *code);
     if is_noted || code.is_some() {
-        commanded(control, &operator.caller, name, code);
+        operator_request(control, &operator.caller, name, code);
     }
     match done {
         Ok(payload) => ok_frame(id.as_ref(), &payload),
@@ -48,16 +48,16 @@ pub(super) fn refuse(control: &Control, operator: &Operator, id: Option<&Request
         true => ControlCode::BadRequest,
         false => ControlCode::Denied,
     };
-    commanded(control, &operator.caller, "", Some(code));
+    operator_request(control, &operator.caller, "", Some(code));
     let message = if code == ControlCode::Denied { "you may not ask" } else { message };
     error_frame(id, code, message)
 }
 
-fn commanded(control: &Control, caller: &Caller, verb: &'static str, refused: Option<ControlCode>) {
+fn operator_request(control: &Control, caller: &Caller, verb: &'static str, refused: Option<ControlCode>) {
     if let Some(code) = refused {
         tracing::warn!(target: crate::agent::log::TARGET, pid = caller.pid, uid = caller.uid, verb, code = code.as_str(), "an operator was refused");
     }
-    control.core.rules.observers.tell(|| AgentEvent::Commanded { caller: caller.clone(), verb, refused });
+    control.core.bus.publish(|| AgentEvent::OperatorRequest { caller: caller.clone(), verb, refused });
 }
 
 /// The payload is a JSON object without `type` and `id`.
@@ -136,7 +136,7 @@ impl Control {
     pub(super) fn check(&self, deep: bool, fix: bool) -> crate::control::AuditReport {
         let (report, new) = self.posture.audit(&self.core.rules.current(), &self.record, &self.kill_switch, deep, fix);
         for finding in new {
-            self.core.rules.observers.tell(|| AgentEvent::Found {
+            self.core.bus.publish(|| AgentEvent::Found {
                 id: finding.id,
                 severity: finding.severity,
                 title: finding.title,
@@ -150,7 +150,7 @@ impl Control {
     pub(in crate::agent) fn kill(&self, reason: Option<String>, by: String) -> Result<String, Refusal> {
         let done = self.kill_switch.kill(reason, by);
         let order = self.kill_switch.order();
-        self.core.rules.observers.tell(|| AgentEvent::Killed {
+        self.core.bus.publish(|| AgentEvent::Killed {
             by: order.as_ref().map(|order| order.activated_by.clone()).unwrap_or_default(),
             reason: order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
         });
@@ -180,7 +180,7 @@ impl Control {
             .map_err(|error| (ControlCode::State, format!("the kill switch stays on: {error}")))?;
         if was_on {
             tracing::warn!(target: crate::agent::log::TARGET, by, "the kill switch is off");
-            self.core.rules.observers.tell(|| AgentEvent::Resumed { by: by.to_owned() });
+            self.core.bus.publish(|| AgentEvent::Resumed { by: by.to_owned() });
             self.core.rules.look_again();
         }
         Ok(json!({ "killed": false, "wasKilled": was_on }).to_string())

@@ -11,20 +11,20 @@ use crate::control::Timestamp;
 
 const FILE: &str = "killswitch";
 const MAX_BYTES: u64 = 64 * 1024;
-/// What is said when whoever did it gave no reason.
+/// The reason of an operator who gave none.
 const NO_REASON: &str = "Manual activation";
 
-/// While it is on, the agent vouches for nobody. It is on as long as its file is there: an agent that is started anew
-/// looks for that file before it answers anybody.
+/// While it is on, the agent vouches for no process. It is on as long as its file is there: an agent that starts looks
+/// for that file before it answers.
 pub(in crate::agent) struct KillSwitch {
     on: AtomicBool,
     /// Held while it is turned.
     order: Mutex<Option<KillOrder>>,
-    /// `None`: it is gone with the agent.
+    /// `None`: it is forgotten when the agent ends.
     file: Option<PathBuf>,
 }
 
-/// Who turned the kill switch on, and why. The file has the form that `secureops` gives its own.
+/// The order that turned the kill switch on. Its file has the form of the one of `secureops`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KillOrder {
@@ -32,12 +32,12 @@ pub struct KillOrder {
     pub activated: String,
     /// Why.
     pub reason: String,
-    /// Who.
+    /// By which operator.
     pub activated_by: String,
 }
 
 impl KillSwitch {
-    /// Looks whether it is on. What cannot be looked at is an error: it may be.
+    /// Finds out whether it is on. A file that cannot be looked at is an error: it may be there.
     pub(in crate::agent) fn open(directory: Option<&Path>) -> Result<KillSwitch, PrivateFileError> {
         let file = directory.map(|directory| directory.join(FILE));
         let order = match &file {
@@ -51,12 +51,12 @@ impl KillSwitch {
         self.on.load(Ordering::SeqCst)
     }
 
-    /// Who turned it on, if it is.
+    /// The order that turned it on, if it is on.
     pub(in crate::agent) fn order(&self) -> Option<KillOrder> {
         self.lock().clone()
     }
 
-    /// Does it stay on when the agent is started anew?
+    /// Does it stay on when the agent restarts?
     pub(in crate::agent) fn outlives_us(&self) -> bool {
         self.file.is_some()
     }
@@ -79,7 +79,7 @@ impl KillSwitch {
         Ok(given)
     }
 
-    /// Turns it off. It stays on if the file that would turn it on again cannot be removed. Says whether it was on.
+    /// Turns it off, and returns whether it was on. It stays on if its file cannot be removed.
     pub(in crate::agent) fn resume(&self) -> Result<bool, PrivateFileError> {
         let mut order = self.lock();
         if let Some(path) = &self.file {
@@ -102,7 +102,7 @@ impl KillSwitch {
     }
 }
 
-/// What the file says, if it is there. Whatever is in it, it is on.
+/// The order in the file, if the file is there. It is on with any content.
 fn found(path: &Path) -> Result<Option<KillOrder>, PrivateFileError> {
     match fs::symlink_metadata(path) {
         Ok(_) => {}

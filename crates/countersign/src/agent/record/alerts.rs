@@ -6,37 +6,38 @@ use tokio::sync::watch;
 
 use crate::control::{Alert, Severity, Timestamp, alert_frame};
 
-/// Alerts a subscriber may lag behind.
+/// How many alerts a subscriber may lag behind.
 const CAPACITY: usize = 1024;
-/// Alerts of more than passing interest that are kept besides.
+/// How many alerts of a severity above INFO are kept besides.
 const IMPORTANT: usize = 512;
 
-/// The alerts of late, each written once for everybody. A subscriber has a place in the row and no queue of its own: who
-/// is slow loses the oldest, and is told how many.
+/// The latest alerts, each serialized once for all subscribers. A subscriber has a place in the row and no queue of its
+/// own: a slow one loses the oldest alerts, and learns how many.
 pub(in crate::agent) struct AlertBus {
     row: Mutex<Row>,
     /// The number of the last alert.
     latest: watch::Sender<u64>,
-    /// Tells one run of the agent from another: numbers begin anew with each.
+    /// The run of the agent: the numbers of alerts begin anew with each.
     pub(in crate::agent) run: String,
 }
 
 #[derive(Default)]
 struct Row {
     last: u64,
-    recent: VecDeque<Written>,
-    important: VecDeque<Written>,
+    recent: VecDeque<NumberedFrame>,
+    important: VecDeque<NumberedFrame>,
     by_severity: [u64; Severity::ALL.len()],
 }
 
 #[derive(Clone)]
-struct Written {
+struct NumberedFrame {
     seq: u64,
-    frame: Arc<str>,
+    /// The line for a subscriber.
+    text: Arc<str>,
 }
 
-/// What a subscriber is told.
-pub(in crate::agent) struct Told {
+/// What a subscriber is sent.
+pub(in crate::agent) struct Delivery {
     /// Lines, ready to be sent.
     pub(in crate::agent) frames: String,
     /// The number of the last alert in them.
@@ -52,7 +53,7 @@ impl Default for AlertBus {
 }
 
 impl AlertBus {
-    /// Tells everybody. Who listens is woken once for all of them.
+    /// Publishes alerts. Subscribers are woken once for all of them.
     pub(in crate::agent) fn publish(&self, alerts: Vec<Alert>) {
         if alerts.is_empty() {
             return;
@@ -62,18 +63,18 @@ impl AlertBus {
             row.last += 1;
             row.by_severity[alert.severity as usize] += 1;
             alert.seq = Some(row.last);
-            let written = Written { seq: row.last, frame: alert_frame(&alert).into() };
+            let frame = NumberedFrame { seq: row.last, text: alert_frame(&alert).into() };
             if alert.severity != Severity::Info {
-                keep(&mut row.important, written.clone(), IMPORTANT);
+                keep(&mut row.important, frame.clone(), IMPORTANT);
             }
-            keep(&mut row.recent, written, CAPACITY);
+            keep(&mut row.recent, frame, CAPACITY);
         }
         let last = row.last;
         drop(row);
         self.latest.send_replace(last);
     }
 
-    /// Hears of new alerts.
+    /// Changes with every new alert.
     pub(in crate::agent) fn subscribe(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()
     }
@@ -88,35 +89,35 @@ impl AlertBus {
         self.lock().by_severity
     }
 
-    /// What came after the alert of this number, of that so many at most. Something is said of what is there no more.
-    pub(in crate::agent) fn after(&self, seq: u64, most: usize) -> Option<Told> {
+    /// The alerts behind the one of this number, at most so many. In front of them stands how many are no longer kept.
+    pub(in crate::agent) fn after(&self, seq: u64, most: usize) -> Option<Delivery> {
         let row = self.lock();
         if seq >= row.last {
             return None;
         }
-        let mut told = Told { frames: String::new(), last: seq };
+        let mut delivery = Delivery { frames: String::new(), last: seq };
         let first = row.recent.front().map_or(row.last + 1, |oldest| oldest.seq);
         if first > seq + 1 {
-            told.frames += &alert_frame(&missed(first - seq - 1));
-            told.last = first - 1;
+            delivery.frames += &alert_frame(&missed(first - seq - 1));
+            delivery.last = first - 1;
         }
-        let start = (told.last + 1 - first) as usize;
-        for written in row.recent.iter().skip(start).take(most) {
-            told.frames += &written.frame;
-            told.last = written.seq;
+        let start = (delivery.last + 1 - first) as usize;
+        for frame in row.recent.iter().skip(start).take(most) {
+            delivery.frames += &frame.text;
+            delivery.last = frame.seq;
         }
-        Some(told)
+        Some(delivery)
     }
 
     /// The last alerts that are kept, the oldest first, as JSON.
     pub(in crate::agent) fn recent(&self, most: usize) -> String {
         let row = self.lock();
-        let oldest = row.recent.front().map_or(0, |written| written.seq);
-        let before = row.important.iter().filter(|written| written.seq < oldest);
+        let oldest = row.recent.front().map_or(0, |frame| frame.seq);
+        let before = row.important.iter().filter(|frame| frame.seq < oldest);
         list(&before.chain(&row.recent).collect::<Vec<_>>(), most)
     }
 
-    /// The last alerts of more than passing interest, the oldest first, as JSON.
+    /// The last alerts of a severity above INFO, the oldest first, as JSON.
     pub(in crate::agent) fn important(&self, most: usize) -> String {
         list(&self.lock().important.iter().collect::<Vec<_>>(), most)
     }
@@ -126,14 +127,14 @@ impl AlertBus {
     }
 }
 
-fn list(alerts: &[&Written], most: usize) -> String {
+fn list(alerts: &[&NumberedFrame], most: usize) -> String {
     let mut list = String::from("[");
-    for written in &alerts[alerts.len().saturating_sub(most)..] {
+    for frame in &alerts[alerts.len().saturating_sub(most)..] {
         if list.len() > 1 {
             list.push(',');
         }
         // A frame is an alert with a type, and a line feed behind it.
-        let members = written.frame.trim_end().strip_prefix("{\"type\":\"alert\",").unwrap_or("}");
+        let members = frame.text.trim_end().strip_prefix("{\"type\":\"alert\",").unwrap_or("}");
         list.push('{');
         list += members;
     }
@@ -141,14 +142,14 @@ fn list(alerts: &[&Written], most: usize) -> String {
     list
 }
 
-fn keep(row: &mut VecDeque<Written>, written: Written, capacity: usize) {
+fn keep(row: &mut VecDeque<NumberedFrame>, frame: NumberedFrame, capacity: usize) {
     if row.len() == capacity {
         row.pop_front();
     }
-    row.push_back(written);
+    row.push_back(frame);
 }
 
-/// Told to a subscriber instead of alerts that are not kept any more.
+/// Stands for alerts that are not kept any more.
 fn missed(count: u64) -> Alert {
     Alert {
         timestamp: Timestamp::now(),
@@ -175,20 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn who_is_slow_is_told_what_it_missed() {
+    fn a_slow_subscriber_learns_what_it_missed() {
         let bus = AlertBus::default();
         bus.publish((0..CAPACITY as u64 + 10).map(|_| alert(Severity::Info)).collect());
-        let told = bus.after(0, 3).expect("something");
-        assert_eq!((seqs(&told.frames), told.last), (vec![10, 11, 12, 13], 13));
-        let told = bus.after(13, usize::MAX).expect("something");
-        assert_eq!((told.last, seqs(&told.frames).len()), (CAPACITY as u64 + 10, CAPACITY - 3));
-        assert!(bus.after(told.last, 1).is_none());
+        let delivery = bus.after(0, 3).expect("something");
+        assert_eq!((seqs(&delivery.frames), delivery.last), (vec![10, 11, 12, 13], 13));
+        let delivery = bus.after(13, usize::MAX).expect("something");
+        assert_eq!((delivery.last, seqs(&delivery.frames).len()), (CAPACITY as u64 + 10, CAPACITY - 3));
+        assert!(bus.after(delivery.last, 1).is_none());
         // A number from a later run of the agent than this.
         assert!(bus.after(u64::MAX, 1).is_none());
     }
 
     #[test]
-    fn what_matters_is_kept_longer() {
+    fn important_alerts_are_kept_longer() {
         let bus = AlertBus::default();
         bus.publish(vec![alert(Severity::Critical)]);
         bus.publish((0..CAPACITY).map(|_| alert(Severity::Info)).collect());

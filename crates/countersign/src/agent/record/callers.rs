@@ -3,13 +3,13 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::agent::decisions::event::Caller;
+use crate::agent::decisions::Caller;
 use crate::control::Timestamp;
 
-/// Rows that are kept.
+/// How many rows are kept.
 const MAX_ROWS: usize = 512;
 
-/// Who asks, and what comes of it.
+/// The callers of late, and how they were answered.
 #[derive(Default)]
 pub(super) struct Callers(HashMap<Key, CallerRow>);
 
@@ -21,11 +21,11 @@ struct Key {
     code: &'static str,
 }
 
-/// The same question by processes of the same name and user, with the same answer.
+/// Calls by processes of the same name and user, with the same answer.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::agent) struct CallerRow {
     uid: Option<u32>,
-    /// The last process that asked.
+    /// The last process that called.
     pid: Option<u32>,
     process: String,
     /// The identity or SPIFFE ID; empty for a refusal.
@@ -55,7 +55,7 @@ impl Callers {
         row.last = Timestamp::from(time);
     }
 
-    /// Half of them at a time: whoever comes with a new name each time pays for few looks.
+    /// Half of them at a time: then a process with a new name for every call costs a scan only now and then.
     fn forget_the_oldest(&mut self) {
         let mut times: Vec<Timestamp> = self.0.values().map(|row| row.last).collect();
         times.sort_unstable();

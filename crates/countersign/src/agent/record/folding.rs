@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 
 use crate::control::Alert;
 
-/// What is told at once, and of the same kind again only after a pause that grows while it goes on.
+/// The first alert of a kind is published at once, the next only after a pause. The pause grows while alerts come.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Kinds that are told apart, at most.
+/// How many kinds are told apart.
 const MAX_KINDS: usize = 4096;
 
 /// What makes two alerts alerts about the same thing.
@@ -17,21 +17,21 @@ pub(super) struct Kind {
     pub(super) uid: Option<u32>,
 }
 
-/// Keeps the row of alerts from being filled by one who does the same thing thousands of times.
+/// Keeps one process that does the same thing thousands of times from filling the row of alerts.
 #[derive(Default)]
 pub(super) struct Folding(HashMap<Kind, Fold>);
 
 struct Fold {
-    /// When one of the kind may be told again.
+    /// When one of the kind may be published again.
     next: Instant,
     pause: Duration,
-    /// How many were not told since, and the last of them.
+    /// How many were held since, and the last of them.
     held: u64,
     last: Option<Alert>,
 }
 
 impl Folding {
-    /// Gives the alert back if it is to be told now.
+    /// Returns the alert if it is to be published now.
     pub(super) fn add(&mut self, mut kind: Kind, alert: Alert, now: Instant) -> Option<Alert> {
         if self.0.len() >= MAX_KINDS && !self.0.contains_key(&kind) {
             self.0.retain(|_, fold| fold.held > 0 || fold.next > now);
@@ -58,7 +58,7 @@ impl Folding {
         }
     }
 
-    /// What is due: of each kind the last one, which tells of the others.
+    /// What is due: of each kind the last alert, which says how many others there were.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Alert> {
         let mut alerts = Vec::new();
         for fold in self.0.values_mut() {

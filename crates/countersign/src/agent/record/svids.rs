@@ -2,16 +2,16 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::agent::decisions::event::Caller;
+use crate::agent::decisions::Caller;
 
-/// SVIDs that are remembered.
+/// How many SVIDs are remembered.
 const MAX_ROWS: usize = 8192;
 
-/// The X509-SVIDs that are out there, as far as the agent knows.
+/// The X509-SVIDs that were issued and have not expired.
 #[derive(Default)]
 pub(super) struct Svids(HashMap<(Option<u32>, String), SvidRow>);
 
-/// The SVID a process was given last.
+/// The last SVID of one name that a process was given.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::agent) struct SvidRow {
@@ -23,7 +23,7 @@ pub(in crate::agent) struct SvidRow {
     pub(super) issued: i64,
     pub(super) expires: i64,
     #[serde(skip)]
-    told: bool,
+    reported: bool,
 }
 
 impl SvidRow {
@@ -48,22 +48,22 @@ impl Svids {
             spiffe_id: spiffe_id.to_owned(),
             issued,
             expires,
-            told: false,
+            reported: false,
         };
         self.0.insert(key, row);
     }
 
-    /// Those of which a sixth is left and that nobody renewed, each once, while the process is there. They are renewed
-    /// half-way when the process listens.
+    /// SVIDs that were not renewed although only a sixth of their lifetime is left, each once, while the process is
+    /// there. A process that listens has its SVIDs renewed half-way.
     pub(super) fn ending(&mut self, now: i64, is_there: impl Fn(u32) -> bool) -> Vec<SvidRow> {
         self.0.retain(|_, row| row.expires > now);
         let mut ending = Vec::new();
         for row in self.0.values_mut() {
             let left = row.expires - now;
-            if row.told || left > (row.expires - row.issued) / 6 {
+            if row.reported || left > (row.expires - row.issued) / 6 {
                 continue;
             }
-            row.told = true;
+            row.reported = true;
             if row.pid.is_some_and(&is_there) {
                 ending.push(row.clone());
             }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_renew_is_told_of_once() {
+    fn an_svid_that_is_not_renewed_is_reported_once() {
         let mut svids = Svids::default();
         svids.note(&caller(1), "spiffe://td/a", 0, 600);
         svids.note(&caller(2), "spiffe://td/a", 0, 600);

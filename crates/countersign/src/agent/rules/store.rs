@@ -8,7 +8,7 @@ use super::ruleset::{FileState, RuleSet};
 use super::workload_api::{DEV_TRUST_DOMAIN, WorkloadConfig, WorkloadSettings};
 use crate::agent::config::dev;
 use crate::agent::config::options::{AgentOptions, RulesSource};
-use crate::agent::decisions::event::{AgentEvent, Observers};
+use crate::agent::decisions::{AgentEvent, EventBus};
 use crate::agent::log;
 use crate::spiffe::TrustDomain;
 
@@ -18,8 +18,7 @@ pub(in crate::agent) struct RuleStore {
     current: RwLock<Arc<RulesSnapshot>>,
     /// Ticks when there is a new snapshot.
     snapshots: watch::Sender<u64>,
-    /// Those who are told what the agent does.
-    pub(in crate::agent) observers: Observers,
+    events: Arc<EventBus>,
     /// The state of the file when it was last tried, whether or not it was taken. Held while loading.
     tried: Mutex<Option<FileState>>,
 }
@@ -32,6 +31,12 @@ pub(in crate::agent) struct RulesSnapshot {
     pub(in crate::agent) workload: Option<WorkloadConfig>,
 }
 
+/// Rules that were read, and the state of their file (if they come from one) at that moment.
+pub(in crate::agent) struct ReadRules {
+    pub(in crate::agent) snapshot: RulesSnapshot,
+    state: Option<FileState>,
+}
+
 /// What a reload brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadReport {
@@ -42,16 +47,15 @@ pub struct ReloadReport {
 }
 
 impl RuleStore {
-    pub(in crate::agent) fn open(options: AgentOptions) -> Result<RuleStore, RulesError> {
-        let (snapshot, state) = read(&options)?;
-        log_warnings(&options.rules, &snapshot.rules);
-        Ok(RuleStore {
+    /// A store that begins with rules that were read already, and publishes when others follow.
+    pub(in crate::agent) fn new(options: AgentOptions, read: ReadRules, events: Arc<EventBus>) -> RuleStore {
+        RuleStore {
             options,
-            current: RwLock::new(Arc::new(snapshot)),
+            current: RwLock::new(Arc::new(read.snapshot)),
             snapshots: watch::Sender::new(0),
-            observers: Observers::default(),
-            tried: Mutex::new(state),
-        })
+            events,
+            tried: Mutex::new(read.state),
+        }
     }
 
     /// Hears of new snapshots.
@@ -101,19 +105,19 @@ impl RuleStore {
 
     fn take(&self, options: &AgentOptions) -> Result<ReloadReport, RulesError> {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read(options).and_then(|(snapshot, state)| {
-            snapshot.may_follow(&self.current()).map_err(|error| match self.file() {
+        let read = read(options).and_then(|read| {
+            read.snapshot.may_follow(&self.current()).map_err(|error| match self.file() {
                 Some(path) => error.in_file(path),
                 None => error,
             })?;
-            Ok((snapshot, state))
+            Ok(read)
         });
-        let (snapshot, state) = match read {
+        let ReadRules { snapshot, state } = match read {
             Ok(read) => read,
             Err(error) => {
                 *tried = self.file().and_then(|path| FileState::of(path).ok());
                 tracing::error!(target: log::TARGET, %error, "the new rules are not taken, the old ones stay in force");
-                self.observers.tell(|| AgentEvent::ReloadFailed { error: error.to_string() });
+                self.events.publish(|| AgentEvent::ReloadFailed { error: error.to_string() });
                 return Err(error);
             }
         };
@@ -124,8 +128,17 @@ impl RuleStore {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
         self.snapshots.send_modify(|snapshots| *snapshots += 1);
         tracing::info!(target: log::TARGET, rules = report.rules, "rules reloaded");
-        self.observers.tell(|| AgentEvent::Reloaded { rules: report.rules });
+        self.events.publish(|| AgentEvent::Reloaded { rules: report.rules });
         Ok(report)
+    }
+}
+
+impl ReadRules {
+    /// Reads the rules an agent starts with. Warnings about them go to the log of the process.
+    pub(in crate::agent) fn first(options: &AgentOptions) -> Result<ReadRules, RulesError> {
+        let read = read(options)?;
+        log_warnings(&options.rules, &read.snapshot.rules);
+        Ok(read)
     }
 }
 
@@ -145,7 +158,7 @@ impl RulesSnapshot {
     }
 }
 
-fn read(options: &AgentOptions) -> Result<(RulesSnapshot, Option<FileState>), RulesError> {
+fn read(options: &AgentOptions) -> Result<ReadRules, RulesError> {
     let (rules, state) = match &options.rules {
         RulesSource::File(path) => RuleSet::load_with_state(path).map(|(rules, state)| (rules, Some(state)))?,
         RulesSource::Text(text) => (RuleSet::parse(text)?, None),
@@ -164,7 +177,7 @@ fn read(options: &AgentOptions) -> Result<(RulesSnapshot, Option<FileState>), Ru
     if let Some(config) = &workload {
         rules.must_live_in(&config.trust_domain)?;
     }
-    Ok((RulesSnapshot { rules, hostname: hostname(), workload }, state))
+    Ok(ReadRules { snapshot: RulesSnapshot { rules, hostname: hostname(), workload }, state })
 }
 
 fn dev_trust_domain(options: &AgentOptions) -> Result<TrustDomain, RulesError> {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::Posture;
 use super::draft::{Area, Draft};
 use crate::agent::audit_log::LogFailure;
-use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::decisions::KillSwitch;
 use crate::agent::record::Journal;
 use crate::agent::rules::store::RulesSnapshot;
 use crate::control::Severity;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::agent::audit_log::{AuditLogOptions, private_key_path};
-use crate::agent::decisions::kill_switch::KillSwitch;
+use crate::agent::decisions::KillSwitch;
 use crate::agent::record::Journal;
 use crate::agent::rules::store::RulesSnapshot;
 use crate::control::{AuditFinding, AuditReport, Severity, Timestamp};

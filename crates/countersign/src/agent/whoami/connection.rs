@@ -13,14 +13,16 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use super::answer::Answer;
+use super::decision::{Context, decide, publish_refusal};
 use super::request::{Arrival, Request};
 use super::server::Whoami;
-use crate::agent::attest::attestor::{Answer, Patience, Said, attest, refused, unseen};
-use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::attest::{Depth, HashingError, with_hashes};
+use crate::agent::decisions::{AgentEvent, Caller};
 use crate::agent::endpoint::quota::Place;
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerIds};
 use crate::whoami::{RunnerContext, WhoamiCode};
 
 /// How long an answered client may keep us waiting for the end of its own stream.
@@ -33,7 +35,7 @@ enum Obstacle {
     /// The request is not there yet.
     Request(Request),
     /// The hash of an executable is needed.
-    Hash(Request, Said),
+    Hash(Request, Context),
     /// Not all of the answer could be written.
     Answer(Request, Answer, usize),
     /// The client has its answer, but has not ended its own stream.
@@ -46,17 +48,12 @@ pub(in crate::agent) fn greet(whoami: &Arc<Whoami>, socket: OwnedFd, buffer: &mu
     let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&whoami.core.known)) {
         Ok(peer) => peer,
         Err(error) => {
-            let answer = unseen(&error);
-            whoami.count(answer.code);
-            let code = answer.code.as_str();
+            let answer = Answer::from(&error);
+            whoami.count(answer.code());
+            let code = answer.code().as_str();
             let caller = Caller::default();
-            whoami.core.rules.observers.tell(|| AgentEvent::Answered {
-                caller,
-                code: answer.code,
-                identity: None,
-                exe: None,
-            });
-            match answer.code {
+            whoami.core.bus.publish(|| AgentEvent::Answered { caller, code: answer.code(), identity: None, exe: None });
+            match answer.code() {
                 // Whoever brings this about can do it thousands of times a second.
                 WhoamiCode::Busy => {
                     if let Some(times) = whoami.core.exhaustion.note() {
@@ -86,7 +83,7 @@ pub(in crate::agent) fn greet(whoami: &Arc<Whoami>, socket: OwnedFd, buffer: &mu
         None => {
             let who = peer.ids();
             whoami.count(WhoamiCode::Busy);
-            refused(&peer, &whoami.core.rules.observers, WhoamiCode::Busy);
+            publish_refusal(&whoami.core, &peer, WhoamiCode::Busy);
             debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = WhoamiCode::Busy.as_str(), "refused");
             dismiss(&socket, &Answer::refusal(WhoamiCode::Busy, "too many connections, try again later"), buffer);
         }
@@ -107,18 +104,16 @@ fn advance(
             log_refusal(whoami, peer, &refusal);
             refusal
         }
-        Ok(said) => {
-            match attest(peer, &whoami.core.rules.current(), &whoami.core.rules.observers, said, Patience::Quick) {
-                Ok(answer) => answer,
-                Err(said) => return Some(Obstacle::Hash(request, said)),
-            }
-        }
+        Ok(context) => match decide(&whoami.core, peer, context, Depth::Cheap) {
+            Ok(answer) => answer,
+            Err(context) => return Some(Obstacle::Hash(request, context)),
+        },
     };
     reply(whoami, socket, request, answer, 0, buffer)
 }
 
 /// What the client said about itself, or why that is no request.
-fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
+fn understand(request: &Request, arrival: Arrival) -> Result<Context, Answer> {
     if arrival == Arrival::TooLarge {
         let limit = crate::agent::config::options::MAX_REQUEST_BYTES;
         return Err(Answer::refusal(WhoamiCode::TooLarge, format!("the request is longer than {limit} bytes")));
@@ -128,9 +123,9 @@ fn understand(request: &Request, arrival: Arrival) -> Result<Said, Answer> {
 }
 
 fn log_refusal(whoami: &Whoami, peer: &Peer, answer: &Answer) {
-    refused(peer, &whoami.core.rules.observers, answer.code);
-    let who = peer.ids();
-    tracing::info!(target: log::TARGET, pid = who.pid, uid = who.uid, gid = who.gid, code = answer.code.as_str(), "refused");
+    publish_refusal(&whoami.core, peer, answer.code());
+    let PeerIds { pid, uid, gid } = peer.ids();
+    tracing::info!(target: log::TARGET, pid, uid, gid, code = answer.code().as_str(), "refused");
 }
 
 /// Writes an answer from an offset on, and ends the connection if that can be done without waiting.
@@ -142,8 +137,8 @@ fn reply(
     mut written: usize,
     buffer: &mut [u8],
 ) -> Option<Obstacle> {
-    while written < answer.body.len() {
-        match send(socket, &answer.body[written..], SendFlags::NOSIGNAL) {
+    while written < answer.body().len() {
+        match send(socket, &answer.body()[written..], SendFlags::NOSIGNAL) {
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Some(Obstacle::Answer(request, answer, written)),
@@ -151,7 +146,7 @@ fn reply(
             Err(_) => return None,
         }
     }
-    whoami.count(answer.code);
+    whoami.count(answer.code());
     if request.has_ended() {
         // Nothing is left unread, so closing cannot take the answer away.
         return None;
@@ -186,7 +181,7 @@ fn drain(socket: impl AsFd, buffer: &mut [u8], total: &mut usize) -> Drained {
 
 /// Answers a client there is no room for, as well as that can be done in an instant.
 fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
-    let _ = send(socket, &answer.body, SendFlags::NOSIGNAL);
+    let _ = send(socket, &answer.body(), SendFlags::NOSIGNAL);
     let _ = shutdown(socket, Shutdown::Write);
     drain(socket, buffer, &mut 0);
 }
@@ -218,8 +213,8 @@ async fn attend(whoami: Arc<Whoami>, socket: Arc<OwnedFd>, peer: Peer, place: Pl
                     arrival => advance(&whoami, &peer, socket.get_ref(), request, arrival, &mut buffer),
                 }
             }
-            Obstacle::Hash(request, said) => {
-                let answer = attest_whole(&whoami, &peer, said, deadline).await;
+            Obstacle::Hash(request, context) => {
+                let answer = decide_with_hashes(&whoami, &peer, context, deadline).await;
                 reply(&whoami, socket.get_ref(), request, answer, 0, &mut buffer)
             }
             Obstacle::Answer(request, answer, written) if Instant::now() < deadline => {
@@ -266,17 +261,18 @@ async fn await_request(
     }
 }
 
-/// Attests with hashes, on a thread that may be kept busy by them.
-async fn attest_whole(whoami: &Arc<Whoami>, peer: &Arc<Peer>, said: Said, deadline: Instant) -> Answer {
+/// Decides with hashes, on a thread that may be kept busy by them.
+async fn decide_with_hashes(whoami: &Arc<Whoami>, peer: &Arc<Peer>, context: Context, deadline: Instant) -> Answer {
     let work = {
-        let (whoami, peer) = (Arc::clone(whoami), Arc::clone(peer));
-        move || attest(&peer, &whoami.core.rules.current(), &whoami.core.rules.observers, said, Patience::Whole)
+        let (core, peer) = (Arc::clone(&whoami.core), Arc::clone(peer));
+        move || decide(&core, &peer, context, Depth::Hash)
     };
-    match timeout_at(deadline, whoami.core.blocking.spawn_blocking(work)).await {
-        Ok(Ok(Ok(answer))) => answer,
-        // Attestation panicked, or the agent is stopping.
-        Ok(_) => Answer::refusal(WhoamiCode::Internal, "the process that asked could not be examined"),
-        Err(_) => {
+    match with_hashes(&whoami.core.blocking, deadline, work).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) | Err(HashingError::Aborted) => {
+            Answer::refusal(WhoamiCode::Internal, "the process that asked could not be examined")
+        }
+        Err(HashingError::TimedOut) => {
             let answer = Answer::refusal(WhoamiCode::Timeout, "the executable could not be examined in time");
             log_refusal(whoami, peer, &answer);
             answer

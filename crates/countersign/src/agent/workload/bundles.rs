@@ -1,17 +1,16 @@
-//! `FetchX509Bundles` and `FetchJWTBundles`: the bundles a workload may judge others with.
+//! `FetchX509Bundles` and `FetchJWTBundles`: the bundles a workload verifies its peers with.
 
 use std::collections::BTreeMap;
 
 use prost::bytes::Bytes;
 
-use super::Workload;
+use super::call::Call;
+use super::entitlement::Entitlement;
 use super::stream::Watched;
 use super::trust::{Encoded, Trust};
-use crate::agent::attest::entitlement::{Entitlement, vouch};
-use crate::agent::decisions::event::{AgentEvent, Caller};
-use crate::peer::Peer;
+use crate::agent::decisions::{AgentEvent, Authorized};
+use crate::spiffe::workload_api::Status;
 use crate::spiffe::workload_api::proto::{JwtBundlesResponse, X509BundlesResponse};
-use crate::spiffe::workload_api::{Method, Status};
 
 pub(super) struct X509Bundles;
 
@@ -30,39 +29,35 @@ fn collect(entitlement: &Entitlement, trust: &Trust, part: fn(&Encoded) -> &Byte
     bundles
 }
 
-fn show(workload: &Workload, peer: &Peer, who: &Entitlement, method: Method) -> Result<(), Status> {
-    let caller = Caller::of(peer, who.process.as_str());
-    vouch(workload, peer, &who.process, AgentEvent::Shown { caller, method: method.name() })
+/// Records that these bundles are sent, and lets them pass.
+fn authorize<R>(call: &Call<'_>, who: &Entitlement, response: R) -> Result<Authorized<R>, Status> {
+    let event = |_: &R| AgentEvent::BundlesSent { caller: call.caller(&who.process), method: call.method };
+    call.authorize(&who.process, response, event)
 }
 
 impl Watched for X509Bundles {
     type Response = X509BundlesResponse;
-    const METHOD: Method = Method::FetchX509Bundles;
 
     fn build(
         &mut self,
-        workload: &Workload,
-        peer: &Peer,
+        call: &Call<'_>,
         who: &Entitlement,
         trust: &Trust,
-    ) -> Result<Self::Response, Status> {
-        show(workload, peer, who, Self::METHOD)?;
-        Ok(X509BundlesResponse { crl: Vec::new(), bundles: collect(who, trust, |encoded| &encoded.x509) })
+    ) -> Result<Authorized<Self::Response>, Status> {
+        let bundles = collect(who, trust, |encoded| &encoded.x509);
+        authorize(call, who, X509BundlesResponse { crl: Vec::new(), bundles })
     }
 }
 
 impl Watched for JwtBundles {
     type Response = JwtBundlesResponse;
-    const METHOD: Method = Method::FetchJwtBundles;
 
     fn build(
         &mut self,
-        workload: &Workload,
-        peer: &Peer,
+        call: &Call<'_>,
         who: &Entitlement,
         trust: &Trust,
-    ) -> Result<Self::Response, Status> {
-        show(workload, peer, who, Self::METHOD)?;
-        Ok(JwtBundlesResponse { bundles: collect(who, trust, |encoded| &encoded.jwt) })
+    ) -> Result<Authorized<Self::Response>, Status> {
+        authorize(call, who, JwtBundlesResponse { bundles: collect(who, trust, |encoded| &encoded.jwt) })
     }
 }

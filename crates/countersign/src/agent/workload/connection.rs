@@ -15,10 +15,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::bundles::{JwtBundles, X509Bundles};
-use super::call::{deadline, method_of, must_carry_security_header, read, speaks_grpc};
+use super::call::Call;
 use super::h2::frame_reader::{ClientFrames, HEADER_BYTES};
 use super::interceptor::Ending;
 use super::reply::Reply;
+use super::request::{deadline, method_of, must_carry_security_header, read, speaks_grpc};
 use super::x509::X509Svids;
 use super::{Workload, jwt, stream};
 use crate::agent::endpoint::quota::Place;
@@ -156,10 +157,11 @@ async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStrea
             return end(reply, ending);
         }
     }
+    let call = Call { workload, peer, method };
     match deadline(request.headers()) {
-        None => dispatch(workload, peer, method, request, reply).await,
+        None => dispatch(&call, request, reply).await,
         // The caller has given up by then, and knows it without us.
-        Some(deadline) => drop(timeout(deadline, dispatch(workload, peer, method, request, reply)).await),
+        Some(deadline) => drop(timeout(deadline, dispatch(&call, request, reply)).await),
     }
 }
 
@@ -172,39 +174,39 @@ fn end(mut reply: Reply, ending: Ending) {
     }
 }
 
-async fn dispatch(workload: &Workload, peer: &Arc<Peer>, method: Method, request: Request<RecvStream>, reply: Reply) {
-    match method {
+async fn dispatch(call: &Call<'_>, request: Request<RecvStream>, reply: Reply) {
+    match call.method {
         Method::FetchX509Svid => match read::<Empty>(request).await {
-            Ok(_) => stream::tell(workload, peer, reply, X509Svids::default()).await,
+            Ok(_) => stream::tell(call, reply, X509Svids::default()).await,
             Err(status) => reply.finish(&status),
         },
         Method::FetchX509Bundles => match read::<Empty>(request).await {
-            Ok(_) => stream::tell(workload, peer, reply, X509Bundles).await,
+            Ok(_) => stream::tell(call, reply, X509Bundles).await,
             Err(status) => reply.finish(&status),
         },
         Method::FetchJwtBundles => match read::<Empty>(request).await {
-            Ok(_) => stream::tell(workload, peer, reply, JwtBundles).await,
+            Ok(_) => stream::tell(call, reply, JwtBundles).await,
             Err(status) => reply.finish(&status),
         },
         Method::FetchJwtSvid => {
             let answered = match read(request).await {
                 Ok(request) => {
                     reply.asks_for(&request);
-                    jwt::fetch(workload, peer, request).await
+                    jwt::fetch(call, request).await
                 }
                 Err(status) => Err(status),
             };
-            stream::answer(workload, reply, method, answered).await;
+            stream::answer(call, reply, answered).await;
         }
         Method::ValidateJwtSvid => {
             let answered = match read(request).await {
-                Ok(request) => jwt::validate(workload, peer, request).await,
+                Ok(request) => jwt::validate(call, request).await,
                 Err(status) => Err(status),
             };
-            stream::answer(workload, reply, method, answered).await;
+            stream::answer(call, reply, answered).await;
         }
         Method::FetchWitSvid | Method::FetchWitBundles => {
-            let message = format!("{} is not served: the WIT profile is incubating", method.name());
+            let message = format!("{} is not served: the WIT profile is incubating", call.method.name());
             reply.finish(&Status::new(Code::Unimplemented, message));
         }
     }

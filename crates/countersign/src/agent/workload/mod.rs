@@ -3,13 +3,15 @@
 //! It has a thread, a socket and limits of its own: whoever keeps it busy keeps nobody from asking who they are.
 
 mod bundles;
-pub(super) mod call;
+mod call;
 mod connection;
+mod entitlement;
 mod federation;
 mod h2;
 pub(super) mod interceptor;
 mod jwt;
 pub(super) mod reply;
+mod request;
 mod shared;
 mod stream;
 mod trust;
@@ -25,7 +27,7 @@ use tokio::io::unix::AsyncFd;
 
 pub(super) use self::shared::Workload;
 
-use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::decisions::{AgentEvent, Caller};
 use crate::agent::endpoint::accept::{Quarters, accept_batch, accept_until_stopped};
 use crate::agent::log;
 use crate::peer::Peer;
@@ -83,8 +85,8 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
         Ok(peer) => peer,
         Err(error) => {
             tracing::warn!(target: log::TARGET, %error, "a peer could not be told");
-            let code = Code::Unauthenticated.name();
-            workload.core.rules.observers.tell(|| AgentEvent::Refused { caller: Caller::default(), method: "", code });
+            let code = Code::Unauthenticated;
+            workload.core.bus.publish(|| AgentEvent::Refused { caller: Caller::default(), method: None, code });
             return;
         }
     };
@@ -92,10 +94,10 @@ fn take(workload: &Arc<Workload>, socket: OwnedFd) {
         Some(place) => drop(tokio::spawn(connection::attend(Arc::clone(workload), socket, peer, place))),
         None => {
             workload.counters.turned_away();
-            workload.core.rules.observers.tell(|| AgentEvent::Refused {
+            workload.core.bus.publish(|| AgentEvent::Refused {
                 caller: Caller::of(&peer, ""),
-                method: "",
-                code: Code::ResourceExhausted.name(),
+                method: None,
+                code: Code::ResourceExhausted,
             });
             let who = peer.credentials();
             tracing::debug!(target: log::TARGET, pid = who.pid, uid = who.uid, "too many connections to the Workload API");
@@ -119,7 +121,7 @@ async fn keep_trust(workload: Arc<Workload>) {
             _ = keys.changed() => {
                 workload.republish();
                 let sequence = workload.authority.current().sequence;
-                workload.core.rules.observers.tell(|| AgentEvent::KeysChanged { sequence });
+                workload.core.bus.publish(|| AgentEvent::KeysChanged { sequence });
                 continue;
             }
             () = tokio::time::sleep(pace.min(workload.core.reload_interval.max(Duration::from_millis(1)))) => {}

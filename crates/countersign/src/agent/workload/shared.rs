@@ -5,14 +5,11 @@ use tokio::sync::watch;
 use super::federation::Federations;
 use super::interceptor::Interceptor;
 use super::trust::Trust;
-use crate::agent::attest::entitlement::Entitlement;
 use crate::agent::authority::Authority;
 use crate::agent::core::Core;
 use crate::agent::endpoint::quota::Limits;
 use crate::agent::endpoint::throttled_log::LogThrottle;
-use crate::agent::rules::workload_api::WorkloadConfig;
 use crate::agent::whoami::stats::WorkloadCounters;
-use crate::spiffe::workload_api::{Code, Status};
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
 /// What all connections to the Workload API share.
@@ -52,11 +49,6 @@ impl Workload {
             floods: LogThrottle::default(),
             interceptor,
         })
-    }
-
-    /// How it runs, according to the rules somebody was held against.
-    pub(super) fn config<'a>(&self, who: &'a Entitlement) -> Result<&'a WorkloadConfig, Status> {
-        who.snapshot.workload.as_ref().ok_or_else(|| Status::new(Code::Unavailable, "the Workload API is not served"))
     }
 
     /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.

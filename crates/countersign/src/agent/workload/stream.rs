@@ -1,4 +1,4 @@
-//! Calls that go on: a caller is told all of its state, and told again whenever it is another one.
+//! Streams: a caller is sent all of its state, and sent it again when it changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,30 @@ use prost::Message;
 use prost::bytes::Bytes;
 use tokio::sync::watch;
 
-use super::Workload;
+use super::call::Call;
+use super::entitlement::Entitlement;
 use super::interceptor::Order;
 use super::reply::{Gone, Reply};
 use super::trust::Trust;
-use crate::agent::attest::entitlement::{Entitlement, attest};
-use crate::peer::Peer;
+use crate::agent::decisions::Authorized;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::workload_api::framing::frame;
-use crate::spiffe::workload_api::{Code, Method, Status};
+use crate::spiffe::workload_api::{Code, Status};
 
-/// How long the clock on the wall is not looked at, at most: a machine that slept is noticed.
+/// How often the clock is read, at least: a machine that slept is noticed.
 const NAP: Duration = Duration::from_secs(30);
 
-/// What a stream tells.
+/// What a stream sends.
 pub(super) trait Watched: Send {
-    /// The message it is told with.
+    /// The message.
     type Response: Message;
-    /// The method.
-    const METHOD: Method;
-
-    /// The state of now.
+    /// The state at this moment.
     fn build(
         &mut self,
-        workload: &Workload,
-        peer: &Peer,
+        call: &Call<'_>,
         who: &Entitlement,
         trust: &Trust,
-    ) -> Result<Self::Response, Status>;
+    ) -> Result<Authorized<Self::Response>, Status>;
 
     /// When it changes by itself, in seconds since 1970.
     fn due(&self) -> Option<i64> {
@@ -46,30 +42,31 @@ pub(super) trait Watched: Send {
     fn forget(&mut self) {}
 }
 
-/// Tells until the caller has enough, or may hear no more.
-pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut reply: Reply, mut watched: W) {
+/// Sends until the caller ends the call, or loses its right to it.
+pub(super) async fn tell<W: Watched>(call: &Call<'_>, mut reply: Reply, mut watched: W) {
+    let workload = call.workload;
     let mut snapshots = workload.core.rules.subscribe();
     let mut trust = workload.trust.subscribe();
     let mut stop = workload.stop.subscribe();
     let mut orders = workload.interceptor.orders();
-    let mut told = None;
+    let mut last_message = None;
     loop {
         snapshots.mark_unchanged();
         let now = Arc::clone(&trust.borrow_and_update());
-        let who = match attest(workload, peer, W::METHOD).await {
+        let who = match call.attest().await {
             Ok(who) => who,
             Err(status) => return reply.finish(&status),
         };
-        let message = match watched.build(workload, peer, &who, &now) {
+        let message = match watched.build(call, &who, &now) {
             Ok(message) => message,
             Err(status) => return reply.finish(&status),
         };
-        let framed = frame(&message);
-        if told.as_ref() != Some(&framed) {
-            if deliver(workload, &mut reply, W::METHOD, framed.clone()).await.is_err() {
+        let framed = message.map(|message| frame(&message));
+        if last_message.as_ref() != Some(&*framed) {
+            last_message = Some(Bytes::clone(&framed));
+            if deliver(call, &mut reply, framed).await.is_err() {
                 return;
             }
-            told = Some(framed);
         }
         tokio::select! {
             biased;
@@ -81,7 +78,7 @@ pub(super) async fn tell<W: Watched>(workload: &Workload, peer: &Arc<Peer>, mut 
             _ = trust.changed() => {}
             order = next_order(&mut orders) => match order {
                 Order::None => {}
-                Order::Resend => told = None,
+                Order::Resend => last_message = None,
                 Order::Reissue => watched.forget(),
                 Order::Finish(status) => return reply.finish(&status),
                 Order::Reset => return reply.reset(Reason::INTERNAL_ERROR),
@@ -100,7 +97,7 @@ async fn next_order(orders: &mut Option<watch::Receiver<Order>>) -> Order {
     std::future::pending().await
 }
 
-/// Waits for a moment of the clock on the wall.
+/// Waits for a moment of the system clock.
 async fn until(due: Option<i64>) {
     let Some(due) = due else { return std::future::pending().await };
     loop {
@@ -112,26 +109,21 @@ async fn until(due: Option<i64>) {
     }
 }
 
-/// A call with one answer.
-pub(super) async fn answer<R: Message>(
-    workload: &Workload,
-    mut reply: Reply,
-    method: Method,
-    answered: Result<R, Status>,
-) {
+/// A call with one response.
+pub(super) async fn answer<R: Message>(call: &Call<'_>, mut reply: Reply, answered: Result<Authorized<R>, Status>) {
     let message = match answered {
         Ok(message) => message,
         Err(status) => return reply.finish(&status),
     };
-    if deliver(workload, &mut reply, method, frame(&message)).await.is_ok() {
+    if deliver(call, &mut reply, message.map(|message| frame(&message))).await.is_ok() {
         reply.done();
     }
 }
 
 /// Sends a framed message, or what the interceptor makes of it.
-async fn deliver(workload: &Workload, reply: &mut Reply, method: Method, framed: Bytes) -> Result<(), Gone> {
-    let bytes = match workload.interceptor.before_message(method, &framed) {
-        None => framed,
+async fn deliver(call: &Call<'_>, reply: &mut Reply, framed: Authorized<Bytes>) -> Result<(), Gone> {
+    let bytes = match call.workload.interceptor.before_message(call.method, &framed) {
+        None => framed.into_inner(),
         Some(instead) => tokio::select! {
             () = reply.cancelled() => return Err(Gone),
             bytes = instead => bytes,

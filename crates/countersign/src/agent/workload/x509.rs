@@ -5,32 +5,31 @@ use std::sync::Arc;
 
 use prost::bytes::Bytes;
 
-use super::Workload;
+use super::call::Call;
+use super::entitlement::{Entitlement, no_identity};
 use super::reply::issuing_failed;
 use super::stream::Watched;
 use super::trust::Trust;
-use crate::agent::attest::entitlement::{Entitlement, vouch};
-use crate::agent::decisions::event::{AgentEvent, Caller};
+use crate::agent::decisions::{AgentEvent, Authorized};
 use crate::agent::rules::svid_entry::SvidRule;
 use crate::agent::rules::workload_api::WorkloadConfig;
-use crate::peer::Peer;
 use crate::spiffe::clock::unix_seconds;
 use crate::spiffe::issue::{LeafRequest, X509Issuer};
 use crate::spiffe::workload_api::proto::{X509Svid, X509SvidResponse};
-use crate::spiffe::workload_api::{Method, Status, framing};
+use crate::spiffe::workload_api::{Code, Status, framing};
 
 /// Seconds an SVID is valid before it is issued, at most: clocks of peers may lag.
 const BACKDATED: i64 = 10;
 
 /// What one caller holds.
 #[derive(Default)]
-pub(super) struct X509Svids(Vec<Held>);
+pub(super) struct X509Svids(Vec<Authorized<Held>>);
 
 struct Held {
     rule: Arc<SvidRule>,
     issuer: Arc<X509Issuer>,
     chain: Bytes,
-    /// Wiped when the last who holds it lets go.
+    /// Wiped when the last reference is dropped.
     key: Bytes,
     /// When half of its lifetime is over.
     rotate_at: i64,
@@ -58,6 +57,21 @@ impl Held {
         })
     }
 
+    /// Records that it is handed out, and lets it pass.
+    fn authorize(self, call: &Call<'_>, process: &str, renewed: bool) -> Result<Authorized<Held>, Status> {
+        let event = |held: &Held| AgentEvent::Issued {
+            caller: call.caller(process),
+            method: call.method,
+            spiffe_id: held.rule.spiffe_id.as_str().to_owned(),
+            expires: Some(held.not_after),
+            renewed,
+        };
+        let held = call.authorize(process, self, event)?;
+        call.log(process, Code::Ok, Some(held.rule.spiffe_id.as_str()));
+        call.workload.counters.x509_issued();
+        Ok(held)
+    }
+
     /// Is it still the right one, and good for a while?
     fn serves(&self, rule: &SvidRule, trust: &Trust, now: i64) -> bool {
         *self.rule == *rule
@@ -68,16 +82,14 @@ impl Held {
 
 impl Watched for X509Svids {
     type Response = X509SvidResponse;
-    const METHOD: Method = Method::FetchX509Svid;
 
     fn build(
         &mut self,
-        workload: &Workload,
-        peer: &Peer,
+        call: &Call<'_>,
         entitlement: &Entitlement,
         trust: &Trust,
-    ) -> Result<X509SvidResponse, Status> {
-        let config = workload.config(entitlement)?;
+    ) -> Result<Authorized<X509SvidResponse>, Status> {
+        let config = entitlement.config()?;
         let now = unix_seconds(None);
         let mut held = std::mem::take(&mut self.0);
         for rule in &entitlement.svids {
@@ -85,17 +97,9 @@ impl Watched for X509Svids {
             self.0.push(match kept {
                 Some(kept) => kept,
                 None => {
+                    let renewed = held.iter().any(|old| old.rule.spiffe_id == rule.spiffe_id);
                     let issued = Held::issue(rule, &trust.issuing.x509, config)?;
-                    let event = AgentEvent::Issued {
-                        caller: Caller::of(peer, entitlement.process.as_str()),
-                        method: Method::FetchX509Svid.name(),
-                        spiffe_id: rule.spiffe_id.as_str().to_owned(),
-                        expires: Some(issued.not_after),
-                        renewed: held.iter().any(|old| old.rule.spiffe_id == rule.spiffe_id),
-                    };
-                    vouch(workload, peer, &entitlement.process, event)?;
-                    workload.counters.x509_issued();
-                    issued
+                    issued.authorize(call, &entitlement.process, renewed)?
                 }
             });
         }
@@ -114,7 +118,12 @@ impl Watched for X509Svids {
                 federated_bundles.insert(name.id().as_str().to_owned(), foreign.encoded.x509.clone());
             }
         }
-        Ok(X509SvidResponse { svids: self.0.iter().map(svid).collect(), crl: Vec::new(), federated_bundles })
+        let response = |held: Vec<&Held>| X509SvidResponse {
+            svids: held.into_iter().map(svid).collect(),
+            crl: Vec::new(),
+            federated_bundles,
+        };
+        Authorized::join(self.0.iter().map(Authorized::as_ref), response).ok_or_else(no_identity)
     }
 
     fn due(&self) -> Option<i64> {
