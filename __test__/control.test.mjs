@@ -70,6 +70,20 @@ async function serverFor(t, answer) {
 }
 
 describe('ControlClient', () => {
+  test('reads the status of an older agent as that of a newer one', async (t) => {
+    for (const name of ['takenBack', 'revokedUnrecorded']) {
+      const socketPath = await serverFor(t, (socket, line) => {
+        const { id } = JSON.parse(line)
+        const auditLog = { path: '/a.jsonl', lost: 0, [name]: 7, failing: null }
+        socket.write(`${JSON.stringify({ type: 'ok', id, running: true, alerts: [], auditLog })}\n`)
+      })
+      const client = new ControlClient({ socketPath })
+      t.after(() => client.close())
+      const expected = { path: '/a.jsonl', lost: 0, takenBack: 7, failing: undefined }
+      assert.deepEqual((await client.status()).auditLog, expected)
+    }
+  })
+
   test('asks everything, and gets values', async (t) => {
     const auditLog = path.join(place(), 'audit.jsonl')
     const { agent, client } = await agentFor(t, { workloadApi, auditLog })
@@ -92,6 +106,7 @@ describe('ControlClient', () => {
     assert.deepEqual(status.callers.map(({ answer }) => answer).sort(), ['ME', 'spiffe://example.org/me'])
     assert.equal(status.workloadApi?.x509Svids, 1)
     assert.equal(status.auditLog?.path, auditLog)
+    assert.equal(status.auditLog?.takenBack, 0)
     const alerts = await client.alerts({ limit: 1 })
     assert.equal(alerts.length, 1)
     assert.ok(alerts[0].timestamp instanceof Date)

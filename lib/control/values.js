@@ -48,6 +48,14 @@ function toText({ text }) {
 }
 
 /**
+ * An older agent writes `takenBack`, a newer one `revokedUnrecorded`.
+ * @param {any} auditLog
+ */
+function toAuditLog({ revokedUnrecorded, takenBack = revokedUnrecorded, failing, ...rest }) {
+  return { ...rest, failing: failing ?? undefined, takenBack }
+}
+
+/**
  * @param {any} status
  * @returns {import('../../types/control').AgentStatus}
  */
@@ -81,7 +89,7 @@ function toStatus(status) {
     killSwitch: killSwitch
       ? { ...killSwitch, activated: killSwitch.activated ? time(killSwitch.activated) : undefined }
       : undefined,
-    auditLog: auditLog ? { ...auditLog, failing: auditLog.failing ?? undefined } : undefined,
+    auditLog: auditLog ? toAuditLog(auditLog) : undefined,
     workloadApi: workloadApi ?? undefined,
     callers: (callers ?? []).map((/** @type {any} */ row) => ({
       ...row,
