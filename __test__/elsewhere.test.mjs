@@ -44,8 +44,8 @@ test('what Linux alone has says so, and everything else works', async () => {
       path.join(to, 'elsewhere.cjs'),
       `
       const native = require(${JSON.stringify(path.join(root, String(addon)))})
-      const exports = Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name)))
-      require.cache[require.resolve('./${addon}')] = { exports, loaded: true }
+      const left = Object.fromEntries(Object.entries(native).filter(([name]) => !${taken}.includes(name)))
+      require.cache[require.resolve('./${addon}')] = { exports: left, loaded: true }
     `
     )
     cpSync(path.join(root, '__test__', 'elsewhere-smoke.cjs'), path.join(directory, 'smoke.cjs'))

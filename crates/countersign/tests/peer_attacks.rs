@@ -4,6 +4,7 @@
 
 mod peer_process;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -96,8 +97,11 @@ fn a_mount_of_ones_own_does_not_make_a_trusted_program() {
         return;
     }
     let stage = Stage::new();
-    std::fs::create_dir(stage.dir.join("bin")).unwrap();
-    std::fs::create_dir(stage.dir.join("evil")).unwrap();
+    for name in ["bin", "evil"] {
+        std::fs::create_dir(stage.dir.join(name)).unwrap();
+        // Whatever the umask is: another user runs what is in it.
+        std::fs::set_permissions(stage.dir.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let trusted = stage.copy(Path::new("/bin/sleep"), "bin/billing");
     stage.copy(&stage.program(), "evil/billing");
     let script = r#"mount --bind "$0/evil" "$0/bin" && exec "$0/bin/billing" "$@""#;

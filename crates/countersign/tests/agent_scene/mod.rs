@@ -169,7 +169,9 @@ impl Daemon {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        // Where upper case is not that of English, `kill` does not know all names of signals.
+        let mut kill = Command::new("kill");
+        let sent = kill.env("LC_ALL", "C").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
