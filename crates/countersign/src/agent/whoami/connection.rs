@@ -181,7 +181,7 @@ fn drain(socket: impl AsFd, buffer: &mut [u8], total: &mut usize) -> Drained {
 
 /// Answers a client there is no room for, as well as that can be done in an instant.
 fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
-    let _ = send(socket, &answer.body(), SendFlags::NOSIGNAL);
+    let _ = send(socket, answer.body(), SendFlags::NOSIGNAL);
     let _ = shutdown(socket, Shutdown::Write);
     drain(socket, buffer, &mut 0);
 }
