@@ -8,7 +8,6 @@ const { endpointOf } = require('../workload-api/endpoint')
 const { within } = require('../../internal/deadline')
 const { Feed } = require('./feed')
 const { Listeners } = require('./listeners')
-const { updates } = require('./updates')
 
 /** @typedef {import('./feed').State} State */
 /** @typedef {InstanceType<typeof CountersignError>} Failure */
@@ -240,6 +239,8 @@ class Live {
     checkSignal(signal, 'options.signal')
     if (typeof ref !== 'boolean') throw invalidArgument('options.ref: expected a boolean')
     signal?.throwIfAborted()
+    // A file that most programs do without.
+    const { updates } = require('./updates')
     return updates(
       {
         read: (seen) => {

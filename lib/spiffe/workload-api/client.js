@@ -4,7 +4,6 @@
 const { CountersignError, invalidArgument, shown } = require('../../native/errors')
 const { native } = require('../../native/load')
 const { checkOptions, checkSignal, checkTimeout } = require('../../internal/options')
-const { freezeDeep } = require('../../internal/freeze')
 const { SpiffeId } = require('../id')
 const { jwtSvid } = require('../jwt-svid')
 const { answer } = require('../../native/answer')
@@ -12,7 +11,6 @@ const { PICKS, compilePick } = require('../source/pick')
 const { WorkloadBundles } = require('./bundles')
 const { call, mailbox } = require('../../native/mailbox')
 const { endpointOf } = require('./endpoint')
-const { WitSvid } = require('./wit-svid')
 const { Message, X509Context } = require('./x509-context')
 
 /** @typedef {import('../../../index').CallOptions} CallOptions */
@@ -134,7 +132,7 @@ class WorkloadApiClient {
         client.validateJwtSvid(key, timeout, audience, token)
       )
       const [spiffeId, claims] = JSON.parse(text)
-      return Object.freeze({ spiffeId: SpiffeId.parse(spiffeId), claims: freezeDeep(claims) })
+      return Object.freeze({ spiffeId: SpiffeId.parse(spiffeId), claims: require('../../internal/freeze').freezeDeep(claims) })
     } catch (error) {
       // A verdict on the token, in the only code the servers have for it.
       const { code, grpcCode, grpcMessage, grpcStatus } = /** @type {any} */ (error)
@@ -156,6 +154,7 @@ class WorkloadApiClient {
     const { text } = await this.#call(options, ['spiffeId'], (client, key, timeout) =>
       client.fetchWitSvids(key, timeout, id)
     )
+    const { WitSvid } = require('./wit-svid')
     return Object.freeze(
       JSON.parse(text).map((/** @type {[string, string, string, string | null]} */ fields) => new WitSvid(...fields))
     )
