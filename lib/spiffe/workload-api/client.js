@@ -132,7 +132,10 @@ class WorkloadApiClient {
         client.validateJwtSvid(key, timeout, audience, token)
       )
       const [spiffeId, claims] = JSON.parse(text)
-      return Object.freeze({ spiffeId: SpiffeId.parse(spiffeId), claims: require('../../internal/freeze').freezeDeep(claims) })
+      return Object.freeze({
+        spiffeId: SpiffeId.parse(spiffeId),
+        claims: require('../../internal/freeze').freezeDeep(claims)
+      })
     } catch (error) {
       // A verdict on the token, in the only code the servers have for it.
       const { code, grpcCode, grpcMessage, grpcStatus } = /** @type {any} */ (error)
