@@ -88,7 +88,7 @@ impl Agent {
 
     /// The same, with an interceptor of calls to the Workload API.
     pub(super) fn start_with(options: AgentOptions, interceptor: Arc<dyn Interceptor>) -> Result<Agent, AgentError> {
-        let rules = ReadRules::first(&options)?;
+        let rules = ReadRules::first(options.rules.clone(), options.workload_overrides())?;
         let workload = rules.snapshot.workload.clone();
         // Before there is anything to reach: nobody is answered who should not be, or without its being recorded.
         let state_dir = state_dir(&options, workload.as_ref());
@@ -113,7 +113,7 @@ impl Agent {
         let bus = Arc::new(EventBus::new(record.clone().map(|journal| journal as Arc<dyn Recorder>)));
         let runtime = event_loop().map_err(os("starting an event loop"))?;
         let core = Arc::new(Core {
-            rules: RuleStore::new(options.clone(), rules, Arc::clone(&bus)),
+            rules: Arc::new(RuleStore::new(rules, Arc::clone(&bus))),
             gate: Gate::new(Arc::clone(&kill_switch), Arc::clone(&bus)),
             bus,
             reload_interval: options.reload_interval,

@@ -10,7 +10,7 @@ use crate::peer::KnownProcesses;
 
 /// What every protocol may use, and nothing of one of them.
 pub(in crate::agent) struct Core {
-    pub(in crate::agent) rules: RuleStore,
+    pub(in crate::agent) rules: Arc<RuleStore>,
     /// What every credential passes before it leaves the agent.
     pub(in crate::agent) gate: Gate,
     /// Where events are published that need no authorization.

@@ -50,21 +50,23 @@ pub use agent::{Agent, AgentError};
 pub use audit_log::{AuditLogError, AuditLogOptions, LogFailure};
 pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
 pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
-pub use config::dev::DEV_IDENTITY;
-pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES, RulesSource};
+pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES};
 pub use decisions::{AgentEvent, Caller, KillOrder};
 pub use endpoint::bind::{ListenError, Listener, SocketAccess};
+pub use fs::file_state::FileState;
 pub use fs::private_file::PrivateFileError;
+pub use rules::dev::{DEV_IDENTITY, DEV_TRUST_DOMAIN};
 pub use rules::error::{Position, RulesError};
 pub use rules::explain::{Explanation, Verdict};
 pub use rules::lint::{Finding, FindingKind};
 pub use rules::rule::Rule;
-pub use rules::ruleset::{FileState, RuleSet};
+pub use rules::ruleset::RuleSet;
+pub use rules::source::RulesSource;
 pub use rules::store::ReloadReport;
 pub use rules::svid_entry::SvidRule;
 pub use rules::token::{TokenError, TokenSource};
 pub use rules::workload_api::{
-    BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, DEV_TRUST_DOMAIN, Federation, WorkloadSettings,
+    BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, Federation, WorkloadSettings,
 };
 pub use whoami::stats::{AgentStats, WorkloadStats};
 

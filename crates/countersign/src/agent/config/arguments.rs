@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::options::{AgentOptions, RulesSource};
+use super::options::AgentOptions;
 use crate::agent::audit_log::{AuditLogOptions, LogFailure};
 use crate::agent::log::LogFormat;
 use crate::agent::rules::rule::uid_of;
+use crate::agent::rules::source::RulesSource;
 use crate::peer::Group;
 use crate::spiffe::TrustDomain;
 

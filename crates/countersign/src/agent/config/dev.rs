@@ -1,21 +1,10 @@
-//! What a development agent needs besides: a rule for its own user, and a private place for the sockets.
+//! A private place for the sockets of a development agent.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use crate::agent::rules::rule::{BeforeHash, Rule};
-use crate::agent::rules::ruleset::RuleSet;
-use crate::agent::rules::svid_entry::SvidRule;
-use crate::agent::rules::token::TokenSource;
-use crate::peer::{PathPattern, PeerPolicy};
-use crate::spiffe::{SpiffeId, TrustDomain};
-
-/// The identity a development agent hands out.
-pub const DEV_IDENTITY: &str = "DEV";
 
 /// A private place for the sockets.
 pub(in crate::agent) struct Place {
@@ -35,25 +24,6 @@ impl Place {
             temporary,
         }
     }
-}
-
-/// One rule: our own user, and the given executable.
-pub(in crate::agent) fn rules(exe: Option<&Path>, trust_domain: &TrustDomain) -> RuleSet {
-    let policy = PeerPolicy {
-        uid: Some(rustix::process::geteuid().as_raw()),
-        exe: exe.map(|path| PathPattern::Exact(path.to_path_buf())),
-        ..PeerPolicy::default()
-    };
-    RuleSet::new(vec![Rule {
-        identity: Some(DEV_IDENTITY.to_owned()),
-        before_hash: BeforeHash::of(&policy),
-        policy,
-        idm_url: String::new(),
-        config_url: String::new(),
-        token: TokenSource::None,
-        svid: SpiffeId::from_segments(trust_domain, ["dev"]).ok().map(SvidRule::of).map(Arc::new),
-        position: None,
-    }])
 }
 
 /// `$XDG_RUNTIME_DIR/countersign/whoami.sock`, or one in a fresh directory that only we may enter.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::agent::audit_log::AuditLogOptions;
 use crate::agent::log::LogFormat;
+use crate::agent::rules::source::{RulesSource, WorkloadOverrides};
 use crate::spiffe::TrustDomain;
 
 /// Where the rules file is looked for when nothing else is said.
@@ -76,31 +77,6 @@ pub struct AgentOptions {
     pub log_format: LogFormat,
     /// For whoever sets up the log, in the syntax of [`crate::agent::log::init`].
     pub log_level: String,
-}
-
-/// Where the rules come from.
-#[derive(Clone, PartialEq, Eq)]
-pub enum RulesSource {
-    /// A file, watched for changes.
-    File(PathBuf),
-    /// TOML text; there is nothing to reload.
-    Text(zeroize::Zeroizing<String>),
-    /// One rule for our own user, identity `DEV`; with a path, only for processes running that executable.
-    Dev {
-        /// The executable that is asked for besides the user.
-        exe: Option<PathBuf>,
-    },
-}
-
-/// The text may hold tokens, so it is not shown.
-impl std::fmt::Debug for RulesSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            RulesSource::File(path) => f.debug_tuple("File").field(path).finish(),
-            RulesSource::Text(_) => f.write_str("Text([redacted])"),
-            RulesSource::Dev { exe } => f.debug_struct("Dev").field("exe", exe).finish(),
-        }
-    }
 }
 
 impl Default for AgentOptions {
@@ -249,6 +225,16 @@ impl AgentOptions {
     pub fn audit_log(mut self, log: AuditLogOptions) -> AgentOptions {
         self.audit_log = Some(log);
         self
+    }
+
+    /// What holds for the Workload API, whatever the rules say.
+    pub(in crate::agent) fn workload_overrides(&self) -> WorkloadOverrides {
+        WorkloadOverrides {
+            socket: self.workload_socket.clone(),
+            trust_domain: self.trust_domain.clone(),
+            state_dir: self.state_dir.clone(),
+            state_in_memory: self.state_in_memory,
+        }
     }
 
     /// Is this the agent of the machine, at the usual places?

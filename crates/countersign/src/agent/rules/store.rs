@@ -2,19 +2,22 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
+use super::dev::{self, DEV_TRUST_DOMAIN};
 use super::error::RulesError;
-use super::ruleset::{FileState, RuleSet};
-use super::workload_api::{DEV_TRUST_DOMAIN, WorkloadConfig, WorkloadSettings};
-use crate::agent::config::dev;
-use crate::agent::config::options::{AgentOptions, RulesSource};
+use super::ruleset::RuleSet;
+use super::source::{RulesSource, WorkloadOverrides};
+use super::workload_api::{WorkloadConfig, WorkloadSettings};
 use crate::agent::decisions::{AgentEvent, EventBus};
+use crate::agent::fs::file_state::FileState;
 use crate::agent::log;
 use crate::spiffe::TrustDomain;
 
-/// The rules an agent goes by, and where newer ones come from.
+/// The rules in force, and where newer ones come from.
 pub(in crate::agent) struct RuleStore {
-    options: AgentOptions,
+    source: RulesSource,
+    overrides: WorkloadOverrides,
     current: RwLock<Arc<RulesSnapshot>>,
     /// Ticks when there is a new snapshot.
     snapshots: watch::Sender<u64>,
@@ -33,6 +36,8 @@ pub(in crate::agent) struct RulesSnapshot {
 
 /// Rules that were read, and the state of their file (if they come from one) at that moment.
 pub(in crate::agent) struct ReadRules {
+    source: RulesSource,
+    overrides: WorkloadOverrides,
     pub(in crate::agent) snapshot: RulesSnapshot,
     state: Option<FileState>,
 }
@@ -46,15 +51,26 @@ pub struct ReloadReport {
     pub warnings: Vec<String>,
 }
 
+impl ReadRules {
+    /// Reads the rules an agent starts with. Warnings about them go to the log of the process.
+    pub(in crate::agent) fn first(source: RulesSource, overrides: WorkloadOverrides) -> Result<ReadRules, RulesError> {
+        let (snapshot, state) = read(&source, &overrides)?;
+        log_warnings(&source, &snapshot.rules);
+        Ok(ReadRules { source, overrides, snapshot, state })
+    }
+}
+
 impl RuleStore {
     /// A store that begins with rules that were read already, and publishes when others follow.
-    pub(in crate::agent) fn new(options: AgentOptions, read: ReadRules, events: Arc<EventBus>) -> RuleStore {
+    pub(in crate::agent) fn new(first: ReadRules, events: Arc<EventBus>) -> RuleStore {
+        let ReadRules { source, overrides, snapshot, state } = first;
         RuleStore {
-            options,
-            current: RwLock::new(Arc::new(read.snapshot)),
+            source,
+            overrides,
+            current: RwLock::new(Arc::new(snapshot)),
             snapshots: watch::Sender::new(0),
             events,
-            tried: Mutex::new(read.state),
+            tried: Mutex::new(state),
         }
     }
 
@@ -74,7 +90,7 @@ impl RuleStore {
 
     /// The file that is worth watching, if the rules come from one.
     pub(in crate::agent) fn file(&self) -> Option<&Path> {
-        match &self.options.rules {
+        match &self.source {
             RulesSource::File(path) => Some(path),
             RulesSource::Text(_) | RulesSource::Dev { .. } => None,
         }
@@ -87,8 +103,8 @@ impl RuleStore {
 
     /// Reads the rules anew. If they are broken the old ones stay in force.
     pub(in crate::agent) fn reload(&self) -> Result<ReloadReport, RulesError> {
-        match self.options.rules {
-            RulesSource::File(_) => self.take(&self.options),
+        match self.source {
+            RulesSource::File(_) => self.take(&self.source),
             // What was given once is what it is; it may have been replaced since.
             RulesSource::Text(_) | RulesSource::Dev { .. } => {
                 let current = self.current();
@@ -100,19 +116,19 @@ impl RuleStore {
 
     /// Goes by this text from now on. If it is broken the old rules stay in force.
     pub(in crate::agent) fn replace(&self, text: &str) -> Result<ReloadReport, RulesError> {
-        self.take(&self.options.clone().rules_text(text))
+        self.take(&RulesSource::Text(Zeroizing::new(text.to_owned())))
     }
 
-    fn take(&self, options: &AgentOptions) -> Result<ReloadReport, RulesError> {
+    fn take(&self, source: &RulesSource) -> Result<ReloadReport, RulesError> {
         let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = read(options).and_then(|read| {
-            read.snapshot.may_follow(&self.current()).map_err(|error| match self.file() {
+        let read = read(source, &self.overrides).and_then(|(snapshot, state)| {
+            snapshot.may_follow(&self.current()).map_err(|error| match self.file() {
                 Some(path) => error.in_file(path),
                 None => error,
             })?;
-            Ok(read)
+            Ok((snapshot, state))
         });
-        let ReadRules { snapshot, state } = match read {
+        let (snapshot, state) = match read {
             Ok(read) => read,
             Err(error) => {
                 *tried = self.file().and_then(|path| FileState::of(path).ok());
@@ -123,22 +139,13 @@ impl RuleStore {
         };
         let rules = &snapshot.rules;
         let report = ReloadReport { rules: rules.rules().len(), warnings: rules.warnings().to_vec() };
-        log_warnings(&self.options.rules, rules);
+        log_warnings(&self.source, rules);
         *tried = state;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
         self.snapshots.send_modify(|snapshots| *snapshots += 1);
         tracing::info!(target: log::TARGET, rules = report.rules, "rules reloaded");
         self.events.publish(|| AgentEvent::Reloaded { rules: report.rules });
         Ok(report)
-    }
-}
-
-impl ReadRules {
-    /// Reads the rules an agent starts with. Warnings about them go to the log of the process.
-    pub(in crate::agent) fn first(options: &AgentOptions) -> Result<ReadRules, RulesError> {
-        let read = read(options)?;
-        log_warnings(&options.rules, &read.snapshot.rules);
-        Ok(read)
     }
 }
 
@@ -158,30 +165,29 @@ impl RulesSnapshot {
     }
 }
 
-fn read(options: &AgentOptions) -> Result<ReadRules, RulesError> {
-    let (rules, state) = match &options.rules {
+fn read(source: &RulesSource, overrides: &WorkloadOverrides) -> Result<(RulesSnapshot, Option<FileState>), RulesError> {
+    let (rules, state) = match source {
         RulesSource::File(path) => RuleSet::load_with_state(path).map(|(rules, state)| (rules, Some(state)))?,
         RulesSource::Text(text) => (RuleSet::parse(text)?, None),
-        RulesSource::Dev { exe } => (dev::rules(exe.as_deref(), &dev_trust_domain(options)?), None),
+        RulesSource::Dev { exe } => (dev::rules(exe.as_deref(), &dev_trust_domain(overrides)?), None),
     };
-    let asked_for = options.is_dev() || options.trust_domain.is_some() || options.workload_socket.is_some();
-    let workload = match rules.workload_api() {
-        Some(settings) => Some(settings.resolve(options)?),
-        None if options.is_dev() => {
-            let trust_domain = Some(dev_trust_domain(options)?);
-            Some(WorkloadSettings { trust_domain, ..WorkloadSettings::default() }.resolve(options)?)
+    let workload = match (rules.workload_api(), source) {
+        (Some(settings), _) => Some(settings.resolve(overrides)?),
+        (None, RulesSource::Dev { .. }) => {
+            let trust_domain = Some(dev_trust_domain(overrides)?);
+            Some(WorkloadSettings { trust_domain, ..WorkloadSettings::default() }.resolve(overrides)?)
         }
-        None if asked_for => Some(WorkloadSettings::default().resolve(options)?),
-        None => None,
+        (None, _) if overrides.ask_for_one() => Some(WorkloadSettings::default().resolve(overrides)?),
+        (None, _) => None,
     };
     if let Some(config) = &workload {
         rules.must_live_in(&config.trust_domain)?;
     }
-    Ok(ReadRules { snapshot: RulesSnapshot { rules, hostname: hostname(), workload }, state })
+    Ok((RulesSnapshot { rules, hostname: hostname(), workload }, state))
 }
 
-fn dev_trust_domain(options: &AgentOptions) -> Result<TrustDomain, RulesError> {
-    match &options.trust_domain {
+fn dev_trust_domain(overrides: &WorkloadOverrides) -> Result<TrustDomain, RulesError> {
+    match &overrides.trust_domain {
         Some(name) => Ok(name.clone()),
         None => TrustDomain::parse(DEV_TRUST_DOMAIN).map_err(|error| RulesError::whole(error.to_string())),
     }

@@ -7,17 +7,15 @@ use toml::Spanned;
 
 use super::error::RulesError;
 use super::schema::{FederationForm, WorkloadApiForm};
+use super::source::WorkloadOverrides;
 use super::svid_entry::lifetime;
 use crate::agent::authority::DEFAULT_CA_TTL;
-use crate::agent::config::options::AgentOptions;
 use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// Where the Workload API is answered on when nothing else is said.
 pub const DEFAULT_WORKLOAD_SOCKET_PATH: &str = "/run/countersign/workload.sock";
 /// Where the keys of the authority are when nothing else is said.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/countersign";
-/// The trust domain of a development agent: the one of every example.
-pub const DEV_TRUST_DOMAIN: &str = "example.org";
 
 const X509_SVID_TTL: Duration = Duration::from_secs(3600);
 const JWT_SVID_TTL: Duration = Duration::from_secs(300);
@@ -122,13 +120,12 @@ impl WorkloadSettings {
         })
     }
 
-    /// What holds when the command line has spoken too. It has the last word on paths, and none against the file on the
-    /// trust domain.
-    pub(in crate::agent) fn resolve(&self, options: &AgentOptions) -> Result<WorkloadConfig, RulesError> {
-        let trust_domain = match (&self.trust_domain, &options.trust_domain) {
-            (Some(file), Some(told)) if file != told => {
+    /// What holds together with the command line. It overrides paths, and must not contradict the trust domain.
+    pub(in crate::agent) fn resolve(&self, asked: &WorkloadOverrides) -> Result<WorkloadConfig, RulesError> {
+        let trust_domain = match (&self.trust_domain, &asked.trust_domain) {
+            (Some(file), Some(given)) if file != given => {
                 return Err(RulesError::whole(format!(
-                    "trust_domain is {file} in [workload_api], and {told} on the command line"
+                    "trust_domain is {file} in [workload_api], and {given} on the command line"
                 )));
             }
             (Some(name), _) | (None, Some(name)) => name.clone(),
@@ -136,15 +133,15 @@ impl WorkloadSettings {
                 return Err(RulesError::whole("[workload_api] has no trust_domain, and --trust-domain is not given"));
             }
         };
-        let state_dir = match (&options.state_dir, &self.state_dir) {
-            _ if options.state_in_memory => None,
+        let state_dir = match (&asked.state_dir, &self.state_dir) {
+            _ if asked.state_in_memory => None,
             (Some(path), _) | (None, Some(path)) => Some(path.clone()),
             (None, None) => Some(PathBuf::from(DEFAULT_STATE_DIR)),
         };
         let ca_ttl = self.ca_ttl.unwrap_or(DEFAULT_CA_TTL);
         Ok(WorkloadConfig {
             trust_domain,
-            socket: options.workload_socket.clone().or_else(|| self.socket.clone()),
+            socket: asked.socket.clone().or_else(|| self.socket.clone()),
             state_dir,
             ca_ttl,
             x509_svid_ttl: self.x509_svid_ttl.unwrap_or(X509_SVID_TTL).min(ca_ttl),

@@ -78,7 +78,7 @@ impl TestAgent {
             options.workload_socket.get_or_insert_with(|| place.join("workload.sock"));
             directory = Some(place);
         }
-        if let crate::agent::config::options::RulesSource::Text(text) = &options.rules
+        if let crate::agent::rules::source::RulesSource::Text(text) = &options.rules
             && options.trust_domain.is_none()
         {
             options.trust_domain = crate::agent::rules::ruleset::RuleSet::parse(text)?.some_trust_domain();

@@ -12,7 +12,6 @@ use super::stats::Counters;
 use crate::agent::core::Core;
 use crate::agent::endpoint::accept::{Queue, accept_batch, accept_until_stopped};
 use crate::agent::endpoint::quota::Limits;
-use crate::agent::rules::ruleset::FileState;
 use crate::whoami::WhoamiCode;
 
 /// What a request is received into; larger ones take more than one go.
@@ -47,7 +46,7 @@ pub(in crate::agent) async fn serve(
     withdraw: impl FnOnce() -> bool,
 ) {
     let mut stop = whoami.stop.subscribe();
-    let watch = tokio::spawn(watch_rules(Arc::clone(&whoami.core)));
+    let watch = tokio::spawn(Arc::clone(&whoami.core.rules).watch(whoami.core.reload_interval));
     let mut buffer = vec![0; BUFFER];
     accept_until_stopped(&listener, &mut stop, &whoami.core.exhaustion, |listener| {
         let accepted = answer_batch(&whoami, listener, &mut buffer);
@@ -92,27 +91,4 @@ fn answer_batch(whoami: &Arc<Whoami>, listener: &UnixListener, buffer: &mut [u8]
         }
         greet(whoami, socket, buffer);
     })
-}
-
-/// Looks at the rules file time and again, and reads it when it has changed and come to rest.
-async fn watch_rules(core: Arc<Core>) {
-    let Some(path) = core.rules.file().map(std::path::Path::to_path_buf) else { return };
-    let mut ticks = tokio::time::interval(core.reload_interval.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let settle = core.reload_interval.min(Duration::from_millis(100));
-    loop {
-        ticks.tick().await;
-        let seen = FileState::of(&path).ok();
-        if !core.rules.is_stale(seen) {
-            continue;
-        }
-        // An editor may be in the middle of writing it: half a file can be valid rules, with some of them missing.
-        tokio::time::sleep(settle).await;
-        if FileState::of(&path).ok() != seen {
-            continue;
-        }
-        let reloading = Arc::clone(&core);
-        // Looking up users may ask the network. What came of it is in the log.
-        let _ = tokio::task::spawn_blocking(move || reloading.rules.reload()).await;
-    }
 }

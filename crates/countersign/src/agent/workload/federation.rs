@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::agent::fs::file_state::FileState;
 use crate::agent::log;
-use crate::agent::rules::ruleset::FileState;
 use crate::agent::rules::workload_api::Federation;
 use crate::spiffe::limits::{JWKS_BYTES, PEM_BYTES};
 use crate::spiffe::{JwtBundle, SpiffeBundle, TrustDomain, X509Bundle};
