@@ -55,6 +55,7 @@ pub use decisions::{AgentEvent, Caller, KillOrder};
 pub use endpoint::bind::{ListenError, Listener, SocketAccess};
 pub use fs::file_state::FileState;
 pub use fs::private_file::PrivateFileError;
+pub use fs::problem::{Problem, ProblemKind, Weight, Writers};
 pub use rules::dev::{DEV_IDENTITY, DEV_TRUST_DOMAIN};
 pub use rules::error::{Position, RulesError};
 pub use rules::explain::{Explanation, Verdict};

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::AuditLogError;
 use crate::agent::fs::private_file::{self, PrivateFileError};
+use crate::agent::fs::trust_policy::LOG_KEY;
 use crate::control::log::{LogKey, key_path};
 use crate::spiffe::pem::{self, Pem};
 
@@ -41,7 +42,7 @@ impl SigningKey {
     pub(super) fn open(log: &Path) -> Result<SigningKey, AuditLogError> {
         let path = private_key_path(log);
         let bad = |reason| AuditLogError::Key { path: path.clone(), reason };
-        let pair = match private_file::read(&path, MAX_BYTES)? {
+        let pair = match private_file::read(&path, &LOG_KEY, MAX_BYTES)? {
             Some(text) => {
                 let found = Pem::read(&text).map_err(|_| bad("not PEM"))?;
                 let [der] = &found.keys[..] else { return Err(bad("expected one unencrypted private key in it")) };

@@ -1,18 +1,20 @@
 //! Going on where the last agent ended, however it ended.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use data_encoding::HEXLOWER;
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::error::AuditLogError;
 use super::key::SigningKey;
 use crate::agent::fs::private_file;
+use crate::agent::fs::problem::ProblemKind;
+use crate::agent::fs::trust_policy::LOG;
+use crate::agent::fs::trusted;
 use crate::control::log::{Chain, Head, Scan, ScanError, Segment, head_path, segments};
 
 /// Where a log goes on.
@@ -150,18 +152,10 @@ fn read_head(log: &Path, key: &SigningKey) -> io::Result<Result<Option<Chain>, S
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
-        .open(path)?;
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    private_file::must_be_ours(path, &found, 0o022, "others could write to it (chmod go-w)")
-        .map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()))?;
-    Ok(file)
+    trusted::open_to_append(path, &LOG).map_err(|problem| match problem.kind {
+        ProblemKind::Os(error) => error,
+        _ => io::Error::new(io::ErrorKind::PermissionDenied, problem.to_string()),
+    })
 }
 
 fn hash_from(file: &mut File, start: u64) -> io::Result<String> {

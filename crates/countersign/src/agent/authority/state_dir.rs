@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::AuthorityError;
 use crate::agent::fs::private_file::{self, PrivateFileError};
+use crate::agent::fs::trust_policy::STATE_FILE;
 
 pub(in crate::agent) const FILE: &str = "authority.json";
 const LOCK: &str = "authority.lock";
@@ -50,7 +51,7 @@ impl StateDir {
 
     /// The state; `None` when there never was one.
     pub(super) fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, AuthorityError> {
-        Ok(private_file::read(&self.file(), MAX_BYTES)?)
+        Ok(private_file::read(&self.file(), &STATE_FILE, MAX_BYTES)?)
     }
 
     /// Puts a new state in the place of the old one. The lock keeps others out.

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::fs::private_file::{self, PrivateFileError};
+use crate::agent::fs::trust_policy::{STATE_DIR, STATE_FILE};
+use crate::agent::fs::trusted;
 use crate::control::Timestamp;
 
 const FILE: &str = "killswitch";
@@ -40,9 +42,14 @@ impl KillSwitch {
     /// Finds out whether it is on. A file that cannot be looked at is an error: it may be there.
     pub(in crate::agent) fn open(directory: Option<&Path>) -> Result<KillSwitch, PrivateFileError> {
         let file = directory.map(|directory| directory.join(FILE));
-        let order = match &file {
-            Some(path) => found(path)?,
-            None => None,
+        let order = match (&file, directory) {
+            (Some(path), Some(directory)) if directory.is_dir() => {
+                // Others could remove the file of a directory that they can write to.
+                trusted::check(directory, &STATE_DIR)?;
+                found(path)?
+            }
+            (Some(path), _) => found(path)?,
+            (None, _) => None,
         };
         Ok(KillSwitch { on: AtomicBool::new(order.is_some()), order: Mutex::new(order), file })
     }
@@ -111,7 +118,7 @@ fn found(path: &Path) -> Result<Option<KillOrder>, PrivateFileError> {
             return Err(PrivateFileError::Io { path: path.to_path_buf(), what: "looking for the kill switch", source });
         }
     }
-    let text = private_file::read(path, MAX_BYTES).ok().flatten();
+    let text = private_file::read(path, &STATE_FILE, MAX_BYTES).ok().flatten();
     let order = text.and_then(|text| serde_json::from_slice(&text).ok());
     Ok(Some(order.unwrap_or_else(|| KillOrder {
         activated: String::new(),

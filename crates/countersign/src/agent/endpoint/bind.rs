@@ -13,6 +13,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
+use crate::agent::fs::trust_policy::SOCKET_DIR;
+use crate::agent::fs::trusted;
+
 /// How many clients may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 /// How long to wait for another agent that is just starting or stopping on the same path.
@@ -159,22 +162,10 @@ fn make_directory(directory: &Path) -> Result<(), ListenError> {
     .map_err(|error| io_error(directory, "making the directory", error))
 }
 
-/// Refuses a path on which somebody else could take our name away: every directory on the way counts.
+/// Refuses a directory in which others could replace the socket. Every directory above it counts.
 fn refuse_unsafe(directory: &Path) -> Result<(), ListenError> {
-    let real = fs::canonicalize(directory).map_err(|e| io_error(directory, "resolving the directory", e))?;
-    for step in real.ancestors() {
-        let mode = fs::metadata(step).map_err(|e| io_error(step, "looking at the directory", e))?.mode();
-        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
-            return Err(ListenError::UnsafeDirectory {
-                directory: step.to_path_buf(),
-                reason: format!(
-                    "mode {:04o}: every user could replace the socket by one of their own (chmod o-w, or +t)",
-                    mode & 0o7777
-                ),
-            });
-        }
-    }
-    Ok(())
+    trusted::check(directory, &SOCKET_DIR)
+        .map_err(|problem| ListenError::UnsafeDirectory { reason: problem.kind.to_string(), directory: problem.path })
 }
 
 /// Removes a dead socket of our own; refuses anything else that is in the way.

@@ -2,6 +2,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::agent::fs::problem::{Problem, Weight};
 use crate::control::{AuditFinding, MaestroLayer, NistAttackType, Severity};
 
 /// A finding in the making, and the mode that would repair it.
@@ -62,6 +63,31 @@ impl Draft {
             },
             repair: None,
         }
+    }
+
+    /// A problem with a file. What the agent would refuse is a high one. Permission bits of the file itself can be
+    /// repaired.
+    pub(super) fn of(id: &str, area: Area, title: &str, problem: &Problem) -> Draft {
+        let severity = match problem.weight {
+            Weight::Refused => Severity::High,
+            Weight::Doubtful => Severity::Medium,
+        };
+        let draft = Draft::new(id, severity, area, title, problem.evidence());
+        match problem.repaired_mode() {
+            Some(mode) => draft.mode(&problem.path, mode),
+            None => draft,
+        }
+    }
+
+    pub(super) fn severity(mut self, severity: Severity) -> Draft {
+        self.finding.severity = severity;
+        self
+    }
+
+    /// The rule that names the file.
+    pub(super) fn about(mut self, rule: &str) -> Draft {
+        self.finding.evidence += &format!("; {rule}");
+        self
     }
 
     /// Why it is wrong, and what to do about it.

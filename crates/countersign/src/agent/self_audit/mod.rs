@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::agent::audit_log::{AuditLogOptions, private_key_path};
+use crate::agent::authority;
 use crate::agent::decisions::KillSwitch;
+use crate::agent::fs::trust_policy::{LOG_KEY, STATE_FILE, TrustPolicy};
 use crate::agent::record::Journal;
 use crate::agent::rules::store::RulesSnapshot;
 use crate::control::{AuditFinding, AuditReport, Severity, Timestamp};
@@ -76,9 +78,9 @@ impl Posture {
         (report, new)
     }
 
-    /// The files of keys.
-    fn key_files(&self) -> Vec<PathBuf> {
-        let authority = self.state_dir.iter().map(|directory| directory.join(crate::agent::authority::FILE));
-        authority.chain(self.audit_log.iter().map(|log| private_key_path(&log.path))).collect()
+    /// The files with keys, and what each must be like.
+    fn key_files(&self) -> Vec<(PathBuf, &'static TrustPolicy)> {
+        let authority = self.state_dir.iter().map(|directory| (directory.join(authority::FILE), &STATE_FILE));
+        authority.chain(self.audit_log.iter().map(|log| (private_key_path(&log.path), &LOG_KEY))).collect()
     }
 }

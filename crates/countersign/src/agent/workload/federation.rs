@@ -1,15 +1,12 @@
 //! The bundles of foreign trust domains: from files, which are watched, and from whoever fetches those of an endpoint.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::agent::fs::file_state::FileState;
+use crate::agent::fs::trust_policy::BUNDLE;
+use crate::agent::fs::trusted;
 use crate::agent::log;
 use crate::agent::rules::workload_api::Federation;
 use crate::spiffe::limits::{JWKS_BYTES, PEM_BYTES};
@@ -97,18 +94,9 @@ impl Federations {
 
 /// A SPIFFE bundle document, or the X.509 authorities as PEM.
 fn read_bundle_file(name: &TrustDomain, path: &Path) -> Result<SpiffeBundle, String> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map(File::from).map_err(|error| error.to_string())?;
-    let found = file.metadata().map_err(|error| error.to_string())?;
-    if !found.is_file() {
-        return Err("not a regular file".into());
-    }
-    if found.mode() & 0o002 != 0 {
-        return Err(format!("mode {:04o}: every user could put authorities in it (chmod o-w)", found.mode() & 0o7777));
-    }
     let limit = JWKS_BYTES.max(PEM_BYTES) as u64;
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let read = trusted::open(path, &BUNDLE).and_then(|file| file.read(limit));
+    let bytes = read.map_err(|problem| problem.about(path))?;
     parse_bundle(name, &bytes)
 }
 
