@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use countersign::peer::{
-    self, Denied, Examination, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy, PeerProcess, PolicyError,
-    RawSocket,
+    self, Denied, Examination, ExeDoubt, Peer, PeerConditions, PeerError, PeerPolicy, PeerProcess, Plain,
+    PolicyDocument, PolicyError, RawSocket,
 };
 use napi::bindgen_prelude::Either;
 use napi::{Env, Unknown};
@@ -162,15 +162,7 @@ fn doubt_name(doubt: ExeDoubt) -> &'static str {
 }
 
 fn denial_value(denied: &Denied) -> Value {
-    json!({ "field": field_name(denied.field), "expected": denied.expected, "actual": denied.actual })
-}
-
-/// The name of a policy field in JavaScript.
-fn field_name(field: &str) -> &str {
-    match field {
-        "exe_sha256" => "exeSha256",
-        other => other,
-    }
+    json!({ "field": camel_case(denied.field), "expected": denied.expected, "actual": denied.actual })
 }
 
 fn hex(bytes: [u8; 32]) -> String {
@@ -180,41 +172,46 @@ fn hex(bytes: [u8; 32]) -> String {
 fn parse_policies(text: &str) -> Result<Vec<PeerPolicy>, String> {
     let Ok(Value::Array(items)) = serde_json::from_str(text) else { return Err("not a list of policies".into()) };
     let many = items.len() > 1;
-    let parse = |(index, item): (usize, &Value)| {
-        parse_policy(item).map_err(|error| {
-            let text = match error {
-                PolicyError::Spoofable => SPOOFABLE.to_owned(),
-                PolicyError::Invalid { field, reason } => format!("{}: {reason}", field_name(field)),
-                other => other.to_string(),
-            };
-            if many { format!("policy {index}: {text}") } else { text }
-        })
+    let parse = |(index, item): (usize, Value)| {
+        parse_policy(item).map_err(|text| if many { format!("policy {index}: {text}") } else { text })
     };
-    items.iter().enumerate().map(parse).collect()
+    items.into_iter().enumerate().map(parse).collect()
 }
 
 const SPOOFABLE: &str = "`process` alone proves nothing (a process names itself): add uid, gid, group, exe, exeSha256, \
                          cgroup or unit, or set allowSpoofable";
 
-fn parse_policy(item: &Value) -> Result<PeerPolicy, PolicyError> {
-    let number = |key: &str| item[key].as_u64().and_then(|number| u32::try_from(number).ok());
-    let text = |key: &str| item[key].as_str();
-    let group = match (number("group"), text("group")) {
-        (Some(gid), _) => Some(Group { gid, name: None }),
-        (None, Some(name)) => Some(Group::named(name)?),
-        (None, None) => None,
-    };
-    PeerPolicy {
-        uid: number("uid"),
-        gid: number("gid"),
-        group,
-        exe: text("exe").map(|path| PathPattern::parse("exe", path)).transpose()?,
-        exe_sha256: text("exeSha256").map(PeerPolicy::parse_sha256).transpose()?,
-        process: text("process").map(str::to_owned),
-        pid: number("pid"),
-        cgroup: text("cgroup").map(|path| PathPattern::parse("cgroup", path)).transpose()?,
-        unit: text("unit").map(str::to_owned),
-        allow_spoofable: item["allowSpoofable"].as_bool().unwrap_or(false),
-    }
-    .validated()
+/// A member that the document does not know is an error, like a value of another type.
+fn parse_policy(item: Value) -> Result<PeerPolicy, String> {
+    let Value::Object(members) = item else { return Err("not an object".into()) };
+    let members = members.into_iter().map(|(name, value)| (snake_case(&name), value)).collect();
+    let document: PolicyDocument<Plain> =
+        serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())?;
+    document.conditions().map_err(|error| error.error).and_then(PeerConditions::build).map_err(|error| match error {
+        PolicyError::Spoofable => SPOOFABLE.to_owned(),
+        PolicyError::Invalid { field, reason } => format!("{}: {reason}", camel_case(field)),
+        PolicyError::Empty => error.to_string(),
+    })
+}
+
+/// The name of a policy field in JavaScript.
+fn camel_case(field: &str) -> String {
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.len().min(1));
+        name + &initial.to_ascii_uppercase() + rest
+    })
+}
+
+/// The name of a policy field in the core. A name that is not JavaScript's own stays unknown.
+fn snake_case(name: &str) -> String {
+    name.chars().fold(String::new(), |mut field, letter| {
+        match letter {
+            '_' => field.push('-'),
+            'A'..='Z' => field.extend(['_', letter.to_ascii_lowercase()]),
+            _ => field.push(letter),
+        }
+        field
+    })
 }

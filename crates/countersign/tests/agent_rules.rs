@@ -56,8 +56,8 @@ allow_spoofable = true
     assert_eq!(billing.policy.group.as_ref().unwrap().gid, 0);
     assert_eq!(billing.policy.exe, Some(PathPattern::Exact("/usr/bin/billing".into())));
     assert_eq!(billing.policy.cgroup, Some(PathPattern::Below("/system.slice".into())));
-    assert_eq!(billing.policy.exe_sha256.unwrap()[..2], [0x00, 0x11]);
-    assert_eq!(billing.policy.exe_sha256.unwrap()[31], 0xff);
+    assert_eq!(billing.policy.exe_sha256.unwrap().as_bytes()[..2], [0x00, 0x11]);
+    assert_eq!(billing.policy.exe_sha256.unwrap().as_bytes()[31], 0xff);
     assert!(matches!(billing.token, TokenSource::File(_)));
     assert_eq!(root.policy.uid, Some(0));
     assert_eq!(root.policy.group.as_ref().unwrap().gid, 7);

@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use countersign::peer::{Exe, ExeDoubt, PathPattern, Peer, PeerError, PeerPolicy};
+use countersign::peer::{Exe, ExeDoubt, PathPattern, Peer, PeerConditions, PeerError, PeerPolicy};
 use peer_process::{Stage, in_a_pid_namespace, skipped, take_over};
 
 fn is(exe: &Path) -> PeerPolicy {
-    PeerPolicy { exe: Some(PathPattern::Exact(exe.into())), ..PeerPolicy::default() }.validated().unwrap()
+    PeerConditions { exe: Some(PathPattern::Exact(exe.into())), ..PeerConditions::default() }.build().unwrap()
 }
 
 #[test]

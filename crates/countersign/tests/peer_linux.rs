@@ -11,7 +11,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::Command;
 
-use countersign::peer::{self, Exe, ExeDoubt, Group, PathPattern, Peer, PeerError, PeerPolicy};
+use countersign::peer::{
+    self, Exe, ExeDoubt, Group, PathPattern, Peer, PeerConditions, PeerError, ProcessName, Sha256, UnitName,
+};
 use peer_process::{Stage, skipped, wait_until};
 
 fn not_a_unix_socket(fd: RawFd) -> &'static str {
@@ -158,41 +160,43 @@ fn the_process_is_told_and_holds_against_policies() {
     assert!(fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap().contains(&cgroup));
 
     let sum = Command::new("sha256sum").arg(stage.program()).output().unwrap().stdout;
-    let sha = PeerPolicy::parse_sha256(std::str::from_utf8(&sum[..64]).unwrap()).unwrap();
-    assert_eq!(peer.exe_sha256().unwrap(), Some(sha));
-    assert_eq!(peer.exe_sha256().unwrap(), Some(sha));
+    let sha = Sha256::parse(std::str::from_utf8(&sum[..64]).unwrap()).unwrap();
+    assert_eq!(peer.exe_sha256().unwrap().as_ref(), Some(sha.as_bytes()));
+    assert_eq!(peer.exe_sha256().unwrap().as_ref(), Some(sha.as_bytes()));
 
-    let everything = PeerPolicy {
+    let everything = PeerConditions {
         uid: Some(1001),
         gid: Some(1002),
         group: Some(Group::from(1002)),
         exe: Some(PathPattern::parse("exe", stage.program().to_str().unwrap()).unwrap()),
         exe_sha256: Some(sha),
-        process: process.process.clone(),
+        process: Some(ProcessName::parse(process.process.as_deref().unwrap()).unwrap()),
         pid: Some(pid),
         cgroup: Some(PathPattern::Exact(cgroup.into())),
         unit: None,
         allow_spoofable: false,
     };
-    let everything = everything.validated().unwrap();
-    assert_eq!(peer.check(&everything).unwrap(), Ok(()));
+    assert_eq!(peer.check(&everything.clone().build().unwrap()).unwrap(), Ok(()));
     let below = format!("{}/*", stage.dir.display());
     let elsewhere = |text| Some(PathPattern::parse("exe", text).unwrap());
-    assert_eq!(peer.check(&PeerPolicy { exe: elsewhere(&below), ..everything.clone() }).unwrap(), Ok(()));
+    assert_eq!(
+        peer.check(&PeerConditions { exe: elsewhere(&below), ..everything.clone() }.build().unwrap()).unwrap(),
+        Ok(())
+    );
     for (policy, field) in [
-        (PeerPolicy { uid: Some(0), ..everything.clone() }, "uid"),
-        (PeerPolicy { gid: Some(0), ..everything.clone() }, "gid"),
-        (PeerPolicy { group: Some(Group::named("root").unwrap()), ..everything.clone() }, "group"),
-        (PeerPolicy { exe: elsewhere("/usr/bin/*"), ..everything.clone() }, "exe"),
-        (PeerPolicy { exe_sha256: Some([0; 32]), ..everything.clone() }, "exe_sha256"),
-        (PeerPolicy { process: Some("other".into()), ..everything.clone() }, "process"),
-        (PeerPolicy { pid: Some(1), ..everything.clone() }, "pid"),
-        (PeerPolicy { cgroup: elsewhere("/no/such"), ..everything.clone() }, "cgroup"),
-        (PeerPolicy { unit: Some("no-such.service".into()), ..everything.clone() }, "unit"),
+        (PeerConditions { uid: Some(0), ..everything.clone() }, "uid"),
+        (PeerConditions { gid: Some(0), ..everything.clone() }, "gid"),
+        (PeerConditions { group: Some(Group::named("root").unwrap()), ..everything.clone() }, "group"),
+        (PeerConditions { exe: elsewhere("/usr/bin/*"), ..everything.clone() }, "exe"),
+        (PeerConditions { exe_sha256: Some([0; 32].into()), ..everything.clone() }, "exe_sha256"),
+        (PeerConditions { process: ProcessName::parse("other").ok(), ..everything.clone() }, "process"),
+        (PeerConditions { pid: Some(1), ..everything.clone() }, "pid"),
+        (PeerConditions { cgroup: elsewhere("/no/such"), ..everything.clone() }, "cgroup"),
+        (PeerConditions { unit: UnitName::parse("no-such.service").ok(), ..everything.clone() }, "unit"),
     ] {
-        assert_eq!(peer.check(&policy).unwrap().unwrap_err().field, field);
+        assert_eq!(peer.check(&policy.build().unwrap()).unwrap().unwrap_err().field, field);
     }
-    let denied = peer.check(&PeerPolicy { uid: Some(0), ..everything }).unwrap().unwrap_err();
+    let denied = peer.check(&PeerConditions { uid: Some(0), ..everything }.build().unwrap()).unwrap().unwrap_err();
     assert_eq!(denied.to_string(), "uid: expected 0, peer has 1001");
 }
 
@@ -218,8 +222,12 @@ fn a_peer_that_ended_is_gone() {
     connected.kill();
     assert_eq!(connected.stream.read(&mut [0]).unwrap(), 0);
     let after = Peer::of(&connected.stream).unwrap();
-    let policy =
-        PeerPolicy { uid: before.credentials().uid, exe: PathPattern::parse("exe", "/x").ok(), ..Default::default() };
+    let policy = PeerConditions {
+        uid: before.credentials().uid,
+        exe: PathPattern::parse("exe", "/x").ok(),
+        ..Default::default()
+    };
+    let policy = policy.build().unwrap();
     for peer in [before, after] {
         assert!(!peer.is_alive().unwrap());
         assert_eq!(peer.credentials().uid, Some(rustix::process::geteuid().as_raw()));
@@ -261,7 +269,7 @@ fn a_removed_or_replaced_executable_is_in_doubt() {
     assert_eq!(peer.process().unwrap().exe, deleted);
     // The hash is that of what runs, not of what has its name now.
     assert_eq!(peer.exe_sha256().unwrap(), hash);
-    let policy = PeerPolicy { exe: Some(PathPattern::Exact(program)), ..Default::default() };
+    let policy = PeerConditions { exe: Some(PathPattern::Exact(program)), ..Default::default() }.build().unwrap();
     assert_eq!(peer.check(&policy).unwrap().unwrap_err().field, "exe");
 }
 

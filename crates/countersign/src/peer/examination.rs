@@ -29,7 +29,7 @@ impl<'a> Examination<'a> {
     /// Does the peer meet the policy? `Ok(Err(denied))` names the first condition that does not hold;
     /// `Err(PeerError::Gone)` when the peer died meanwhile.
     pub fn check(&self, policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
-        policy.judge(self)
+        policy.evaluate(self)
     }
 
     /// Everything about the process (except the hash, which only a policy asks for).

@@ -3,7 +3,8 @@
 //! * [`credentials()`] - pid, uid, gid, groups: a few system calls and nothing kept, for callers that only ask that
 //! * [`Peer`] - a hold on the very process, under which everything else about it is read and proven
 //! * [`Examination`] - one look at a peer through many policies, reading each fact once
-//! * [`PeerPolicy`] - what a peer must be; [`Denied`] names the first condition that does not hold
+//! * [`PeerPolicy`] - what a peer must be, built from [`PeerConditions`], which a [`PolicyDocument`] has as text;
+//!   [`Denied`] names the first condition that does not hold
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on should say so and stop"))]
 
@@ -15,6 +16,7 @@ mod pattern;
 mod policy;
 mod process;
 mod unit;
+mod user;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -44,9 +46,13 @@ pub use group::Group;
 pub(crate) use os::KnownProcesses;
 pub use os::{Peer, RawSocket};
 pub use pattern::PathPattern;
-pub use policy::{Denied, PeerPolicy, PolicyError};
+pub use policy::{
+    Denied, DocumentError, GroupNameOrNumber, PeerConditions, PeerPolicy, Plain, PolicyDocument, PolicyError,
+    ProcessName, Sha256, Shape, UnitName,
+};
 pub use process::{Exe, ExeDoubt, PeerProcess};
 pub use unit::unit_of_cgroup;
+pub use user::uid_of_user;
 
 /// The credentials of the peer of a connected Unix socket, in as few system calls as it takes to be sure of them.
 ///

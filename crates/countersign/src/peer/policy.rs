@@ -1,32 +1,14 @@
+mod conditions;
+mod covers;
+mod document;
+mod text;
+
 use std::fmt;
 
-use super::unit::is_unit_name;
-use super::{Exe, Group, PathPattern, PeerCredentials, PeerError, PeerIds, unit_of_cgroup};
+use super::{Exe, Group, PeerCredentials, PeerError, PeerIds, unit_of_cgroup};
 
-/// Conditions a peer must meet. Every condition given must hold; a policy that asks for nothing accepts nobody.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PeerPolicy {
-    /// Effective user id.
-    pub uid: Option<u32>,
-    /// Effective (primary) group id.
-    pub gid: Option<u32>,
-    /// A group the peer is in, as primary or supplementary group.
-    pub group: Option<Group>,
-    /// The executable: exact path, or a directory with trailing `/*` (everything below it).
-    pub exe: Option<PathPattern>,
-    /// SHA-256 of the executable, read through the process itself.
-    pub exe_sha256: Option<[u8; 32]>,
-    /// The process name; spoofable, see `allow_spoofable`.
-    pub process: Option<String>,
-    /// The process id.
-    pub pid: Option<u32>,
-    /// The control group: exact path, or trailing `/*`.
-    pub cgroup: Option<PathPattern>,
-    /// The systemd system unit the process runs in, told from the control group.
-    pub unit: Option<String>,
-    /// Accept a policy that rests on `process` alone.
-    pub allow_spoofable: bool,
-}
+pub use conditions::{PeerConditions, PeerPolicy, ProcessName, Sha256, UnitName};
+pub use document::{DocumentError, GroupNameOrNumber, Plain, PolicyDocument, Shape};
 
 /// The condition that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,117 +53,49 @@ pub(super) trait Facts {
 }
 
 impl PeerPolicy {
-    /// The policy, if it can mean something: at least one condition, not `process` alone (unless
-    /// `allow_spoofable`), absolute paths, a real unit name. Do this once, where the policy is read.
-    pub fn validated(self) -> Result<PeerPolicy, PolicyError> {
-        self.rests_on_something()?;
-        if let Some(exe) = &self.exe {
-            exe.validate("exe")?;
-        }
-        if let Some(cgroup) = &self.cgroup {
-            cgroup.validate("cgroup")?;
-        }
-        if let Some(unit) = &self.unit
-            && !is_unit_name(unit)
-        {
-            let reason = format!(
-                "{unit:?} is not the name of a unit processes run in (.service, .scope, .socket, .mount, .swap)"
-            );
-            return Err(PolicyError::Invalid { field: "unit", reason });
-        }
-        if let Some(process) = &self.process
-            && !(1..=15).contains(&process.len())
-        {
-            let reason = format!("{process:?} cannot match: the kernel keeps 1 to 15 bytes of a process name");
-            return Err(PolicyError::Invalid { field: "process", reason });
-        }
-        if self.pid == Some(0) {
-            return Err(PolicyError::Invalid { field: "pid", reason: "no process has the id 0".to_owned() });
-        }
-        Ok(self)
-    }
-
-    /// Is there a condition, and one that the peer cannot meet by merely saying so?
-    fn rests_on_something(&self) -> Result<(), PolicyError> {
-        let vouched_for = self.uid.is_some()
-            || self.gid.is_some()
-            || self.group.is_some()
-            || self.exe.is_some()
-            || self.exe_sha256.is_some()
-            || self.pid.is_some()
-            || self.cgroup.is_some()
-            || self.unit.is_some();
-        if !vouched_for && self.process.is_none() {
-            return Err(PolicyError::Empty);
-        }
-        if !vouched_for && !self.allow_spoofable {
-            return Err(PolicyError::Spoofable);
-        }
-        Ok(())
-    }
-
-    /// Reads the 64 hexadecimal digits of an `exe_sha256`.
-    pub fn parse_sha256(text: &str) -> Result<[u8; 32], PolicyError> {
-        let invalid =
-            || PolicyError::Invalid { field: "exe_sha256", reason: format!("{text:?} is not 64 hexadecimal digits") };
-        // Digit by digit: `from_str_radix` would take a `+` as well.
-        let digit = |byte: u8| (byte as char).to_digit(16).ok_or_else(invalid);
-        let bytes = text.as_bytes();
-        if bytes.len() != 64 {
-            return Err(invalid());
-        }
-        let mut hash = [0; 32];
-        for (slot, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
-            *slot = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
-        }
-        Ok(hash)
-    }
-
-    /// Compares from cheap to dear, so that most refusals cost no more than the credentials.
-    pub(super) fn judge(&self, facts: &impl Facts) -> Result<Result<(), Denied>, PeerError> {
-        // Policies can be put together without `validated`; one that asks for nothing must not accept everybody.
-        if let Err(error) = self.rests_on_something() {
-            let expected = "a condition the kernel vouches for".to_owned();
-            return Ok(Err(Denied { field: "policy", expected, actual: error.to_string() }));
-        }
+    /// Compares from cheap to expensive, so that most refusals cost no more than the credentials.
+    pub(super) fn evaluate(&self, facts: &impl Facts) -> Result<Result<(), Denied>, PeerError> {
+        // All fields are named here: a new condition does not compile before it is compared.
+        let PeerConditions { uid, gid, group, exe, exe_sha256, process, pid, cgroup, unit, allow_spoofable: _ } =
+            &**self;
         let ids = facts.ids();
-        let denied = number("uid", self.uid, ids.uid)
-            .or_else(|| number("gid", self.gid, ids.gid))
-            .or_else(|| number("pid", self.pid, ids.pid))
-            .or_else(|| self.group.as_ref().and_then(|group| outside(group, facts.credentials())));
+        let denied = number("uid", *uid, ids.uid)
+            .or_else(|| number("gid", *gid, ids.gid))
+            .or_else(|| number("pid", *pid, ids.pid))
+            .or_else(|| group.as_ref().and_then(|group| outside(group, facts.credentials())));
         if let Some(denied) = denied {
             return Ok(Err(denied));
         }
-        if let Some(expected) = &self.process {
+        if let Some(expected) = process {
             let actual = facts.comm()?;
-            if actual.as_ref() != Some(expected) {
-                return Ok(Err(Denied::new("process", expected, actual)));
+            if actual.as_deref() != Some(expected.as_str()) {
+                return Ok(Err(Denied::new("process", expected.as_str(), actual)));
             }
         }
-        if self.cgroup.is_some() || self.unit.is_some() {
+        if cgroup.is_some() || unit.is_some() {
             let actual = facts.cgroup()?;
-            if let Some(pattern) = &self.cgroup
+            if let Some(pattern) = cgroup
                 && !actual.as_ref().is_some_and(|path| pattern.matches(path.as_ref()))
             {
                 return Ok(Err(Denied::new("cgroup", pattern, actual)));
             }
-            if let Some(unit) = &self.unit {
+            if let Some(unit) = unit {
                 let actual = actual.as_deref().and_then(unit_of_cgroup);
-                if actual != Some(unit) {
-                    return Ok(Err(Denied::new("unit", unit, actual)));
+                if actual != Some(unit.as_str()) {
+                    return Ok(Err(Denied::new("unit", unit.as_str(), actual)));
                 }
             }
         }
-        if let Some(pattern) = &self.exe {
+        if let Some(pattern) = exe {
             let actual = facts.exe()?;
             if !actual.proven().is_some_and(|path| pattern.matches(path)) {
                 return Ok(Err(Denied::new("exe", pattern, Some(actual))));
             }
         }
-        if let Some(expected) = &self.exe_sha256 {
-            let actual = facts.exe_sha256()?;
-            if actual.as_ref() != Some(expected) {
-                return Ok(Err(Denied::new("exe_sha256", hex(expected), actual.as_ref().map(hex))));
+        if let Some(expected) = exe_sha256 {
+            let actual = facts.exe_sha256()?.map(Sha256::from);
+            if actual != Some(*expected) {
+                return Ok(Err(Denied::new("exe_sha256", expected, actual)));
             }
         }
         Ok(Ok(()))
@@ -202,10 +116,6 @@ fn outside(group: &Group, credentials: &PeerCredentials) -> Option<Denied> {
     Some(Denied::new("group", group, (!actual.is_empty()).then(|| actual.join(", "))))
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Denied {
     fn new(field: &'static str, expected: impl ToString, actual: Option<impl ToString>) -> Denied {
         let actual = actual.map_or_else(|| "unknown".to_owned(), |actual| actual.to_string());
@@ -220,8 +130,6 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
-
-mod text;
 
 #[cfg(all(test, unix))]
 mod tests;

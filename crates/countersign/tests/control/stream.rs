@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign::control::{ControlClient, ControlError, Lines, TooLong, Verb};
-use countersign::peer::PeerPolicy;
+use countersign::peer::PeerConditions;
 
 #[test]
 fn lines_come_out_however_the_pieces_fall() {
@@ -129,7 +129,7 @@ fn an_impostor_hears_nothing() {
         let heard = BufReader::new(stream).read_line(&mut line).unwrap_or(0);
         assert_eq!(heard, 0);
     });
-    let nobody = PeerPolicy { uid: Some(4_000_000), ..PeerPolicy::default() };
+    let nobody = PeerConditions { uid: Some(4_000_000), ..PeerConditions::default() }.build().unwrap();
     let refused = ControlClient::connect_verified(&path, &nobody);
     assert!(matches!(refused, Err(ControlError::Untrusted { .. })));
     assert!(matches!(ControlClient::connect("/nonexistent/control.sock"), Err(ControlError::Connect { .. })));

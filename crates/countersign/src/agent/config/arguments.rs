@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::options::AgentOptions;
 use crate::agent::audit_log::{AuditLogOptions, LogFailure};
 use crate::agent::log::LogFormat;
-use crate::agent::rules::rule::uid_of;
 use crate::agent::rules::source::RulesSource;
-use crate::peer::Group;
+use crate::peer::{Group, uid_of_user};
 use crate::spiffe::TrustDomain;
 
 /// One option of the command line.
@@ -442,4 +441,8 @@ fn id(value: &str, by_name: fn(&str) -> Result<u32, String>) -> Result<u32, Stri
         Ok(id) => Ok(id),
         Err(_) => by_name(value),
     }
+}
+
+fn uid_of(name: &str) -> Result<u32, String> {
+    uid_of_user(name).map_err(|error| error.to_string())
 }

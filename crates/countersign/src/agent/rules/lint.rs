@@ -2,7 +2,6 @@ use std::fmt;
 
 use super::rule::Rule;
 use super::ruleset::RuleSet;
-use crate::peer::{Group, PathPattern, PeerPolicy};
 
 /// Something in the rules that is allowed, but can hardly be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub struct Finding {
 pub enum FindingKind {
     /// Both have the same conditions.
     Duplicate,
-    /// The later one is narrower: whoever fits it fits the earlier one already.
+    /// The later one is narrower: every process that matches it matches the earlier one already.
     Shadowed,
 }
 
@@ -53,11 +52,11 @@ impl RuleSet {
             if rule.identity.is_none() {
                 continue;
             }
-            let takes = |earlier: &Rule| earlier.identity.is_some() && covers(&earlier.policy, &rule.policy);
+            let takes = |earlier: &Rule| earlier.identity.is_some() && earlier.policy.covers(&rule.policy);
             let Some(earlier) = rules[..later].iter().position(takes) else {
                 continue;
             };
-            let same = covers(&rule.policy, &rules[earlier].policy);
+            let same = rule.policy.covers(&rules[earlier].policy);
             findings.push(Finding {
                 rule: later,
                 line: line(later),
@@ -67,40 +66,5 @@ impl RuleSet {
             });
         }
         findings
-    }
-}
-
-/// Does every process that meets `narrow` meet `wide` as well? Only what can be told from the conditions alone.
-fn covers(wide: &PeerPolicy, narrow: &PeerPolicy) -> bool {
-    fn same<T: PartialEq>(wide: &Option<T>, narrow: &Option<T>) -> bool {
-        wide.is_none() || wide == narrow
-    }
-    same(&wide.uid, &narrow.uid)
-        && same(&wide.gid, &narrow.gid)
-        && covers_group(wide.group.as_ref(), narrow)
-        && covers_path(wide.exe.as_ref(), narrow.exe.as_ref())
-        && same(&wide.exe_sha256, &narrow.exe_sha256)
-        && same(&wide.process, &narrow.process)
-        && same(&wide.pid, &narrow.pid)
-        && covers_path(wide.cgroup.as_ref(), narrow.cgroup.as_ref())
-        && same(&wide.unit, &narrow.unit)
-}
-
-/// The primary group is one of the groups a process is in.
-fn covers_group(wide: Option<&Group>, narrow: &PeerPolicy) -> bool {
-    let Some(wide) = wide else { return true };
-    narrow.gid == Some(wide.gid) || narrow.group.as_ref().is_some_and(|narrow| narrow.gid == wide.gid)
-}
-
-fn covers_path(wide: Option<&PathPattern>, narrow: Option<&PathPattern>) -> bool {
-    match (wide, narrow) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(PathPattern::Exact(wide)), Some(PathPattern::Exact(narrow))) => wide == narrow,
-        (Some(PathPattern::Exact(_)), Some(PathPattern::Below(_))) => false,
-        (Some(PathPattern::Below(wide)), Some(PathPattern::Exact(narrow))) => {
-            narrow != wide && narrow.starts_with(wide)
-        }
-        (Some(PathPattern::Below(wide)), Some(PathPattern::Below(narrow))) => narrow.starts_with(wide),
     }
 }

@@ -1,14 +1,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use nix::unistd::User;
 use toml::Spanned;
 
 use super::error::{Position, RulesError};
-use super::schema::{MatchForm, NameOrNumber, RuleForm};
+use super::schema::{MatchForm, RuleForm};
 use super::svid_entry::SvidRule;
 use super::token::TokenSource;
-use crate::peer::{Group, PathPattern, PeerPolicy, PolicyError};
+use crate::peer::{GroupNameOrNumber, PeerConditions, PeerPolicy, PolicyError};
 
 /// One rule: who it is for, and what such a process is told.
 #[derive(Debug)]
@@ -46,13 +45,9 @@ impl BeforeHash {
         if policy.exe_sha256.is_none() {
             return BeforeHash::NotAsked;
         }
-        let mut rest = policy.clone();
-        rest.exe_sha256 = None;
-        // What is left may be the name alone; the hash still stands behind it.
-        rest.allow_spoofable = true;
-        match rest.validated() {
-            Ok(rest) => BeforeHash::Conditions(Box::new(rest)),
-            Err(_) => BeforeHash::HashOnly,
+        match policy.without_hash() {
+            Some(rest) => BeforeHash::Conditions(Box::new(rest)),
+            None => BeforeHash::HashOnly,
         }
     }
 }
@@ -106,9 +101,9 @@ impl Rule {
             }
         };
         let match_span = form.conditions.span();
-        let mut policy = conditions(text, form.conditions.into_inner())?;
-        policy.allow_spoofable = form.allow_spoofable;
-        let policy = policy.validated().map_err(|error| at(match_span, in_words(error)))?;
+        let policy = conditions(text, form.conditions.into_inner(), form.allow_spoofable)?
+            .build()
+            .map_err(|error| at(match_span, in_words(error)))?;
         let url = |name, value: &Option<Spanned<String>>| match value {
             Some(value) => plain_text(text, name, value),
             None => Ok(String::new()),
@@ -125,6 +120,9 @@ impl Rule {
         })
     }
 }
+
+/// What a process can be matched by in a rule.
+const CONDITIONS: &str = "`uid`, `user`, `gid`, `group`, `exe`, `exe_sha256`, `process`, `cgroup`, `unit`";
 
 /// The message of a policy error, in the words of a rules file.
 fn in_words(error: PolicyError) -> String {
@@ -147,78 +145,37 @@ fn plain_text(text: &str, name: &str, value: &Spanned<String>) -> Result<String,
     Ok(value.get_ref().clone())
 }
 
-fn conditions(text: &str, form: MatchForm) -> Result<PeerPolicy, RulesError> {
+fn conditions(text: &str, form: MatchForm, allow_spoofable: bool) -> Result<PeerConditions, RulesError> {
     let at = |span: Range<usize>, message: String| RulesError::at(text, span, message);
-    let uid = match (form.uid, form.user) {
-        (Some(_), Some(user)) => {
-            return Err(at(user.span(), "uid and user are both given, expected one of them".into()));
-        }
-        (Some(uid), None) => Some(real_id(text, "uid", &uid)?),
-        (None, Some(user)) => Some(uid_of(user.get_ref()).map_err(|message| at(user.span(), message))?),
-        (None, None) => None,
-    };
-    let gid = form.gid.map(|gid| real_id(text, "gid", &gid)).transpose()?;
-    let group = match form.group {
-        None => None,
-        Some(group) => {
-            let span = group.span();
-            Some(match group.into_inner() {
-                NameOrNumber::Number(gid) => Group::from(real_id(text, "group", &Spanned::new(span, gid))?),
-                NameOrNumber::Name(name) => Group::named(&name).map_err(|error| at(span, error.to_string()))?,
-            })
-        }
-    };
-    let pattern = |name: &'static str, value: Option<Spanned<String>>| {
-        let parse = |value: Spanned<String>| {
-            PathPattern::parse(name, value.get_ref()).map_err(|error| at(value.span(), error.to_string()))
-        };
-        value.map(parse).transpose()
-    };
-    let word = |value: Option<Spanned<String>>, policy: fn(String) -> PeerPolicy| match value {
-        None => Ok(None),
-        // Judged by itself, so that the error points at it and not at the conditions as a whole.
-        Some(value) => match policy(value.get_ref().clone()).validated() {
-            Ok(_) => Ok(Some(value.into_inner())),
-            Err(error) => Err(at(value.span(), in_words(error))),
-        },
-    };
-    let exe_sha256 = form
-        .exe_sha256
-        .map(|digits| PeerPolicy::parse_sha256(digits.get_ref()).map_err(|error| at(digits.span(), error.to_string())));
-    Ok(PeerPolicy {
-        uid,
-        gid,
-        group,
-        exe: pattern("exe", form.exe)?,
-        exe_sha256: exe_sha256.transpose()?,
-        process: word(form.process, |process| PeerPolicy {
-            process: Some(process),
-            allow_spoofable: true,
-            ..PeerPolicy::default()
-        })?,
-        cgroup: pattern("cgroup", form.cgroup)?,
-        unit: word(form.unit, |unit| PeerPolicy { unit: Some(unit), ..PeerPolicy::default() })?,
-        ..PeerPolicy::default()
-    })
+    let misplaced = [
+        // A rule outlives every process.
+        ("pid", form.pid.as_ref().map(Spanned::span)),
+        // It is a member of the rule.
+        ("allow_spoofable", form.allow_spoofable.as_ref().map(Spanned::span)),
+    ];
+    if let Some((name, span)) = misplaced.into_iter().find_map(|(name, span)| Some((name, span?))) {
+        return Err(at(span, format!("unknown field `{name}`, expected one of {CONDITIONS}")));
+    }
+    for (name, id) in [("uid", &form.uid), ("gid", &form.gid)] {
+        id.as_ref().map_or(Ok(()), |id| real_id(text, name, *id.get_ref(), id.span()))?;
+    }
+    if let Some(group) = &form.group
+        && let GroupNameOrNumber::Number(gid) = group.get_ref()
+    {
+        real_id(text, "group", *gid, group.span())?;
+    }
+    let conditions = form.conditions().map_err(|error| match error.span {
+        Some(span) => at(span, in_words(error.error)),
+        None => RulesError::whole(in_words(error.error)),
+    })?;
+    Ok(PeerConditions { allow_spoofable, ..conditions })
 }
 
-/// 2^32-1 is what the kernel says for "nobody it can name": a rule for it would fit strangers.
-fn real_id(text: &str, name: &str, id: &Spanned<u32>) -> Result<u32, RulesError> {
-    if *id.get_ref() == u32::MAX {
-        return Err(RulesError::at(
-            text,
-            id.span(),
-            format!("{name}: 4294967295 means \"no such id\", expected a real one"),
-        ));
+/// The kernel uses 2^32-1 for an id that it cannot name: a rule for it would match unrelated processes.
+fn real_id(text: &str, name: &str, id: u32, span: Range<usize>) -> Result<(), RulesError> {
+    if id == u32::MAX {
+        let message = format!("{name}: 4294967295 means \"no such id\", expected a real one");
+        return Err(RulesError::at(text, span, message));
     }
-    Ok(*id.get_ref())
-}
-
-/// The number of a user given by name.
-pub(in crate::agent) fn uid_of(name: &str) -> Result<u32, String> {
-    match User::from_name(name) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(format!("no user is called {name:?} on this machine")),
-        Err(error) => Err(format!("looking up user {name:?}: {error}")),
-    }
+    Ok(())
 }

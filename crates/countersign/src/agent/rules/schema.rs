@@ -1,7 +1,8 @@
-//! A rule as it is written in the file: the types TOML is read into before anything is believed.
+//! A rule as it is written in the file: the types that TOML is read into before anything is checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 use toml::Spanned;
 
+use crate::peer::{PolicyDocument, Shape};
 use crate::whoami::Token;
 
 /// The whole file.
@@ -65,45 +67,18 @@ pub(in crate::agent) struct RuleForm {
     pub(in crate::agent) federates_with: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-/// The conditions of a rule.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::agent) struct MatchForm {
-    pub(in crate::agent) uid: Option<Spanned<u32>>,
-    pub(in crate::agent) user: Option<Spanned<String>>,
-    pub(in crate::agent) gid: Option<Spanned<u32>>,
-    pub(in crate::agent) group: Option<Spanned<NameOrNumber>>,
-    pub(in crate::agent) exe: Option<Spanned<String>>,
-    pub(in crate::agent) exe_sha256: Option<Spanned<String>>,
-    pub(in crate::agent) process: Option<Spanned<String>>,
-    pub(in crate::agent) cgroup: Option<Spanned<String>>,
-    pub(in crate::agent) unit: Option<Spanned<String>>,
-}
+/// The conditions of a rule, each with its place in the file.
+pub(in crate::agent) type MatchForm = PolicyDocument<InText>;
 
-/// A group by name or by number.
-pub(in crate::agent) enum NameOrNumber {
-    Name(String),
-    Number(u32),
-}
+/// Values with their place in the text.
+pub(in crate::agent) struct InText;
 
-impl<'de> Deserialize<'de> for NameOrNumber {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl Visitor<'_> for Either {
-            type Value = NameOrNumber;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a group name or number")
-            }
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<NameOrNumber, E> {
-                Ok(NameOrNumber::Name(name.to_owned()))
-            }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<NameOrNumber, E> {
-                u32::try_from(number)
-                    .map(NameOrNumber::Number)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))
-            }
-        }
-        deserializer.deserialize_any(Either)
+impl Shape for InText {
+    type Of<T> = Spanned<T>;
+
+    fn open<T>(held: Spanned<T>) -> (T, Option<Range<usize>>) {
+        let span = held.span();
+        (held.into_inner(), Some(span))
     }
 }
 

@@ -169,7 +169,7 @@ fn read(source: &RulesSource, overrides: &WorkloadOverrides) -> Result<(RulesSna
     let (rules, state) = match source {
         RulesSource::File(path) => RuleSet::load_with_state(path).map(|(rules, state)| (rules, Some(state)))?,
         RulesSource::Text(text) => (RuleSet::parse(text)?, None),
-        RulesSource::Dev { exe } => (dev::rules(exe.as_deref(), &dev_trust_domain(overrides)?), None),
+        RulesSource::Dev { exe } => (dev::rules(exe.as_deref(), &dev_trust_domain(overrides)?)?, None),
     };
     let workload = match (rules.workload_api(), source) {
         (Some(settings), _) => Some(settings.resolve(overrides)?),

@@ -2,18 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
 use super::draft::{Area, Draft};
+use crate::agent::fs::problem::Weight;
+use crate::agent::fs::trust_policy::{EXECUTABLE, EXECUTABLE_DIR, TrustPolicy};
+use crate::agent::fs::trusted;
 use crate::agent::rules::lint::FindingKind;
 use crate::agent::rules::rule::Rule;
 use crate::agent::rules::store::RulesSnapshot;
 use crate::control::Severity;
-use crate::peer::PathPattern;
+use crate::peer::{PathPattern, PeerConditions, Sha256};
 
 const LONG_X509: Duration = Duration::from_secs(24 * 3600);
 const LONG_JWT: Duration = Duration::from_secs(3600);
@@ -37,19 +39,25 @@ pub(super) fn look(snapshot: &RulesSnapshot, deep: bool, drafts: &mut Vec<Draft>
     for (number, rule) in rules.iter().enumerate() {
         let name = format!("rule {} ({}): {}", number + 1, rule.name(), rule.policy);
         conditions(rule, &name, drafts);
-        if let Some(PathPattern::Exact(exe)) = &rule.policy.exe {
-            executable(exe, rule.policy.exe_sha256.as_ref().filter(|_| deep), &name, drafts);
+        match &rule.policy.exe {
+            Some(PathPattern::Exact(exe)) => {
+                executable(exe, rule.policy.exe_sha256.as_ref().filter(|_| deep), &name, drafts);
+            }
+            Some(PathPattern::Below(directory)) => replaceable(directory, &EXECUTABLE_DIR, &name, drafts),
+            None => {}
         }
     }
     lifetimes(snapshot, drafts);
 }
 
 fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
-    let policy = &rule.policy;
-    let names_program = policy.exe.is_some() || policy.exe_sha256.is_some();
-    let names_service = policy.cgroup.is_some() || policy.unit.is_some();
-    let names_user = policy.uid.is_some() || policy.gid.is_some() || policy.group.is_some();
-    if policy.process.is_some() && !names_program && !names_service && !names_user {
+    // All fields are named here: a new condition does not compile before it is decided what it narrows.
+    let PeerConditions { uid, gid, group, exe, exe_sha256, process, pid: _, cgroup, unit, allow_spoofable: _ } =
+        &*rule.policy;
+    let names_program = exe.is_some() || exe_sha256.is_some();
+    let names_service = cgroup.is_some() || unit.is_some();
+    let names_user = uid.is_some() || gid.is_some() || group.is_some();
+    if process.is_some() && !names_program && !names_service && !names_user {
         drafts.push(
             Draft::new("CS-RULE-001", Severity::High, Area::Rules, "Everybody can become who this rule is for", name)
                 .because("A process chooses its own name.", "Add uid, exe, cgroup or unit."),
@@ -71,7 +79,7 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
                 ),
         );
     }
-    if policy.uid == Some(0) {
+    if *uid == Some(0) {
         drafts.push(
             Draft::new("CS-RULE-006", Severity::Low, Area::Rules, "A workload runs as root", name)
                 .because("Few workloads need root.", "Give it a user of its own."),
@@ -82,7 +90,7 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         INTERPRETERS.contains(&name)
     };
-    if let Some(PathPattern::Exact(exe)) = &policy.exe
+    if let Some(PathPattern::Exact(exe)) = exe
         && is_interpreter(exe)
         && !names_service
     {
@@ -96,7 +104,7 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
     }
 }
 
-fn executable(exe: &Path, sha256: Option<&[u8; 32]>, name: &str, drafts: &mut Vec<Draft>) {
+fn executable(exe: &Path, sha256: Option<&Sha256>, name: &str, drafts: &mut Vec<Draft>) {
     if fs::metadata(exe).is_err() {
         drafts.push(
             Draft::new(
@@ -106,36 +114,17 @@ fn executable(exe: &Path, sha256: Option<&[u8; 32]>, name: &str, drafts: &mut Ve
                 "The executable of a rule is not there",
                 format!("{}, {name}", exe.display()),
             )
-            .because("Nobody gets the identity; whoever can make the file will.", "Install it, or remove the rule."),
+            .because(
+                "No process gets the identity until a user who can make the file does so.",
+                "Install it, or remove the rule.",
+            ),
         );
         return;
     }
-    let own = rustix::process::geteuid().as_raw();
-    for path in exe.ancestors() {
-        let Ok(found) = fs::metadata(path) else { continue };
-        let open = found.mode() & 0o022 != 0 && !(found.is_dir() && found.mode() & 0o1000 != 0);
-        if open || (found.uid() != 0 && found.uid() != own) {
-            let evidence =
-                format!("{}: mode {:04o}, uid {}; {name}", path.display(), found.mode() & 0o7777, found.uid());
-            drafts.push(
-                Draft::new(
-                    "CS-EXE-001",
-                    Severity::High,
-                    Area::Executables,
-                    "Others can replace the executable of a rule",
-                    evidence,
-                )
-                .because(
-                    "Whoever writes the file is who it is for.",
-                    "Have root own it and everything above it, writable by nobody else.",
-                ),
-            );
-            break;
-        }
-    }
+    replaceable(exe, &EXECUTABLE, name, drafts);
     if let Some(expected) = sha256
         && let Some(actual) = digest(exe)
-        && actual != *expected
+        && actual != *expected.as_bytes()
     {
         drafts.push(
             Draft::new(
@@ -153,9 +142,24 @@ fn executable(exe: &Path, sha256: Option<&[u8; 32]>, name: &str, drafts: &mut Ve
     }
 }
 
+/// The worst thing that is wrong with a program, or with a directory of programs.
+fn replaceable(path: &Path, policy: &TrustPolicy, name: &str, drafts: &mut Vec<Draft>) {
+    let problems = trusted::inspect(path, policy);
+    let refused = problems.iter().find(|problem| problem.weight == Weight::Refused);
+    let Some(problem) = refused.or(problems.first()).filter(|problem| !problem.is_missing()) else { return };
+    drafts.push(
+        Draft::of("CS-EXE-001", Area::Executables, "Others can replace the executable of a rule", problem)
+            .because(
+                "A user who can write the file gets the identity of the rule.",
+                "Have root own it and everything above it, writable by nobody else.",
+            )
+            .about(name),
+    );
+}
+
 fn digest(path: &Path) -> Option<[u8; 32]> {
     let mut file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
-    let mut hasher = Sha256::new();
+    let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match file.read(&mut buffer).ok()? {

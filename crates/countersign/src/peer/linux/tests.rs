@@ -7,14 +7,14 @@ use std::path::Path;
 
 use self::peer_process::{Connected, Stage, in_a_pid_namespace, skipped, take_over};
 use super::*;
-use crate::peer::PathPattern;
+use crate::peer::{PathPattern, PeerConditions};
 
 fn without_peer_pidfd(connected: &Connected) -> Result<Peer, PeerError> {
     Peer::new(socket::duplicate(connected.stream.as_raw_fd())?, Some(false))
 }
 
 fn is(exe: &Path) -> PeerPolicy {
-    PeerPolicy { exe: Some(PathPattern::Exact(exe.into())), ..PeerPolicy::default() }
+    PeerConditions { exe: Some(PathPattern::Exact(exe.into())), ..PeerConditions::default() }.build().unwrap()
 }
 
 #[test]
