@@ -1,47 +1,42 @@
-//! The audit log for JavaScript: judged by the core, away from the event loop.
+//! The audit log for JavaScript: verified by the core, away from the event loop.
 
 use std::path::PathBuf;
 
 use countersign::control::log::{LogKey, Verified, VerifyOptions, verify};
-use napi::bindgen_prelude::AsyncTask;
+use napi::bindgen_prelude::{AsyncTask, Either};
 use napi::{Env, Task};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
-/// A log that is being judged.
-pub struct Judging {
+use crate::host::failure::{Failure, json_answer};
+
+/// The verification of one log.
+pub struct LogVerification {
     path: PathBuf,
     keys: Vec<String>,
     without_head: bool,
 }
 
-impl Task for Judging {
-    type Output = String;
-    type JsValue = String;
+impl Task for LogVerification {
+    type Output = Result<Value, Failure>;
+    type JsValue = Either<String, Failure>;
 
-    fn compute(&mut self) -> napi::Result<String> {
-        Ok(self.judge().to_string())
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(self.verify())
     }
 
-    fn resolve(&mut self, _: Env, output: String) -> napi::Result<String> {
-        Ok(output)
+    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(json_answer(output))
     }
 }
 
-impl Judging {
-    fn judge(&self) -> Value {
+impl LogVerification {
+    fn verify(&self) -> Result<Value, Failure> {
         let keys: Result<Vec<LogKey>, _> = self.keys.iter().map(|text| LogKey::parse(text)).collect();
-        let keys = match keys {
-            Ok(keys) => keys,
-            Err(error) => return json!({ "err": { "code": "ERR_INVALID_ARGUMENT", "message": error.to_string() } }),
-        };
+        let keys = keys.map_err(|error| Failure::invalid_argument(&error))?;
         let options = VerifyOptions { keys, without_head: self.without_head, anchor: None };
-        match verify(&self.path, &options) {
-            Ok(verified) => json!({ "ok": value_of(&verified) }),
-            Err(error) => {
-                json!({ "err": { "code": "ERR_INVALID_LOG", "message": error.to_string(), "path": self.path } })
-            }
-        }
+        let failed = |error| Failure::new("ERR_INVALID_LOG", &error).with("path", json!(self.path));
+        verify(&self.path, &options).map(|verified| value_of(&verified)).map_err(failed)
     }
 }
 
@@ -62,8 +57,8 @@ fn value_of(verified: &Verified) -> Value {
     })
 }
 
-/// Judge an audit log. JSON: `{ok: {...}}` or `{err: {...}}`.
-#[napi(ts_return_type = "Promise<string>")]
-pub fn verify_log(path: String, keys: Vec<String>, without_head: bool) -> AsyncTask<Judging> {
-    AsyncTask::new(Judging { path: path.into(), keys, without_head })
+/// Verify an audit log. What it says of itself, as JSON, or a failure.
+#[napi(ts_return_type = "Promise<string | Failure>")]
+pub fn verify_log(path: String, keys: Vec<String>, without_head: bool) -> AsyncTask<LogVerification> {
+    AsyncTask::new(LogVerification { path: path.into(), keys, without_head })
 }

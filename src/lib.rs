@@ -1,5 +1,5 @@
-//! The addon: the border between the countersign core and Node. Nothing is decided here; one file per room of the
-//! core, and the glue to the host's event loop, the only place with `unsafe`.
+//! The addon: the border between the countersign core and Node. Nothing is decided here: one file or folder for each room
+//! of the core, and `host`, what all of them need of Node, the only place with `unsafe`.
 
 use std::hint::black_box;
 
@@ -7,9 +7,7 @@ use std::hint::black_box;
 mod agent;
 #[cfg(unix)]
 mod control;
-#[cfg(target_os = "linux")]
-mod event_loop;
-mod large_integers;
+mod host;
 #[cfg(target_os = "linux")]
 mod peer;
 mod principal;

@@ -1,4 +1,4 @@
-//! Who is at the other end of a local socket, for JavaScript.
+//! Peers of local sockets for JavaScript.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use napi::{Env, Unknown};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
-use crate::event_loop::scratch;
+use crate::host::failure::{Failure, answer, json_answer};
+use crate::host::scratch;
 
 /// Words of the scratch: flags, pid, uid, gid, the number of groups, the groups.
 const HEAD: usize = 5;
@@ -21,7 +22,7 @@ const HAS_GID: u32 = 4;
 const HAS_GROUPS: u32 = 8;
 
 /// Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
-/// `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+/// `peerCredentialsFull`, which gives a failure, or what does not fit (many groups, a security label).
 #[napi(ts_return_type = "[ArrayBuffer, (socket: number) => boolean] | null")]
 pub fn peer_scratch(env: &Env) -> Option<Unknown<'_>> {
     scratch::with::<Credentials>(env)
@@ -51,16 +52,17 @@ impl scratch::Fill for Credentials {
     }
 }
 
-/// The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`.
+/// The same as JSON text, with everything, or a failure.
 #[napi]
-pub fn peer_credentials_full(socket: i32) -> String {
-    envelope(peer::credentials(socket as RawSocket).map(|credentials| credentials_value(&credentials)))
+pub fn peer_credentials_full(socket: i32) -> Either<String, Failure> {
+    json_answer(peer::credentials(socket as RawSocket).map(|credentials| credentials_value(&credentials)))
 }
 
-/// The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too.
+/// The process behind a descriptor, as JSON text, or a failure; with `sha256` the hash of its executable
+/// too.
 #[napi]
-pub fn peer_process(socket: i32, sha256: bool) -> String {
-    envelope(Peer::of_raw(socket as RawSocket).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
+pub fn peer_process(socket: i32, sha256: bool) -> Either<String, Failure> {
+    json_answer(Peer::of_raw(socket as RawSocket).and_then(|peer| process_value(&peer, &peer.examine(), sha256)))
 }
 
 /// Policies, checked once and kept.
@@ -71,28 +73,26 @@ pub struct PolicySet {
 
 #[napi]
 impl PolicySet {
-    /// `text` is a JSON array of policies with names and types already checked; a string is what is wrong.
-    #[napi(ts_return_type = "PolicySet | string")]
-    pub fn parse(text: String) -> Either<PolicySet, String> {
-        match parse_policies(&text) {
-            Ok(policies) => Either::A(PolicySet { policies: Arc::new(policies) }),
-            Err(reason) => Either::B(reason),
-        }
+    /// `text` is a JSON array of policies with names and types already checked; a failure says what is wrong.
+    #[napi(ts_return_type = "PolicySet | Failure")]
+    pub fn parse(text: String) -> Either<PolicySet, Failure> {
+        let policies = parse_policies(&text).map_err(|reason| Failure::invalid_argument(&reason));
+        answer(policies.map(|policies| PolicySet { policies: Arc::new(policies) }))
     }
 
-    /// The process behind a descriptor if one of the policies accepts it, as JSON text; a refusal carries the field
-    /// that failed in each policy.
+    /// The process behind a descriptor if one of the policies accepts it, as JSON text, or a failure; a refusal
+    /// carries the field that failed in each policy.
     #[napi]
-    pub fn authorize(&self, socket: i32) -> String {
-        envelope(Peer::of_raw(socket as RawSocket).and_then(|peer| self.judge(&peer)))
+    pub fn authorize(&self, socket: i32) -> Either<String, Failure> {
+        json_answer(Peer::of_raw(socket as RawSocket).and_then(|peer| self.evaluate(&peer)))
     }
 
-    fn judge(&self, peer: &Peer) -> Result<Value, PeerError> {
-        let look = peer.examine();
+    fn evaluate(&self, peer: &Peer) -> Result<Value, PeerError> {
+        let examination = peer.examine();
         let mut denials = Vec::new();
         for policy in self.policies.iter() {
-            match look.check(policy)? {
-                Ok(()) => return process_value(peer, &look, policy.exe_sha256.is_some()),
+            match examination.check(policy)? {
+                Ok(()) => return process_value(peer, &examination, policy.exe_sha256.is_some()),
                 Err(denied) => denials.push(denied),
             }
         }
@@ -101,26 +101,21 @@ impl PolicySet {
     }
 }
 
-fn envelope(result: Result<Value, PeerError>) -> String {
-    match result {
-        Ok(value) => json!({ "ok": value }).to_string(),
-        Err(error) => json!({ "err": peer_error_value(&error) }).to_string(),
+impl From<PeerError> for Failure {
+    fn from(error: PeerError) -> Failure {
+        let code = match &error {
+            PeerError::Closed => "ERR_CLOSED",
+            PeerError::NotAUnixSocket(_) => "ERR_NOT_A_UNIX_SOCKET",
+            PeerError::Gone => "ERR_PEER_GONE",
+            PeerError::Unsupported(_) => "ERR_UNSUPPORTED_PLATFORM",
+            PeerError::Os { .. } => "ERR_PEER_UNREADABLE",
+        };
+        let failure = Failure::new(code, &error);
+        match &error {
+            PeerError::Os { source, .. } => failure.with("errno", source.raw_os_error()),
+            _ => failure,
+        }
     }
-}
-
-pub fn peer_error_value(error: &PeerError) -> Value {
-    let code = match error {
-        PeerError::Closed => "ERR_CLOSED",
-        PeerError::NotAUnixSocket(_) => "ERR_NOT_A_UNIX_SOCKET",
-        PeerError::Gone => "ERR_PEER_GONE",
-        PeerError::Unsupported(_) => "ERR_UNSUPPORTED_PLATFORM",
-        PeerError::Os { .. } => "ERR_PEER_UNREADABLE",
-    };
-    let errno = match error {
-        PeerError::Os { source, .. } => source.raw_os_error(),
-        _ => None,
-    };
-    json!({ "code": code, "message": error.to_string(), "errno": errno })
 }
 
 fn credentials_value(credentials: &peer::PeerCredentials) -> Value {
@@ -133,9 +128,9 @@ fn credentials_value(credentials: &peer::PeerCredentials) -> Value {
     })
 }
 
-/// What one look saw: the facts that were judged are the facts that are told.
-fn process_value(peer: &Peer, look: &Examination<'_>, sha256: bool) -> Result<Value, PeerError> {
-    let process: PeerProcess = look.process()?;
+/// What one examination saw: the facts that were evaluated are the facts that are returned.
+fn process_value(peer: &Peer, examination: &Examination<'_>, sha256: bool) -> Result<Value, PeerError> {
+    let process: PeerProcess = examination.process()?;
     let mut value = credentials_value(&process.credentials);
     value["process"] = json!(process.process);
     value["startTime"] = json!(process.start_time_ms);

@@ -1,6 +1,4 @@
-//! Principals for JavaScript: the rules of names, IDs and documents, and the judge of OIDC tokens.
-//!
-//! As in the room of SPIFFE, a text that starts with `!` is an error.
+//! Principals for JavaScript: the rules of names, IDs and documents, and the verification of OIDC tokens.
 
 use countersign::principal::{
     IdentityError, Issuer, Principal, PrincipalError, Rules, TrustDomain, Uuid, WorkloadId,
@@ -9,33 +7,27 @@ use countersign::principal::{
 use countersign::spiffe::{JwsAlgorithm, LeafFacts, X509VerifyError};
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
-use serde_json::{Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::large_integers;
-use crate::spiffe::{failure, jwt_bundle::remarks, moment, x509_svid::leaf_text};
+use crate::host::failure::{Failure, answer};
+use crate::host::large_integers;
+use crate::spiffe::{jwt_bundle::remarks, moment, x509_svid::leaf_text};
 
-fn identity_failure(error: &IdentityError, message: &dyn std::fmt::Display) -> String {
+fn identity_failure(error: &IdentityError, message: &dyn std::fmt::Display) -> Failure {
     let reason = error.reason().map(|reason| reason.as_str());
     match error {
-        IdentityError::InvalidSpiffeId(_) => {
-            failure::text("ERR_INVALID_SPIFFE_ID", message, json!({ "reason": reason }))
-        }
-        IdentityError::InvalidTrustDomain(_) => {
-            failure::text("ERR_INVALID_TRUST_DOMAIN", message, json!({ "reason": reason }))
-        }
+        IdentityError::InvalidSpiffeId(_) => Failure::new("ERR_INVALID_SPIFFE_ID", message).with("reason", reason),
+        IdentityError::InvalidTrustDomain(_) => Failure::new("ERR_INVALID_TRUST_DOMAIN", message).with("reason", reason),
         IdentityError::InvalidComponent { component, .. } => {
-            failure::text("ERR_INVALID_COMPONENT", message, json!({ "component": component, "reason": reason }))
+            Failure::new("ERR_INVALID_COMPONENT", message).with("component", *component).with("reason", reason)
         }
-        _ => failure::text("ERR_NOT_AUTHENTICATED", message, json!({})),
+        _ => Failure::new("ERR_NOT_AUTHENTICATED", message),
     }
 }
 
-fn written<T: ToString>(result: Result<T, IdentityError>) -> String {
-    match result {
-        Ok(value) => value.to_string(),
-        Err(error) => identity_failure(&error, &error),
-    }
+fn written<T: ToString>(result: Result<T, IdentityError>) -> Either<String, Failure> {
+    answer(result.map(|value| value.to_string()).map_err(|error| identity_failure(&error, &error)))
 }
 
 fn rules(strict: bool) -> Rules {
@@ -43,35 +35,37 @@ fn rules(strict: bool) -> Rules {
 }
 
 /// The JSON of a principal as it is written, a new line, and its integers beyond 2^53: `[[path, digits], ...]`, or
-/// nothing when there are none.
+/// nothing when there are none. Or a failure.
 #[napi]
-pub fn principal(text: String, strict: bool) -> String {
-    let principal = match Principal::from_json_by(&text, rules(strict)) {
-        Ok(principal) => principal,
-        Err(error) => return principal_failure(&error),
-    };
-    let mut answer = principal.to_json();
-    answer.push('\n');
+pub fn principal(text: String, strict: bool) -> Either<String, Failure> {
+    let principal = Principal::from_json_by(&text, rules(strict));
+    answer(principal.map(|principal| principal_text(&principal)).map_err(|error| principal_failure(&error)))
+}
+
+fn principal_text(principal: &Principal) -> String {
+    let mut text = principal.to_json();
+    text.push('\n');
     let mut large = Vec::new();
     for (name, value) in principal.attributes() {
         large_integers::find(value, &mut vec![name.as_str().into()], &mut large);
     }
     if !large.is_empty() {
-        answer.push_str(&Value::Array(large).to_string());
+        text.push_str(&Value::Array(large).to_string());
     }
-    answer
+    text
 }
 
-fn principal_failure(error: &PrincipalError) -> String {
+fn principal_failure(error: &PrincipalError) -> Failure {
+    let invalid = || Failure::new("ERR_INVALID_PRINCIPAL", error).with("rule", error.code());
     match error {
         PrincipalError::Identity(inner) => identity_failure(inner, error),
         PrincipalError::Id(inner) => {
-            failure::text("ERR_INVALID_ID", error, json!({ "kind": inner.kind(), "reason": inner.code() }))
+            Failure::new("ERR_INVALID_ID", error).with("kind", inner.kind()).with("reason", inner.code())
         }
         PrincipalError::MissingMember(member) | PrincipalError::WrongType(member) => {
-            failure::text("ERR_INVALID_PRINCIPAL", error, json!({ "rule": error.code(), "member": member }))
+            invalid().with("member", *member)
         }
-        _ => failure::text("ERR_INVALID_PRINCIPAL", error, json!({ "rule": error.code() })),
+        _ => invalid(),
     }
 }
 
@@ -81,37 +75,34 @@ pub fn uuid(text: String) -> Option<String> {
     Uuid::parse_str(&text).ok().map(|uuid| uuid.to_string())
 }
 
-/// The ID of a workload, or an error.
+/// The ID of a workload, or a failure.
 #[napi]
-pub fn workload_id(text: String, strict: bool) -> String {
+pub fn workload_id(text: String, strict: bool) -> Either<String, Failure> {
     written(WorkloadId::parse_by(&text, rules(strict)))
 }
 
-/// The ID of a service of a tenant, or an error.
+/// The ID of a service of a tenant, or a failure.
 #[napi]
-pub fn workload_id_of(trust_domain: String, service: String, tenant_slug: String) -> String {
+pub fn workload_id_of(trust_domain: String, service: String, tenant_slug: String) -> Either<String, Failure> {
     written(TrustDomain::parse(&trust_domain).and_then(|domain| WorkloadId::build(&domain, &service, &tenant_slug)))
 }
 
-/// The name of a trust domain by the rules of principals, or an error.
+/// The name of a trust domain by the rules of principals, or a failure.
 #[napi]
-pub fn principal_trust_domain(text: String) -> String {
+pub fn principal_trust_domain(text: String) -> Either<String, Failure> {
     written(TrustDomain::parse(&text))
 }
 
-/// The label of an issuer, or an error.
+/// The label of an issuer, or a failure.
 #[napi]
-pub fn issuer_label(label: String) -> String {
+pub fn issuer_label(label: String) -> Either<String, Failure> {
     written(Issuer::custom(&label))
 }
 
-/// What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error.
+/// What a leaf says of itself, with any issuer: see `X509Svid.facts`. Or a failure.
 #[napi]
-pub fn x509_leaf(der: Uint8ArraySlice<'_>) -> String {
-    match LeafFacts::parse(&der) {
-        Ok(leaf) => leaf_text(&leaf),
-        Err(error) => failure::chain(&X509VerifyError::Leaf(error)),
-    }
+pub fn x509_leaf(der: Uint8ArraySlice<'_>) -> Either<String, Failure> {
+    answer(LeafFacts::parse(&der).map(|leaf| leaf_text(&leaf)).map_err(X509VerifyError::Leaf))
 }
 
 /// The keys of an OIDC provider.
@@ -121,12 +112,9 @@ pub struct OidcKeys(oidc::OidcKeys);
 #[napi]
 impl OidcKeys {
     /// A JWKS.
-    #[napi(ts_return_type = "OidcKeys | string")]
-    pub fn parse(json: Uint8ArraySlice<'_>) -> Either<OidcKeys, String> {
-        match oidc::OidcKeys::parse(&json) {
-            Ok(keys) => Either::A(Self(keys)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "OidcKeys | Failure")]
+    pub fn parse(json: Uint8ArraySlice<'_>) -> Either<OidcKeys, Failure> {
+        answer(oidc::OidcKeys::parse(&json).map(Self))
     }
 
     /// The key IDs, in order.
@@ -141,7 +129,7 @@ impl OidcKeys {
         remarks(self.0.skipped())
     }
 
-    /// The claims of a token, or an error.
+    /// The claims of a token, or a failure.
     #[napi]
     pub fn verify(
         &self,
@@ -151,7 +139,7 @@ impl OidcKeys {
         algorithms: Vec<String>,
         leeway: f64,
         now: Option<f64>,
-    ) -> String {
+    ) -> Either<String, Failure> {
         let token = Zeroizing::new(token);
         let options = OidcVerifyOptions {
             issuer,
@@ -160,21 +148,20 @@ impl OidcKeys {
             leeway: moment::duration(leeway),
             now: now.map(moment::time),
         };
-        match verify_oidc_token(&token, &self.0, &options) {
-            Ok(token) => token.claims,
-            Err(error) => oidc_failure(&error),
-        }
+        answer(verify_oidc_token(&token, &self.0, &options).map(|token| token.claims))
     }
 }
 
-fn oidc_failure(error: &OidcError) -> String {
-    use OidcError as E;
-    let code = match error {
-        // What the verifier says of itself is not the token's fault.
-        E::NoExpectedIssuer | E::NoExpectedAudience | E::TooManyExpectedAudiences | E::LeewayTooLong => {
-            "ERR_INVALID_ARGUMENT"
-        }
-        _ => "ERR_INVALID_TOKEN",
-    };
-    failure::text(code, error, json!({ "rule": error.code() }))
+impl From<OidcError> for Failure {
+    fn from(error: OidcError) -> Failure {
+        use OidcError as E;
+        let code = match error {
+            // What the verifier itself was told is not the token's fault.
+            E::NoExpectedIssuer | E::NoExpectedAudience | E::TooManyExpectedAudiences | E::LeewayTooLong => {
+                "ERR_INVALID_ARGUMENT"
+            }
+            _ => "ERR_INVALID_TOKEN",
+        };
+        Failure::new(code, &error).with("rule", error.code())
+    }
 }

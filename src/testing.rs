@@ -16,10 +16,11 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::agent::{Closing, bundle_of, replaced, rotated, started, stats_of, tell};
-use crate::spiffe::mailbox::Mailbox;
+use crate::agent::{Closing, bundle_of, deliver_events, replaced, rotated, started, stats_of};
+use crate::host::failure::{Failure, answer};
+use crate::host::mailbox::Mailbox;
 
-/// An agent that does what it is told, wrong things included.
+/// An agent that does wrong things on command.
 #[napi]
 pub struct NativeTestAgent {
     agent: Arc<TestAgent>,
@@ -45,19 +46,16 @@ struct PlanForm {
 
 #[napi]
 impl NativeTestAgent {
-    /// Start one, as JSON options ask for. A string is what went wrong, as JSON.
-    #[napi(ts_return_type = "NativeTestAgent | string")]
-    pub fn start(mailbox: &Mailbox, key: f64, options: String) -> Either<NativeTestAgent, String> {
-        match started(&options, TestAgent::start_with) {
-            Ok(agent) => {
-                tell(&agent, mailbox, key);
-                Either::A(NativeTestAgent { agent: Arc::new(agent) })
-            }
-            Err(error) => Either::B(error),
-        }
+    /// Start one, as JSON options ask for, or a failure.
+    #[napi(ts_return_type = "NativeTestAgent | Failure")]
+    pub fn start(mailbox: &Mailbox, key: f64, options: String) -> Either<NativeTestAgent, Failure> {
+        answer(started(&options, TestAgent::start_with).map(|agent| {
+            deliver_events(&agent, mailbox, key);
+            NativeTestAgent { agent: Arc::new(agent) }
+        }))
     }
 
-    /// Where it answers who asks who it is.
+    /// The path of the whoami socket.
     #[napi(getter)]
     pub fn socket_path(&self) -> String {
         self.agent.socket_path().to_string_lossy().into_owned()
@@ -69,15 +67,15 @@ impl NativeTestAgent {
         self.agent.endpoint()
     }
 
-    /// Go by this text from now on: `{ok: {rules, warnings}}` or `{err: {...}}`.
+    /// Use these rules from now on. JSON: `{rules, warnings}`. Or a failure.
     #[napi]
-    pub fn replace_rules(&self, text: String) -> String {
+    pub fn replace_rules(&self, text: String) -> Either<String, Failure> {
         replaced(self.agent.replace_rules(&text))
     }
 
     /// Change the keys of the authority: `prepare`, `activate` or `forget`.
     #[napi]
-    pub fn rotate(&self, step: String) -> String {
+    pub fn rotate(&self, step: String) -> Either<bool, Failure> {
         rotated(&self.agent, &step)
     }
 
@@ -119,13 +117,13 @@ impl NativeTestAgent {
         Ok(())
     }
 
-    /// Take all faults back, and thaw.
+    /// Remove all faults, and thaw.
     #[napi]
     pub fn clear_faults(&self) {
         self.agent.faults().clear();
     }
 
-    /// Say nothing more to anybody, until thawed.
+    /// Answer nothing until thawed.
     #[napi]
     pub fn freeze(&self, frozen: bool) {
         self.agent.faults().freeze(frozen);
@@ -282,7 +280,7 @@ impl NativeTestCa {
         Ok(NativeTestCa { ca })
     }
 
-    /// Whom to trust, as a SPIFFE bundle document.
+    /// Its authorities, as a SPIFFE bundle document.
     #[napi]
     pub fn bundle(&self) -> Result<String> {
         let bundle = self.ca.bundle().and_then(|bundle| bundle.to_json());

@@ -4,7 +4,9 @@ use countersign::spiffe::{self, TrustDomain};
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
 
-use super::{bundle_set::BundleSet, failure, spiffe_bundle::SpiffeBundle};
+use super::class_methods::value_methods;
+use super::{bundle_set::BundleSet, spiffe_bundle::SpiffeBundle};
+use crate::host::failure::{Failure, answer};
 
 /// SPIFFE bundles by trust domain.
 #[napi]
@@ -20,12 +22,9 @@ impl BundleMap {
     }
 
     /// Read a document.
-    #[napi(ts_return_type = "BundleMap | string")]
-    pub fn parse(json: Uint8ArraySlice<'_>) -> Either<BundleMap, String> {
-        match spiffe::BundleMap::parse(&json) {
-            Ok(map) => Either::A(Self(map)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "BundleMap | Failure")]
+    pub fn parse(json: Uint8ArraySlice<'_>) -> Either<BundleMap, Failure> {
+        answer(spiffe::BundleMap::parse(&json).map(Self))
     }
 
     /// Take a bundle in place of the one its trust domain had.
@@ -60,19 +59,9 @@ impl BundleMap {
 
     /// The document, or an error.
     #[napi]
-    pub fn to_json_text(&self) -> String {
-        self.0.to_json().unwrap_or_else(|error| failure::bundle(&error))
-    }
-
-    /// Whether both say the same.
-    #[napi]
-    pub fn equals(&self, other: &BundleMap) -> bool {
-        self.0 == other.0
-    }
-
-    /// One of its own that says the same.
-    #[napi]
-    pub fn copy(&self) -> BundleMap {
-        Self(self.0.clone())
+    pub fn to_json_text(&self) -> Either<String, Failure> {
+        answer(self.0.to_json())
     }
 }
+
+value_methods!(BundleMap);

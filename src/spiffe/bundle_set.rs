@@ -1,10 +1,10 @@
 //! The bundles a verifier trusts.
 
 use countersign::spiffe::{self, TrustDomain};
-use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
 
-use super::{judge, jwt_bundle::JwtBundle, spiffe_bundle::SpiffeBundle, x509_bundle::X509Bundle};
+use super::class_methods::{value_methods, verifies_x509, verifies_jwt};
+use super::{jwt_bundle::JwtBundle, spiffe_bundle::SpiffeBundle, x509_bundle::X509Bundle};
 
 /// Bundles by trust domain. Names that are no trust domain are found nowhere.
 #[napi]
@@ -86,36 +86,8 @@ impl BundleSet {
     pub fn size(&self) -> u32 {
         self.0.len() as u32
     }
-
-    /// Whether both trust the same authorities.
-    #[napi]
-    pub fn equals(&self, other: &BundleSet) -> bool {
-        self.0 == other.0
-    }
-
-    /// One of its own that says the same.
-    #[napi]
-    pub fn copy(&self) -> BundleSet {
-        Self(self.0.clone())
-    }
-
-    /// Judge a chain: one piece of concatenated DER, or one piece for each certificate, leaf first. `role` is what the
-    /// peer is: 0 server, 1 client. The facts of the leaf, or an error.
-    #[napi]
-    pub fn verify_x509(&self, chain: Vec<Uint8ArraySlice<'_>>, now: Option<f64>, role: Option<u32>) -> String {
-        judge::x509(&self.0, &chain, now, role)
-    }
-
-    /// Judge a token. `flags`: 1 a key ID is required, 2 further headers are borne. The facts of the token, or an error.
-    #[napi]
-    pub fn verify_jwt(
-        &self,
-        token: String,
-        audience: Vec<String>,
-        leeway: f64,
-        now: Option<f64>,
-        flags: u32,
-    ) -> String {
-        judge::jwt(&self.0, token, audience, leeway, now, flags)
-    }
 }
+
+value_methods!(BundleSet);
+verifies_x509!(BundleSet);
+verifies_jwt!(BundleSet);

@@ -1,4 +1,4 @@
-//! Live streams for JavaScript: read without waiting, told of through a mailbox.
+//! Live streams for JavaScript: read without waiting, their events delivered through a mailbox.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -10,11 +10,13 @@ use napi::{Result, Status};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
-use super::mailbox::{Mailbox, Post};
+use super::hub::hub;
 use super::x509_context::{X509Context, ignored_value};
-use super::{failure, runtime};
+use crate::host::failure::Failure;
+use crate::host::mailbox::{Mailbox, Sender};
+use crate::host::runtime;
 
-/// A live stream, one for the whole process; this is one environment's hold on it.
+/// A live stream, one for the whole process; this is one environment's reference to it.
 #[napi]
 pub struct Feed {
     feed: Kind,
@@ -44,27 +46,27 @@ macro_rules! each {
 #[napi]
 impl Feed {
     /// Hold a feed of an endpoint: `subject` 0 are X509-SVIDs, 1 X.509 bundles, 2 JWT bundles. What happens to it is
-    /// delivered under the key, as JSON. A string is what is wrong with the endpoint.
-    #[napi(ts_return_type = "Feed | string")]
-    pub fn open(mailbox: &Mailbox, key: f64, endpoint: String, subject: u32) -> Result<Either<Feed, String>> {
+    /// delivered under the key, as JSON. A failure says what is wrong with the endpoint.
+    #[napi(ts_return_type = "Feed | Failure")]
+    pub fn open(mailbox: &Mailbox, key: f64, endpoint: String, subject: u32) -> Result<Either<Feed, Failure>> {
         let endpoint = match Endpoint::parse(&endpoint) {
             Ok(endpoint) => endpoint,
-            Err(error) => return Ok(Either::B(failure::endpoint(&error))),
+            Err(error) => return Ok(Either::B(error.into())),
         };
         let _inside = runtime::handle()?.enter();
-        let (hub, post) = (runtime::hub(), Arc::clone(&mailbox.post));
+        let (hub, sender) = (hub(), mailbox.sender());
         let feed = match subject {
             0 => Kind::X509(hub.x509(&endpoint)),
             1 => Kind::X509Bundles(hub.x509_bundles(&endpoint)),
             2 => Kind::JwtBundles(hub.jwt_bundles(&endpoint)),
             _ => return Err(napi::Error::new(Status::InvalidArg, "no such subject")),
         };
-        let subscription = each!(&feed, feed => Some(feed.subscribe(move |event| tell(&post, key, event))), None);
+        let subscription = each!(&feed, feed => Some(feed.subscribe(move |event| send(&sender, key, event))), None);
         each!(&feed, feed => feed.begin(), ());
         Ok(Either::A(Feed { feed, subscription }))
     }
 
-    /// Let go of it. The stream ends when nobody in the process holds it.
+    /// Release it. The stream ends with its last reference in the process.
     #[napi]
     pub fn close(&mut self) {
         self.subscription = None;
@@ -83,7 +85,7 @@ impl Feed {
         each!(&self.feed, feed => snapshot_text(&feed.snapshot()), CLOSED.to_owned())
     }
 
-    /// The newest of what was told, while it counts.
+    /// The newest message, while it is valid.
     #[napi]
     pub fn context(&self) -> Option<X509Context> {
         each!(&self.feed, feed => feed.snapshot().value.map(Into::into), None)
@@ -121,10 +123,10 @@ fn snapshot_text<S: Subject>(snapshot: &Snapshot<S>) -> String {
 }
 
 fn error_value(error: &WorkloadApiError) -> Value {
-    failure::workload_api_value(error)
+    Failure::from(error).value()
 }
 
-fn tell(post: &Post, key: f64, event: &Event) {
+fn send(sender: &Sender, key: f64, event: &Event) {
     let milliseconds = |duration: &std::time::Duration| duration.as_millis() as u64;
     let value = match event {
         Event::Connected => json!({ "type": "connect" }),
@@ -146,5 +148,5 @@ fn tell(post: &Post, key: f64, event: &Event) {
             json!({ "type": "close", "error": error.as_deref().map(error_value), "revision": revision })
         }
     };
-    post.send(key, value.to_string(), None);
+    sender.send(key, value.to_string());
 }

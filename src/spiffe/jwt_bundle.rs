@@ -1,11 +1,13 @@
 //! JWT bundles.
 
-use countersign::spiffe::{self, KeyRemark, TrustDomain};
+use countersign::spiffe::{self, BundleError, KeyRemark, TrustDomain};
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
 use serde_json::json;
 
-use super::{failure, judge};
+use super::class_methods::{value_methods, verifies_jwt};
+use super::failure;
+use crate::host::failure::{Failure, answer};
 
 /// The authorities for the tokens of one trust domain.
 #[napi]
@@ -20,19 +22,14 @@ pub fn remarks(remarks: &[KeyRemark]) -> String {
 #[napi]
 impl JwtBundle {
     /// A plain JWKS. Lazy: it is read on first use.
-    #[napi(ts_return_type = "JwtBundle | string")]
-    pub fn from_jwks(trust_domain: String, json: Uint8ArraySlice<'_>, lazy: bool) -> Either<JwtBundle, String> {
-        let name = match TrustDomain::parse(&trust_domain) {
-            Ok(name) => name,
-            Err(error) => return Either::B(failure::trust_domain(&error)),
-        };
-        if lazy {
-            return Either::A(Self(spiffe::JwtBundle::from_jwks_lazy(name, &json)));
-        }
-        match spiffe::JwtBundle::from_jwks(name, &json) {
-            Ok(bundle) => Either::A(Self(bundle)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "JwtBundle | Failure")]
+    pub fn from_jwks(trust_domain: String, json: Uint8ArraySlice<'_>, lazy: bool) -> Either<JwtBundle, Failure> {
+        let name = TrustDomain::parse(&trust_domain).map_err(failure::trust_domain);
+        let bundle = name.and_then(|name| match lazy {
+            true => Ok(spiffe::JwtBundle::from_jwks_lazy(name, &json)),
+            false => spiffe::JwtBundle::from_jwks(name, &json).map_err(Failure::from),
+        });
+        answer(bundle.map(Self))
     }
 
     /// The name of the trust domain.
@@ -67,54 +64,27 @@ impl JwtBundle {
 
     /// Take over every authority of another bundle. Says whether that changed anything; or an error.
     #[napi]
-    pub fn add(&mut self, other: &JwtBundle) -> Either<bool, String> {
+    pub fn add(&mut self, other: &JwtBundle) -> Either<bool, Failure> {
         let mut changed = false;
-        for authority in other.0.authorities() {
-            match self.0.add_authority(authority.clone()) {
-                Ok(new) => changed |= new,
-                Err(error) => return Either::B(failure::bundle(&error)),
-            }
-        }
-        Either::A(changed)
+        let added = other.0.authorities().try_for_each(|authority| {
+            changed |= self.0.add_authority(authority.clone())?;
+            Ok::<(), BundleError>(())
+        });
+        answer(added.map(|()| changed))
     }
 
     /// Remove an authority. Says whether it was there; or an error.
     #[napi]
-    pub fn remove(&mut self, key_id: String) -> Either<bool, String> {
-        match self.0.remove_authority(&key_id) {
-            Ok(there) => Either::A(there),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    pub fn remove(&mut self, key_id: String) -> Either<bool, Failure> {
+        answer(self.0.remove_authority(&key_id))
     }
 
     /// The JWKS, or an error.
     #[napi]
-    pub fn to_jwks(&self) -> String {
-        self.0.to_jwks().unwrap_or_else(|error| failure::bundle(&error))
-    }
-
-    /// Whether both trust the same keys.
-    #[napi]
-    pub fn equals(&self, other: &JwtBundle) -> bool {
-        self.0 == other.0
-    }
-
-    /// One of its own that says the same.
-    #[napi]
-    pub fn copy(&self) -> JwtBundle {
-        Self(self.0.clone())
-    }
-
-    /// See `BundleSet.verifyJwt`.
-    #[napi]
-    pub fn verify_jwt(
-        &self,
-        token: String,
-        audience: Vec<String>,
-        leeway: f64,
-        now: Option<f64>,
-        flags: u32,
-    ) -> String {
-        judge::jwt(&self.0, token, audience, leeway, now, flags)
+    pub fn to_jwks(&self) -> Either<String, Failure> {
+        answer(self.0.to_jwks())
     }
 }
+
+value_methods!(JwtBundle);
+verifies_jwt!(JwtBundle);

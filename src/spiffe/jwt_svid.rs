@@ -1,10 +1,11 @@
 //! JWT-SVIDs as text: the token itself is kept by JavaScript, which has it already.
 
 use countersign::spiffe::JwtSvid;
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::failure;
+use crate::host::failure::{Failure, answer};
 
 /// What a token says: `[spiffeId, audience, expiry, issuedAt, rotationDue, algorithm, keyId]` as JSON, a line feed, and
 /// the claims as they stand in the token.
@@ -25,14 +26,11 @@ pub fn facts(svid: &JwtSvid) -> String {
     text
 }
 
-/// Read a token without looking at its signature or at the clock. `fromWorkloadApi` bears further headers.
+/// Read a token without looking at its signature or at the clock. `fromWorkloadApi` accepts further headers.
 #[napi]
-pub fn jwt_svid_parse(token: String, from_workload_api: bool) -> String {
+pub fn jwt_svid_parse(token: String, from_workload_api: bool) -> Either<String, Failure> {
     let token = Zeroizing::new(token);
     let parsed =
         if from_workload_api { JwtSvid::from_workload_api(&token, None) } else { JwtSvid::parse_insecure(&token) };
-    match parsed {
-        Ok(svid) => facts(&svid),
-        Err(error) => failure::token(&error),
-    }
+    answer(parsed.map(|svid| facts(&svid)))
 }

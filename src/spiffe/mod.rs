@@ -1,20 +1,18 @@
-//! SPIFFE for JavaScript: one file per noun of the core's room.
-//!
-//! Texts that come back start with `!` when they are errors: JSON follows, from which JavaScript makes the error on the
-//! caller's stack. No answer starts that way. Times are milliseconds, trust domains go by their bare names.
+//! SPIFFE for JavaScript: one file per noun of the core's room. Times are milliseconds, trust domains are passed as their
+//! bare names.
 
 mod bundle_map;
 mod bundle_set;
+mod class_methods;
 pub(crate) mod failure;
 mod feed;
+mod hub;
 mod id;
-mod judge;
 pub(crate) mod jwt_bundle;
 mod jwt_svid;
-pub(crate) mod mailbox;
 pub(crate) mod moment;
-mod runtime;
 mod spiffe_bundle;
+mod verify;
 mod workload_client;
 mod x509_bundle;
 mod x509_context;

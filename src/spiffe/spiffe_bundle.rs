@@ -4,12 +4,14 @@ use countersign::spiffe::{self, TrustDomain};
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
 
+use super::class_methods::{value_methods, verifies_x509, verifies_jwt};
 use super::{
-    failure, judge,
+    failure,
     jwt_bundle::{JwtBundle, remarks},
     moment,
     x509_bundle::X509Bundle,
 };
+use crate::host::failure::{Failure, answer};
 
 /// A trust domain's authorities of every kind.
 #[napi]
@@ -18,16 +20,11 @@ pub struct SpiffeBundle(pub(super) spiffe::SpiffeBundle);
 #[napi]
 impl SpiffeBundle {
     /// Read a document.
-    #[napi(ts_return_type = "SpiffeBundle | string")]
-    pub fn parse(trust_domain: String, json: Uint8ArraySlice<'_>) -> Either<SpiffeBundle, String> {
-        let name = match TrustDomain::parse(&trust_domain) {
-            Ok(name) => name,
-            Err(error) => return Either::B(failure::trust_domain(&error)),
-        };
-        match spiffe::SpiffeBundle::parse(name, &json) {
-            Ok(bundle) => Either::A(Self(bundle)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "SpiffeBundle | Failure")]
+    pub fn parse(trust_domain: String, json: Uint8ArraySlice<'_>) -> Either<SpiffeBundle, Failure> {
+        let name = TrustDomain::parse(&trust_domain).map_err(failure::trust_domain);
+        let bundle = name.and_then(|name| Ok(spiffe::SpiffeBundle::parse(name, &json)?));
+        answer(bundle.map(Self))
     }
 
     /// The name of the trust domain.
@@ -86,57 +83,24 @@ impl SpiffeBundle {
     }
 
     /// The same bundle with other X.509 authorities, or an error.
-    #[napi(ts_return_type = "SpiffeBundle | string")]
-    pub fn with_x509_bundle(&self, bundle: &X509Bundle) -> Either<SpiffeBundle, String> {
-        match self.0.clone().with_x509_bundle(bundle.0.clone()) {
-            Ok(bundle) => Either::A(Self(bundle)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "SpiffeBundle | Failure")]
+    pub fn with_x509_bundle(&self, bundle: &X509Bundle) -> Either<SpiffeBundle, Failure> {
+        answer(self.0.clone().with_x509_bundle(bundle.0.clone()).map(Self))
     }
 
     /// The same bundle with other JWT authorities, or an error.
-    #[napi(ts_return_type = "SpiffeBundle | string")]
-    pub fn with_jwt_bundle(&self, bundle: &JwtBundle) -> Either<SpiffeBundle, String> {
-        match self.0.clone().with_jwt_bundle(bundle.0.clone()) {
-            Ok(bundle) => Either::A(Self(bundle)),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    #[napi(ts_return_type = "SpiffeBundle | Failure")]
+    pub fn with_jwt_bundle(&self, bundle: &JwtBundle) -> Either<SpiffeBundle, Failure> {
+        answer(self.0.clone().with_jwt_bundle(bundle.0.clone()).map(Self))
     }
 
     /// The document, or an error.
     #[napi]
-    pub fn to_json_text(&self) -> String {
-        self.0.to_json().unwrap_or_else(|error| failure::bundle(&error))
-    }
-
-    /// Whether both say the same.
-    #[napi]
-    pub fn equals(&self, other: &SpiffeBundle) -> bool {
-        self.0 == other.0
-    }
-
-    /// One of its own that says the same.
-    #[napi]
-    pub fn copy(&self) -> SpiffeBundle {
-        Self(self.0.clone())
-    }
-
-    /// See `BundleSet.verifyX509`.
-    #[napi]
-    pub fn verify_x509(&self, chain: Vec<Uint8ArraySlice<'_>>, now: Option<f64>, role: Option<u32>) -> String {
-        judge::x509(&self.0, &chain, now, role)
-    }
-
-    /// See `BundleSet.verifyJwt`.
-    #[napi]
-    pub fn verify_jwt(
-        &self,
-        token: String,
-        audience: Vec<String>,
-        leeway: f64,
-        now: Option<f64>,
-        flags: u32,
-    ) -> String {
-        judge::jwt(&self.0, token, audience, leeway, now, flags)
+    pub fn to_json_text(&self) -> Either<String, Failure> {
+        answer(self.0.to_json())
     }
 }
+
+value_methods!(SpiffeBundle);
+verifies_x509!(SpiffeBundle);
+verifies_jwt!(SpiffeBundle);

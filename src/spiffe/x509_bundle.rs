@@ -6,7 +6,9 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use serde_json::json;
 
-use super::{failure, judge};
+use super::class_methods::{value_methods, verifies_x509};
+use super::failure;
+use crate::host::failure::{Failure, answer};
 
 /// The X.509 authorities of one trust domain.
 #[napi]
@@ -14,31 +16,27 @@ pub struct X509Bundle(pub(super) spiffe::X509Bundle);
 
 #[napi]
 impl X509Bundle {
-    fn made(
+    fn parsed(
         trust_domain: &str,
-        make: impl FnOnce(TrustDomain) -> std::result::Result<spiffe::X509Bundle, BundleError>,
-    ) -> Either<Self, String> {
-        match TrustDomain::parse(trust_domain) {
-            Err(error) => Either::B(failure::trust_domain(&error)),
-            Ok(name) => match make(name) {
-                Ok(bundle) => Either::A(Self(bundle)),
-                Err(error) => Either::B(failure::bundle(&error)),
-            },
-        }
+        parse: impl FnOnce(TrustDomain) -> std::result::Result<spiffe::X509Bundle, BundleError>,
+    ) -> Either<Self, Failure> {
+        let name = TrustDomain::parse(trust_domain).map_err(failure::trust_domain);
+        let bundle = name.and_then(|name| Ok(parse(name)?));
+        answer(bundle.map(Self))
     }
 
     /// Concatenated DER. Lazy: the certificates are read on first use.
-    #[napi(ts_return_type = "X509Bundle | string")]
-    pub fn from_der(trust_domain: String, der: Uint8ArraySlice<'_>, lazy: bool) -> Either<X509Bundle, String> {
-        Self::made(&trust_domain, |name| {
+    #[napi(ts_return_type = "X509Bundle | Failure")]
+    pub fn from_der(trust_domain: String, der: Uint8ArraySlice<'_>, lazy: bool) -> Either<X509Bundle, Failure> {
+        Self::parsed(&trust_domain, |name| {
             if lazy { spiffe::X509Bundle::from_der_lazy(name, &der) } else { spiffe::X509Bundle::from_der(name, &der) }
         })
     }
 
     /// PEM.
-    #[napi(ts_return_type = "X509Bundle | string")]
-    pub fn from_pem(trust_domain: String, text: Uint8ArraySlice<'_>) -> Either<X509Bundle, String> {
-        Self::made(&trust_domain, |name| spiffe::X509Bundle::from_pem(name, &text))
+    #[napi(ts_return_type = "X509Bundle | Failure")]
+    pub fn from_pem(trust_domain: String, text: Uint8ArraySlice<'_>) -> Either<X509Bundle, Failure> {
+        Self::parsed(&trust_domain, |name| spiffe::X509Bundle::from_pem(name, &text))
     }
 
     /// The name of the trust domain.
@@ -74,11 +72,8 @@ impl X509Bundle {
 
     /// Add an authority. Says whether it is new; or an error.
     #[napi]
-    pub fn add(&mut self, der: Uint8ArraySlice<'_>) -> Either<bool, String> {
-        match self.0.add_authority(&der) {
-            Ok(new) => Either::A(new),
-            Err(error) => Either::B(failure::bundle(&error)),
-        }
+    pub fn add(&mut self, der: Uint8ArraySlice<'_>) -> Either<bool, Failure> {
+        answer(self.0.add_authority(&der))
     }
 
     /// Remove an authority. Says whether it was there.
@@ -98,22 +93,7 @@ impl X509Bundle {
     pub fn to_pem(&self) -> String {
         self.0.to_pem()
     }
-
-    /// Whether both trust the same certificates.
-    #[napi]
-    pub fn equals(&self, other: &X509Bundle) -> bool {
-        self.0 == other.0
-    }
-
-    /// One of its own that says the same.
-    #[napi]
-    pub fn copy(&self) -> X509Bundle {
-        Self(self.0.clone())
-    }
-
-    /// See `BundleSet.verifyX509`.
-    #[napi]
-    pub fn verify_x509(&self, chain: Vec<Uint8ArraySlice<'_>>, now: Option<f64>, role: Option<u32>) -> String {
-        judge::x509(&self.0, &chain, now, role)
-    }
 }
+
+value_methods!(X509Bundle);
+verifies_x509!(X509Bundle);

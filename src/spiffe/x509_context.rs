@@ -1,4 +1,4 @@
-//! What a Workload API tells in one message: SVIDs and bundles that belong together.
+//! One message of a Workload API: SVIDs and bundles that belong together.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use super::{bundle_set::BundleSet, x509_svid::X509Svid};
 
 /// SVIDs, bundles and revocation lists of one message.
 #[napi]
-pub struct X509Context(Told);
+pub struct X509Context(Message);
 
-enum Told {
+enum Message {
     Context(Arc<workload_api::X509Context>),
     X509Bundles(Arc<workload_api::X509Bundles>),
     JwtBundles(Arc<workload_api::JwtBundles>),
@@ -22,19 +22,19 @@ enum Told {
 
 impl From<Arc<workload_api::X509Context>> for X509Context {
     fn from(context: Arc<workload_api::X509Context>) -> Self {
-        Self(Told::Context(context))
+        Self(Message::Context(context))
     }
 }
 
 impl From<Arc<workload_api::X509Bundles>> for X509Context {
     fn from(bundles: Arc<workload_api::X509Bundles>) -> Self {
-        Self(Told::X509Bundles(bundles))
+        Self(Message::X509Bundles(bundles))
     }
 }
 
 impl From<Arc<workload_api::JwtBundles>> for X509Context {
     fn from(bundles: Arc<workload_api::JwtBundles>) -> Self {
-        Self(Told::JwtBundles(bundles))
+        Self(Message::JwtBundles(bundles))
     }
 }
 
@@ -48,8 +48,8 @@ pub fn ignored_value(ignored: &[Ignored]) -> serde_json::Value {
 impl X509Context {
     fn all_svids(&self) -> &[countersign::spiffe::X509Svid] {
         match &self.0 {
-            Told::Context(context) => &context.svids,
-            Told::X509Bundles(_) | Told::JwtBundles(_) => &[],
+            Message::Context(context) => &context.svids,
+            Message::X509Bundles(_) | Message::JwtBundles(_) => &[],
         }
     }
 
@@ -70,9 +70,9 @@ impl X509Context {
     #[napi]
     pub fn bundles(&self) -> BundleSet {
         BundleSet(match &self.0 {
-            Told::Context(context) => context.bundles.clone(),
-            Told::X509Bundles(told) => told.bundles.clone(),
-            Told::JwtBundles(told) => told.bundles.clone(),
+            Message::Context(context) => context.bundles.clone(),
+            Message::X509Bundles(bundles) => bundles.bundles.clone(),
+            Message::JwtBundles(bundles) => bundles.bundles.clone(),
         })
     }
 
@@ -80,9 +80,9 @@ impl X509Context {
     #[napi(ts_return_type = "Buffer[]")]
     pub fn crls<'a>(&self, env: &'a Env) -> Result<Vec<BufferSlice<'a>>> {
         let crls = match &self.0 {
-            Told::Context(context) => &context.crls[..],
-            Told::X509Bundles(told) => &told.crls[..],
-            Told::JwtBundles(_) => &[],
+            Message::Context(context) => &context.crls[..],
+            Message::X509Bundles(bundles) => &bundles.crls[..],
+            Message::JwtBundles(_) => &[],
         };
         crls.iter().map(|der| BufferSlice::copy_from(env, der)).collect()
     }
@@ -91,9 +91,9 @@ impl X509Context {
     #[napi]
     pub fn ignored(&self) -> String {
         let ignored = match &self.0 {
-            Told::Context(context) => &context.ignored,
-            Told::X509Bundles(told) => &told.ignored,
-            Told::JwtBundles(told) => &told.ignored,
+            Message::Context(context) => &context.ignored,
+            Message::X509Bundles(bundles) => &bundles.ignored,
+            Message::JwtBundles(bundles) => &bundles.ignored,
         };
         ignored_value(ignored).to_string()
     }

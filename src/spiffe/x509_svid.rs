@@ -1,11 +1,12 @@
-//! X509-SVIDs. The private key stays on this side until somebody asks for it.
+//! X509-SVIDs. The private key stays on this side until it is asked for.
 
 use countersign::spiffe::{self, LeafFacts, X509SvidError};
 use napi::bindgen_prelude::{BufferSlice, Either, Uint8ArraySlice};
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::{failure, moment};
+use super::moment;
+use crate::host::failure::{Failure, answer};
 
 /// A certificate chain and its key, kept in the core.
 #[napi]
@@ -29,30 +30,27 @@ impl X509Svid {
     fn wrapped(
         result: std::result::Result<spiffe::X509Svid, X509SvidError>,
         hint: Option<String>,
-    ) -> Either<Self, String> {
-        match result {
-            Ok(svid) => Either::A(Self(svid.with_hint(hint.as_deref()))),
-            Err(error) => Either::B(failure::svid(&error)),
-        }
+    ) -> Either<Self, Failure> {
+        answer(result.map(|svid| Self(svid.with_hint(hint.as_deref()))))
     }
 
     /// Concatenated DER, leaf first, and PKCS#8; or an error.
-    #[napi(ts_return_type = "X509Svid | string")]
+    #[napi(ts_return_type = "X509Svid | Failure")]
     pub fn from_der(
         chain: Uint8ArraySlice<'_>,
         key: Uint8ArraySlice<'_>,
         hint: Option<String>,
-    ) -> Either<X509Svid, String> {
+    ) -> Either<X509Svid, Failure> {
         Self::wrapped(spiffe::X509Svid::from_der(&chain, &key), hint)
     }
 
     /// PEM, the key in the same text or in one of its own; or an error.
-    #[napi(ts_return_type = "X509Svid | string")]
+    #[napi(ts_return_type = "X509Svid | Failure")]
     pub fn from_pem(
         chain: Uint8ArraySlice<'_>,
         key: Option<Uint8ArraySlice<'_>>,
         hint: Option<String>,
-    ) -> Either<X509Svid, String> {
+    ) -> Either<X509Svid, Failure> {
         Self::wrapped(spiffe::X509Svid::from_pem(&chain, key.as_deref()), hint)
     }
 
@@ -74,7 +72,7 @@ impl X509Svid {
         self.0.certificates().map(|der| BufferSlice::copy_from(env, der)).collect()
     }
 
-    /// The private key as PKCS#8. Secret: whoever gets it wipes it.
+    /// The private key as PKCS#8. Secret: the caller wipes it.
     #[napi(ts_return_type = "Buffer")]
     pub fn key_der<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
         BufferSlice::copy_from(env, self.0.private_key().pkcs8_der())
@@ -86,7 +84,7 @@ impl X509Svid {
         self.0.chain_pem()
     }
 
-    /// The private key as PEM. Secret: whoever gets it wipes it.
+    /// The private key as PEM. Secret: the caller wipes it.
     #[napi(ts_return_type = "Buffer")]
     pub fn key_pem<'a>(&self, env: &'a Env) -> Result<BufferSlice<'a>> {
         BufferSlice::copy_from(env, self.0.key_pem().as_bytes())

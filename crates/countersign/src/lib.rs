@@ -4,17 +4,20 @@
 //!
 //! * [`agent`]     - the daemon: rules, attestation, the whoami server
 //! * [`principal`] - what every proof of identity ends in: a human or a workload; and tokens that are no SVIDs
-//! * [`whoami`]    - identity-by-PID: what is said on the wire, and the client
-//! * [`spiffe`]    - SPIFFE IDs, SVIDs, bundles, and the judge of all three
-//! * [`peer`]      - who is at the other end of a local socket: credentials, process, policy; one file per OS
+//! * [`whoami`]    - identity-by-PID: the wire format, and the client
+//! * [`spiffe`]    - SPIFFE IDs, SVIDs, bundles, and their verification
+//! * [`peer`]      - the process at the other end of a local socket: credentials, process, policy; one file per OS
+//! * [`backoff`]   - pauses between attempts
 
 #[cfg(all(target_os = "linux", feature = "spiffe"))]
 pub mod agent;
+pub mod backoff;
 #[cfg(all(unix, feature = "spiffe"))]
 pub mod control;
 pub mod peer;
 #[cfg(feature = "spiffe")]
 pub mod principal;
+mod recent_map;
 #[cfg(feature = "spiffe")]
 pub mod spiffe;
 #[cfg(target_os = "linux")]

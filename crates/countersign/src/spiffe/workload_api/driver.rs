@@ -1,4 +1,4 @@
-//! The frames of a connection on their way, on the runtime's thread or on that of whoever begins a call.
+//! Moves the frames of a connection, on the runtime's thread or on the thread that begins a call.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,18 +9,18 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use super::channel::Stream;
 
 thread_local! {
-    /// While this thread begins a call: who would have been woken, had it not been in a hurry.
-    static HURRIED: RefCell<Option<Vec<Arc<TaskWaker>>>> = const { RefCell::new(None) };
+    /// While this thread begins a call: the tasks to be woken, unless this thread does their work itself.
+    static DEFERRED: RefCell<Option<Vec<Arc<TaskWaker>>>> = const { RefCell::new(None) };
 }
 
-/// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and who
-/// drives the connection need not wake up for it.
-pub fn hurry<T>(begin: impl FnOnce() -> T) -> T {
-    /// Nobody is left sleeping, whatever `begin` does.
+/// Begins a call on the thread of the caller: what `begin` leaves to be written is written before this returns, and the
+/// task that drives the connection need not wake up for it.
+pub fn poll_eagerly<T>(begin: impl FnOnce() -> T) -> T {
+    /// Runs even if `begin` panics: no task is left sleeping.
     struct Afterwards;
     impl Drop for Afterwards {
         fn drop(&mut self) {
-            for waker in HURRIED.take().unwrap_or_default() {
+            for waker in DEFERRED.take().unwrap_or_default() {
                 match waker.driver.upgrade() {
                     Some(driver) => driver.drive_now(&waker),
                     None => waker.task.wake_by_ref(),
@@ -28,12 +28,12 @@ pub fn hurry<T>(begin: impl FnOnce() -> T) -> T {
             }
         }
     }
-    HURRIED.set(Some(Vec::new()));
+    DEFERRED.set(Some(Vec::new()));
     let _afterwards = Afterwards;
     begin()
 }
 
-/// What moves the frames of a connection: a task, and now and then somebody who is in a hurry.
+/// What moves the frames of a connection: a task, and sometimes a thread that polls eagerly.
 pub(super) struct Driver {
     /// `None`: it is over.
     connection: Mutex<Option<h2::client::Connection<Box<dyn Stream>>>>,
@@ -41,8 +41,8 @@ pub(super) struct Driver {
     waker: Mutex<Option<Arc<TaskWaker>>>,
 }
 
-/// The waker that a connection knows. Whoever drives in the task's place leaves this one with it, so that the task is
-/// woken by what comes later.
+/// The waker that a connection knows. A thread that drives in the task's place leaves this one with it, so that the task
+/// is woken by what comes later.
 struct TaskWaker {
     task: Waker,
     driver: Weak<Driver>,
@@ -54,7 +54,7 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let left_for_later = HURRIED.with_borrow_mut(|hurried| match hurried {
+        let left_for_later = DEFERRED.with_borrow_mut(|deferred| match deferred {
             Some(wakers) => {
                 if !wakers.iter().any(|waker| Arc::ptr_eq(waker, self)) {
                     wakers.push(Arc::clone(self));
@@ -78,10 +78,10 @@ impl Driver {
         driver
     }
 
-    /// Ends it for everybody: their streams learn that it broke.
+    /// Ends the connection: all its streams learn that it broke.
     pub fn end(&self) {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Without the lock: it wakes whoever has a stream.
+        // Without the lock: this wakes the owners of streams.
         drop(connection);
         if let Some(waker) = &*self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             waker.task.wake_by_ref();
@@ -111,13 +111,13 @@ impl Driver {
                     waker.task.wake_by_ref();
                 }
             }
-            // The task is at it, and may have looked already at what was left for it just now.
+            // The task has the lock, and may have looked already, before there was something to write.
             Err(_) => waker.task.wake_by_ref(),
         }
     }
 
-    /// It ends when the other side goes, or nobody has a handle or a stream of it any more. Those who have learn of an
-    /// error from their streams.
+    /// The connection ends when the other side closes it, or when its last handle and its last stream are gone. Streams
+    /// report the error themselves.
     fn advance(
         &self,
         connection: &mut Option<h2::client::Connection<Box<dyn Stream>>>,

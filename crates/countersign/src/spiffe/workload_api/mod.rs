@@ -26,7 +26,7 @@ mod x509_context;
 
 pub use channel::{Channel, WeakChannel};
 pub use client::{Responses, WorkloadApiClient};
-pub use driver::hurry;
+pub use driver::poll_eagerly;
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Ignored, IgnoredReason, WorkloadApiError};
 pub use jwt_svids::{JwtSvids, Validated};

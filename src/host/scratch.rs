@@ -1,4 +1,4 @@
-//! A few words of memory that both sides see: for results of plain numbers, the cheapest way over the border there is.
+//! A few words of memory that both sides see: the cheapest way over the border for results that are plain numbers.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -7,7 +7,7 @@ use std::ptr;
 
 use napi::{Env, Unknown, sys};
 
-use super::answer;
+use super::value;
 
 /// How many words there are.
 pub const WORDS: usize = 69;
@@ -23,20 +23,20 @@ thread_local! {
     static SCRATCHES: RefCell<Vec<Scratch>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Who writes into the words.
+/// Writes the words.
 pub trait Fill {
-    /// Write what there is to say about a number. False: nothing, or it does not fit.
+    /// Writes the result for a number. False: there is none, or it does not fit.
     fn fill(number: i32, words: &mut [u32; WORDS]) -> bool;
 }
 
-/// The words as an ArrayBuffer, and the function that has them filled, in a list. JavaScript is to keep the buffer to
-/// itself: nobody may transfer or detach it.
+/// The words as an ArrayBuffer, and the function that has them filled, in a list. JavaScript must not transfer or
+/// detach the buffer.
 pub fn with<F: Fill>(env: &Env) -> Option<Unknown<'_>> {
     let raw = env.raw();
     let known =
         SCRATCHES.with_borrow(|all| all.iter().find(|one| one.env == raw).map(|one| (one.reference, one.words)));
     let (mut buffer, mut function, mut list) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-    // SAFETY: whoever holds an Env is being called from JavaScript on this thread; every out-pointer outlives its call.
+    // SAFETY: an Env exists only during a call from JavaScript on this thread; every out-pointer outlives its call.
     // The reference is one of this environment and keeps the buffer, and with it the memory the engine never moves,
     // until the clean-up hook; after that no function of this environment is called any more.
     unsafe {
@@ -63,7 +63,7 @@ pub fn with<F: Fill>(env: &Env) -> Option<Unknown<'_>> {
             && sys::napi_create_array_with_length(raw, 2, &mut list) == 0
             && sys::napi_set_element(raw, list, 0, buffer) == 0
             && sys::napi_set_element(raw, list, 1, function) == 0;
-        made.then(|| answer::live(env, list))
+        made.then(|| value::live(env, list))
     }
 }
 
@@ -74,14 +74,14 @@ unsafe extern "C" fn called<F: Fill>(env: sys::napi_env, info: sys::napi_callbac
     // SAFETY: JavaScript is calling; there is room for the one argument, and a missing one reads as undefined. The data
     // is the words of this environment (see `with`); only our own script has them, and none of it runs meanwhile.
     unsafe {
-        let told = sys::napi_get_cb_info(env, info, &mut count, &mut argument, ptr::null_mut(), &mut data) == 0
+        let filled = sys::napi_get_cb_info(env, info, &mut count, &mut argument, ptr::null_mut(), &mut data) == 0
             && sys::napi_get_value_int32(env, argument, &mut number) == 0
             && {
                 let words = &mut *data.cast::<[u32; WORDS]>();
-                // A panic must not get into the engine; the way for errors will meet its cause again.
+                // A panic must not get into the engine; the slow path meets its cause again and reports it.
                 catch_unwind(AssertUnwindSafe(|| F::fill(number, words))).unwrap_or(false)
             };
-        sys::napi_get_boolean(env, told, &mut answer);
+        sys::napi_get_boolean(env, filled, &mut answer);
     }
     answer
 }

@@ -1,10 +1,11 @@
-//! The calls of one environment that are in flight, and their deadlines. Plain bookkeeping: nothing here knows of
-//! Node, of a loop, or of a clock of its own.
+//! The calls of one environment that are in flight, and their deadlines. Plain bookkeeping: nothing here knows Node or
+//! a loop.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use countersign::backoff::Backoff;
 use countersign::whoami::{Exchange, WhoamiError};
 
 /// Names one call. Slots are reused, keys are not: a late event for a call that is gone finds nothing.
@@ -13,8 +14,8 @@ pub type Key = u64;
 /// Where a call stands.
 pub enum Stage {
     /// The daemon's backlog was full: try again at the time given.
-    Busy { path: PathBuf, request: Vec<u8>, again: Instant, pause: Duration },
-    /// Out for a moment: being connected and judged by JavaScript. A cancellation is noted here.
+    Busy { path: PathBuf, request: Vec<u8>, again: Instant, backoff: Backoff },
+    /// Out for a moment: being connected, and the guard is asked about its server. A cancellation is noted here.
     Away { cancelled: bool },
     /// On the wire; `writing` says that the socket is watched for room to write as well.
     OnWire { exchange: Box<Exchange>, watch: Watch, writing: bool },
@@ -23,7 +24,7 @@ pub enum Stage {
 /// Who watches the socket of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
-    /// Nobody yet: it was begun while others were settled, and is looked at when they are.
+    /// Nothing yet: it was begun while others were settled, and is looked at when they are.
     Fresh,
     /// The shared set.
     Shared,

@@ -1,7 +1,7 @@
-//! The judges, over whatever holds bundles.
+//! Verification, with any source of bundles.
 
 use countersign::spiffe::{
-    JwtBundleSource, JwtVerifyOptions, PresentedChain, Role, X509BundleSource, X509VerifyError, X509VerifyOptions,
+    JwtBundleSource, JwtVerifyOptions, PresentedChain, Role, X509BundleSource, X509VerifyOptions,
     claimed_uris as uris_of, verify_jwt_svid, verify_x509_svid,
 };
 use napi::bindgen_prelude::{BufferSlice, Either, Uint8ArraySlice};
@@ -9,7 +9,8 @@ use napi::{Env, Result};
 use napi_derive::napi;
 use zeroize::Zeroizing;
 
-use super::{failure, jwt_svid, moment, x509_svid};
+use super::{jwt_svid, moment, x509_svid};
+use crate::host::failure::{Failure, answer};
 
 /// Bits of the flags of `verifyJwt`.
 const REQUIRE_KID: u32 = 1;
@@ -23,7 +24,7 @@ pub fn jwt(
     leeway: f64,
     now: Option<f64>,
     flags: u32,
-) -> String {
+) -> Either<String, Failure> {
     let token = Zeroizing::new(token);
     let options = JwtVerifyOptions {
         audience,
@@ -32,20 +33,17 @@ pub fn jwt(
         require_kid: flags & REQUIRE_KID != 0,
         allow_extra_headers: flags & ALLOW_EXTRA_HEADERS != 0,
     };
-    match verify_jwt_svid(&token, bundles, &options) {
-        Ok(svid) => jwt_svid::facts(&svid),
-        Err(error) => failure::jwt(&error),
-    }
+    answer(verify_jwt_svid(&token, bundles, &options).map(|svid| jwt_svid::facts(&svid)))
 }
 
-/// The facts of the leaf, or an error. One piece is a concatenation, several are one certificate each. Whether the name
-/// is welcome is for JavaScript to say, where functions of the caller may take part.
+/// The facts of the leaf, or an error. One piece is a concatenation, several are one certificate each. JavaScript
+/// asks the authorizer, in which functions of the caller may take part.
 pub fn x509(
     bundles: &dyn X509BundleSource,
     chain: &[Uint8ArraySlice<'_>],
     now: Option<f64>,
     role: Option<u32>,
-) -> String {
+) -> Either<String, Failure> {
     let options = X509VerifyOptions { now: now.map(moment::time), role: role_of(role), ..X509VerifyOptions::default() };
     let verified = match chain {
         [whole] => {
@@ -53,10 +51,7 @@ pub fn x509(
         }
         pieces => verify_x509_svid(pieces, bundles, &options),
     };
-    match verified {
-        Ok(verified) => x509_svid::leaf_text(&verified.leaf),
-        Err(error) => failure::chain(&error),
-    }
+    answer(verified.map(|verified| x509_svid::leaf_text(&verified.leaf)))
 }
 
 fn role_of(role: Option<u32>) -> Option<Role> {
@@ -66,29 +61,25 @@ fn role_of(role: Option<u32>) -> Option<Role> {
     }
 }
 
-/// The URIs a certificate names, proven by nobody.
+/// The URIs a certificate names. Nothing is verified.
 #[napi]
 pub fn claimed_uris(der: Uint8ArraySlice<'_>) -> Vec<String> {
     uris_of(&der)
 }
 
 /// Take a presented chain apart: PEM text, or concatenated DER.
-#[napi(ts_return_type = "Buffer[] | string")]
+#[napi(ts_return_type = "Buffer[] | Failure")]
 pub fn split_chain<'a>(
     env: &'a Env,
     chain: Uint8ArraySlice<'_>,
     pem: bool,
-) -> Result<Either<Vec<BufferSlice<'a>>, String>> {
+) -> Result<Either<Vec<BufferSlice<'a>>, Failure>> {
     let split = if pem { PresentedChain::from_pem(&chain) } else { PresentedChain::from_der(&chain) };
     let pieces = |chain: PresentedChain<'_>| {
         chain.certificates().iter().map(|der| BufferSlice::copy_from(env, der)).collect::<Result<Vec<_>>>()
     };
     match split {
         Ok(chain) => pieces(chain).map(Either::A),
-        Err(error) => Ok(Either::B(refused(&error))),
+        Err(error) => Ok(Either::B(error.into())),
     }
-}
-
-fn refused(error: &X509VerifyError) -> String {
-    failure::chain(error)
 }

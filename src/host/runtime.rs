@@ -1,17 +1,10 @@
-//! The one thread that speaks to Workload APIs, for all environments of the process. It starts with the first use: a
-//! program that never uses one has no such thread.
+//! The one thread for input and output besides the host's own loop, for all environments of the process. It starts with
+//! the first use: a program that never uses it has no such thread.
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use countersign::spiffe::source::Hub;
 use tokio::runtime::{Builder, Handle};
-
-/// The connections and streams of the process.
-pub fn hub() -> &'static Hub {
-    static HUB: OnceLock<Hub> = OnceLock::new();
-    HUB.get_or_init(Hub::new)
-}
 
 /// Where futures run.
 pub fn handle() -> io::Result<&'static Handle> {

@@ -1,5 +1,5 @@
 //! For hosts without a usable libuv: one thread for the whole process that watches the private sets of all
-//! environments and taps the right one on the shoulder. All reading and settling stays on the JavaScript thread.
+//! environments and notifies the right one. All reading and settling stays on the JavaScript thread.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -117,12 +117,12 @@ impl Notifier {
         Ok(Notifier { id, function })
     }
 
-    /// Ask for the next tap.
+    /// Ask for the next notification.
     pub fn rearm(&self, set: impl AsFd) {
         if let Ok(hub) = Hub::get() {
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
             // The set was added and is open; should it fail all the same, the next call's wake-up is lost with it
-            // and its deadline with that, which no recovery here could mend.
+            // and its deadline with that, and nothing here could recover it.
             let _ = epoll::modify(&hub.sets, set, epoll::EventData::new_u64(self.id), flags);
         }
     }
@@ -140,7 +140,7 @@ impl Notifier {
         }
     }
 
-    /// No tap comes after this.
+    /// No notification comes after this.
     ///
     /// # Safety
     /// The calling thread is the environment's; called once.

@@ -3,9 +3,11 @@
 use std::ptr;
 
 use countersign::whoami::{Identity, WhoamiError};
+use napi::bindgen_prelude::ToNapiValue;
 use napi::sys;
 
-use super::answer;
+use super::failure::Failure;
+use super::{identity, value};
 
 /// The function of the JavaScript side, and the async context it is called in.
 pub struct Script {
@@ -71,15 +73,18 @@ impl Script {
     pub unsafe fn settle(&self, key: u64, outcome: Option<Result<Identity, WhoamiError>>) {
         // SAFETY: the caller's promise.
         unsafe {
-            let key = answer::number(self.env, key as f64);
+            let key = value::number(self.env, key as f64);
             match outcome {
-                Some(Ok(identity)) => {
-                    let values = answer::identity_arguments(self.env, &identity);
-                    let mut all = [key; 1 + answer::IDENTITY_ARGUMENTS];
+                Some(Ok(me)) => {
+                    let values = identity::identity_arguments(self.env, &me);
+                    let mut all = [key; 1 + identity::IDENTITY_ARGUMENTS];
                     all[1..].copy_from_slice(&values);
                     self.call(&all);
                 }
-                Some(Err(error)) => self.call(&[key, answer::error_text(self.env, &error)]),
+                Some(Err(error)) => {
+                    let failure = Failure::to_napi_value(self.env, Failure::from(&error));
+                    self.call(&[key, failure.unwrap_or(ptr::null_mut())]);
+                }
                 None => self.call(&[key]),
             }
         }
@@ -91,7 +96,7 @@ impl Script {
     /// As for [`Script::settle`]; `error` is a live value.
     pub unsafe fn settle_with(&self, key: u64, error: sys::napi_value) {
         // SAFETY: the caller's promise.
-        unsafe { self.call(&[answer::number(self.env, key as f64), error]) }
+        unsafe { self.call(&[value::number(self.env, key as f64), error]) }
     }
 
     unsafe fn call(&self, arguments: &[sys::napi_value]) {
@@ -104,22 +109,9 @@ impl Script {
                 sys::napi_call_function(self.env, this, function, arguments.len(), arguments.as_ptr(), &mut result);
             if status != 0 {
                 // `settle` does not throw: this is a worker being terminated. Left pending, the termination would
-                // be looked at by somebody in a clean-up hook, where there is no handle scope, and abort the process.
+                // surface in a clean-up hook, where there is no handle scope, and abort the process.
                 sys::napi_get_and_clear_last_exception(self.env, &mut result);
             }
-        }
-    }
-
-    /// Ask a guard that was kept.
-    ///
-    /// # Safety
-    /// As for [`Script::settle`].
-    pub unsafe fn ask_guard(&self, guard: &Guard, descriptor: i32) -> Option<sys::napi_value> {
-        let mut function = ptr::null_mut();
-        // SAFETY: the caller's promise; a Guard holds its reference.
-        unsafe {
-            sys::napi_get_reference_value(self.env, guard.function, &mut function);
-            ask(self.env, function, descriptor)
         }
     }
 
@@ -138,52 +130,5 @@ impl Script {
 
     pub fn env(&self) -> sys::napi_env {
         self.env
-    }
-}
-
-/// Ask a guard whether this descriptor's peer may be talked to. `None`: yes; else the value to fail with.
-///
-/// # Safety
-/// Inside a handle scope of the environment's thread; `guard` is a live function.
-pub unsafe fn ask(env: sys::napi_env, guard: sys::napi_value, descriptor: i32) -> Option<sys::napi_value> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (mut this, mut verdict) = (ptr::null_mut(), ptr::null_mut());
-        sys::napi_get_undefined(env, &mut this);
-        let argument = answer::number(env, f64::from(descriptor));
-        if sys::napi_call_function(env, this, guard, 1, &argument, &mut verdict) != 0 {
-            // The guard threw: nobody vouched for the server. What it threw is the reason.
-            let mut thrown = ptr::null_mut();
-            sys::napi_get_and_clear_last_exception(env, &mut thrown);
-            return Some(thrown);
-        }
-        let mut kind = 0;
-        sys::napi_typeof(env, verdict, &mut kind);
-        (kind != sys::ValueType::napi_undefined).then_some(verdict)
-    }
-}
-
-/// A guard, kept alive while its call is in flight.
-pub struct Guard {
-    env: sys::napi_env,
-    function: sys::napi_ref,
-}
-
-impl Guard {
-    /// # Safety
-    /// `env` is the environment of the calling thread, and `function` a live function of it.
-    pub unsafe fn new(env: sys::napi_env, function: sys::napi_value) -> Guard {
-        let mut reference = ptr::null_mut();
-        // SAFETY: the caller's promise.
-        unsafe { sys::napi_create_reference(env, function, 1, &mut reference) };
-        Guard { env, function: reference }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // SAFETY: a guard lives in the call table of its environment's thread and is dropped there, before the
-        // environment is gone (the clean-up hook empties the table).
-        unsafe { sys::napi_delete_reference(self.env, self.function) };
     }
 }
