@@ -8,6 +8,10 @@ use super::{
     DEFAULT_SOCKET_PATH, DEFAULT_TIMEOUT, Exchange, Identity, MAX_CLIENT_REQUEST, Opened, Progress, RunnerContext,
     WhoamiError,
 };
+use crate::backoff::Backoff;
+
+/// Pauses between attempts to connect to a daemon whose backlog is full: there is no event for room in it.
+const BUSY: Backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
 
 /// The blocking client: one connection a call, one deadline over all of it.
 #[derive(Debug, Clone)]
@@ -50,12 +54,12 @@ impl Client {
         self.ask(request, |_| Ok(()))
     }
 
-    /// Ask with a request that is already written, and judge the server between connecting and sending:
-    /// when `judge` refuses, not a byte has left.
+    /// Ask with a request that is already written, and verify the server between connecting and sending: when `verify`
+    /// refuses, nothing was sent.
     pub fn ask<E: From<WhoamiError>>(
         &self,
         request: Vec<u8>,
-        judge: impl FnOnce(&Exchange) -> Result<(), E>,
+        verify: impl FnOnce(&Exchange) -> Result<(), E>,
     ) -> Result<Identity, E> {
         if request.len() > MAX_CLIENT_REQUEST {
             let reason = format!("the request is larger than {MAX_CLIENT_REQUEST} bytes");
@@ -63,7 +67,7 @@ impl Client {
         }
         let deadline = self.timeout.and_then(|after| Instant::now().checked_add(after));
         let mut exchange = self.connect(request, deadline)?;
-        judge(&exchange)?;
+        verify(&exchange)?;
         let mut progress = exchange.begin();
         loop {
             let events = match progress {
@@ -78,7 +82,7 @@ impl Client {
 
     fn connect(&self, request: Vec<u8>, deadline: Option<Instant>) -> Result<Exchange, WhoamiError> {
         let mut request = request;
-        let mut pause = Duration::from_millis(1);
+        let mut backoff = BUSY.clone();
         loop {
             // The request is kept back for another try: a busy listener takes nothing.
             match Exchange::open(&self.socket_path, std::mem::take(&mut request))? {
@@ -86,8 +90,8 @@ impl Client {
                 Opened::Busy(returned) => request = returned,
             }
             let left = self.left(deadline, "connecting: the daemon's backlog is full")?;
+            let pause = backoff.pause();
             std::thread::sleep(left.map_or(pause, |left| left.min(pause)));
-            pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
 

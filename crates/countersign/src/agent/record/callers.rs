@@ -1,19 +1,24 @@
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use crate::agent::decisions::Caller;
 use crate::control::Timestamp;
+use crate::recent_map::RecentMap;
 
 /// How many rows are kept.
 const MAX_ROWS: usize = 512;
 
 /// The callers of late, and how they were answered.
-#[derive(Default)]
-pub(super) struct Callers(HashMap<Key, CallerRow>);
+pub(super) struct Callers(RecentMap<Key, CallerRow>);
 
-#[derive(PartialEq, Eq, Hash)]
+impl Default for Callers {
+    fn default() -> Self {
+        Callers(RecentMap::new(MAX_ROWS))
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     uid: Option<u32>,
     process: String,
@@ -38,29 +43,22 @@ pub(in crate::agent) struct CallerRow {
 impl Callers {
     pub(super) fn note(&mut self, time: SystemTime, caller: &Caller, answer: &str, code: &'static str) {
         let key = Key { uid: caller.uid, process: caller.process.clone(), answer: answer.to_owned(), code };
-        if self.0.len() >= MAX_ROWS && !self.0.contains_key(&key) {
-            self.forget_the_oldest();
+        let last = Timestamp::from(time);
+        if let Some(row) = self.0.get(&key) {
+            (row.pid, row.last) = (caller.pid, last);
+            row.count += 1;
+            return;
         }
-        let row = self.0.entry(key).or_insert_with(|| CallerRow {
+        let row = CallerRow {
             uid: caller.uid,
-            pid: None,
+            pid: caller.pid,
             process: caller.process.clone(),
             answer: answer.to_owned(),
             code,
-            count: 0,
-            last: Timestamp::from(time),
-        });
-        row.pid = caller.pid;
-        row.count += 1;
-        row.last = Timestamp::from(time);
-    }
-
-    /// Half of them at a time: then a process with a new name for every call costs a scan only now and then.
-    fn forget_the_oldest(&mut self) {
-        let mut times: Vec<Timestamp> = self.0.values().map(|row| row.last).collect();
-        times.sort_unstable();
-        let middle = times[times.len() / 2];
-        self.0.retain(|_, row| row.last > middle);
+            count: 1,
+            last,
+        };
+        self.0.insert(key, row);
     }
 
     pub(super) fn recent(&self, most: usize) -> Vec<CallerRow> {

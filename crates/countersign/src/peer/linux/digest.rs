@@ -1,9 +1,8 @@
 //! SHA-256 of executables, remembered by what changes when the file does.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -11,13 +10,14 @@ use rustix::time::ClockId;
 use sha2::{Digest, Sha256};
 
 use super::proc_dir::ProcDir;
+use crate::recent_map::RecentMap;
 
 const MOST_REMEMBERED: usize = 128;
 /// A sparse file can claim any size, and an executable of a terabyte would keep us busy for an hour.
 const LARGEST: u64 = 1 << 30;
 
 /// What stands for the content of a file: it cannot be written to without a new change time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct FileIdentity {
     device: u64,
     inode: u64,
@@ -26,8 +26,12 @@ struct FileIdentity {
     changed: (i64, i64),
 }
 
-/// The most recently used last.
-static REMEMBERED: Mutex<VecDeque<(FileIdentity, [u8; 32])>> = Mutex::new(VecDeque::new());
+type Digests = RecentMap<FileIdentity, [u8; 32]>;
+
+fn remembered() -> MutexGuard<'static, Digests> {
+    static REMEMBERED: LazyLock<Mutex<Digests>> = LazyLock::new(|| Mutex::new(RecentMap::new(MOST_REMEMBERED)));
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The hash of what the process runs, whatever its name. `None` when the file may not be read, is too large, or
 /// changed meanwhile.
@@ -36,8 +40,8 @@ pub(super) fn of_exe(process: &ProcDir) -> Result<Option<[u8; 32]>, Errno> {
     let Some(identity) = identity(&file)? else {
         return Ok(None);
     };
-    if let Some(hash) = recall(identity) {
-        return Ok(Some(hash));
+    if let Some(hash) = remembered().get(&identity) {
+        return Ok(Some(*hash));
     }
     let mut hasher = Sha256::new();
     let mut room = vec![0; 64 * 1024];
@@ -54,7 +58,7 @@ pub(super) fn of_exe(process: &ProcDir) -> Result<Option<[u8; 32]>, Errno> {
         return Ok(None);
     }
     if identity.is_settled() {
-        remember(identity, hash);
+        remembered().insert(identity, hash);
     }
     Ok(Some(hash))
 }
@@ -79,21 +83,4 @@ fn identity(file: &File) -> Result<Option<FileIdentity>, Errno> {
         modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
         changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
     }))
-}
-
-fn recall(identity: FileIdentity) -> Option<[u8; 32]> {
-    let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = remembered.iter().position(|(known, _)| *known == identity)?;
-    let entry = remembered.remove(at)?;
-    remembered.push_back(entry);
-    Some(entry.1)
-}
-
-fn remember(identity: FileIdentity, hash: [u8; 32]) {
-    let mut remembered = REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
-    remembered.retain(|(known, _)| *known != identity);
-    if remembered.len() >= MOST_REMEMBERED {
-        remembered.pop_front();
-    }
-    remembered.push_back((identity, hash));
 }

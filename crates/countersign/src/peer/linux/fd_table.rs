@@ -2,13 +2,14 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::RawDir;
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
 use super::proc_dir::ProcDir;
+use crate::recent_map::RecentMap;
 
 /// A process could make us read as many links as it is allowed descriptors, for every connection.
 const MOST_LINKS: usize = 65_536;
@@ -103,28 +104,29 @@ fn socket_inode(link: &[u8]) -> Option<u32> {
 }
 
 /// Where sockets of the last few processes were found. Only guesses: a pid that changed hands costs a few wrong ones.
-struct Hints(Vec<ProcessHints>);
+struct Hints(RecentMap<u32, ProcessHints>);
 
+#[derive(Default)]
 struct ProcessHints {
-    pid: u32,
     /// By inode, ascending: what was read when the whole table was.
     sockets: Vec<(u32, u32)>,
-    /// Descriptors that were what was looked for, the latest last, and the socket seen there since. Whoever was
-    /// answered first asks again first, and the lowest free number is the next one given out.
+    /// Descriptors that were what was looked for, the latest last, and the socket seen there since. The
+    /// process that was answered first asks again first, and the lowest free number is the next one given out.
     recent: Vec<(u32, Option<u32>)>,
 }
 
-static HINTS: Mutex<Hints> = Mutex::new(Hints(Vec::new()));
-
 impl Hints {
+    fn new() -> Hints {
+        Hints(RecentMap::new(MOST_PROCESSES))
+    }
+
     fn lock() -> MutexGuard<'static, Hints> {
+        static HINTS: LazyLock<Mutex<Hints>> = LazyLock::new(|| Mutex::new(Hints::new()));
         HINTS.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn guesses(&self, pid: u32, inode: u32) -> Vec<u32> {
-        let Some(process) = self.0.iter().find(|process| process.pid == pid) else {
-            return Vec::new();
-        };
+        let Some(process) = self.0.peek(&pid) else { return Vec::new() };
         let mut guesses = Vec::with_capacity(MOST_RECENT + 2 * NEIGHBOURS as usize + 1);
         if let Ok(at) = process.sockets.binary_search_by_key(&inode, |(socket, _)| *socket) {
             guesses.push(process.sockets[at].1);
@@ -145,9 +147,8 @@ impl Hints {
 
     /// The last of these descriptors was the one looked for; the others are what they are.
     fn found(&mut self, pid: u32, seen: &[(u32, Option<u32>)]) {
-        let Some(at) = self.0.iter().position(|process| process.pid == pid) else { return };
         let Some(((found, _), others)) = seen.split_last() else { return };
-        let recent = &mut self.0[at].recent;
+        let Some(ProcessHints { recent, .. }) = self.0.get(&pid) else { return };
         for (fd, socket) in others {
             match (recent.iter().position(|(known, _)| known == fd), socket) {
                 (Some(at), Some(_)) => recent[at].1 = *socket,
@@ -156,23 +157,15 @@ impl Hints {
             }
         }
         note(recent, *found);
-        // The most recently useful at the end: the first is the one to forget.
-        self.0[at..].rotate_left(1);
     }
 
     fn learn(&mut self, pid: u32, mut sockets: Vec<(u32, u32)>, found: Option<u32>) {
         sockets.sort_unstable();
-        let mut recent = match self.0.iter().position(|process| process.pid == pid) {
-            Some(at) => self.0.remove(at).recent,
-            None => Vec::new(),
-        };
+        let ProcessHints { mut recent, .. } = self.0.remove(&pid).unwrap_or_default();
         if let Some(fd) = found {
             note(&mut recent, fd);
         }
-        if self.0.len() >= MOST_PROCESSES {
-            self.0.remove(0);
-        }
-        self.0.push(ProcessHints { pid, sockets, recent });
+        self.0.insert(pid, ProcessHints { sockets, recent });
     }
 }
 
@@ -222,25 +215,25 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded() {
-        let mut hints = Hints(Vec::new());
+        let mut hints = Hints::new();
         for pid in 0..10 * MOST_PROCESSES as u32 {
             hints.learn(pid, vec![(2, 2), (1, 1)], Some(2));
             hints.found(0, &[(pid, Some(pid))]);
         }
         assert_eq!(hints.0.len(), MOST_PROCESSES);
-        assert_eq!(hints.0.iter().find(|process| process.pid == 0).unwrap().recent.len(), MOST_RECENT);
+        assert_eq!(hints.0.peek(&0).unwrap().recent.len(), MOST_RECENT);
         assert_eq!(hints.guesses(0, 1)[0], 1, "what is used stays");
     }
 
     #[test]
     fn the_longest_unused_place_is_tried_first_and_a_place_seen_taken_last() {
-        let mut hints = Hints(Vec::new());
+        let mut hints = Hints::new();
         hints.learn(1, Vec::new(), Some(3));
         for fd in 4..7 {
             hints.found(1, &[(fd, Some(100 + fd))]);
         }
         assert_eq!(hints.guesses(1, 1)[..4], [3, 4, 5, 6]);
-        // Somebody else's socket was seen behind 3, and nothing any more behind 4.
+        // Another socket was seen behind 3, and nothing any more behind 4.
         hints.found(1, &[(3, Some(203)), (4, None), (5, Some(205))]);
         assert_eq!(hints.guesses(1, 1)[..3], [6, 5, 3]);
         assert_eq!(hints.guesses(1, 203)[..3], [3, 6, 5]);

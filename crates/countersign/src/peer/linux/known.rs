@@ -1,13 +1,14 @@
-//! Processes that ask time and again: their `/proc` directories stay open between two questions.
+//! Processes that ask repeatedly: their `/proc` directories stay open between two requests.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
 use super::alive;
 use super::proc_dir::ProcDir;
+use crate::recent_map::RecentMap;
 
 /// Three descriptors each.
 const MOST_KNOWN: usize = 32;
@@ -16,8 +17,13 @@ const PIDFS_MAGIC: u64 = 0x5049_4446;
 
 /// The directories of the last few processes, each known by the inode of its pidfd: that number is given to one
 /// process and never to another, so what was once proven to belong to it does so for good.
-#[derive(Default)]
-pub(crate) struct KnownProcesses(Mutex<Vec<(u64, Arc<ProcDir>)>>);
+pub(crate) struct KnownProcesses(Mutex<RecentMap<u64, Arc<ProcDir>>>);
+
+impl Default for KnownProcesses {
+    fn default() -> Self {
+        KnownProcesses(Mutex::new(RecentMap::new(MOST_KNOWN)))
+    }
+}
 
 impl KnownProcesses {
     /// The directory of the process the pidfd names, which had this pid when it connected. One that is opened now
@@ -26,38 +32,24 @@ impl KnownProcesses {
         let Some(inode) = inode(pidfd) else {
             return ProcDir::open(pid).map(Arc::new);
         };
-        if let Some(dir) = self.recall(inode) {
-            return Ok(dir);
+        if let Some(dir) = self.lock().get(&inode) {
+            return Ok(Arc::clone(dir));
         }
         let dir = Arc::new(ProcDir::open(pid)?);
-        // Whoever is handed it later goes by the inode alone.
+        // Later it is found by the inode alone.
         if alive(pidfd).is_ok_and(|alive| alive) {
-            self.remember(inode, Arc::clone(&dir));
+            self.lock().insert(inode, Arc::clone(&dir));
         }
         Ok(dir)
     }
 
     /// Gives all descriptors back.
     pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock().clear();
     }
 
-    fn recall(&self, inode: u64) -> Option<Arc<ProcDir>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = known.iter().rposition(|(of, _)| *of == inode)?;
-        let dir = Arc::clone(&known[at].1);
-        // The most recently used at the end: the first is the one to forget.
-        known[at..].rotate_left(1);
-        Some(dir)
-    }
-
-    fn remember(&self, inode: u64, dir: Arc<ProcDir>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|(of, _)| *of != inode);
-        if known.len() >= MOST_KNOWN {
-            known.remove(0);
-        }
-        known.push((inode, dir));
+    fn lock(&self) -> MutexGuard<'_, RecentMap<u64, Arc<ProcDir>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,9 +98,9 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         for number in 0..2 * MOST_KNOWN as u64 {
-            known.remember(u64::MAX - number, Arc::clone(&first));
+            known.lock().insert(u64::MAX - number, Arc::clone(&first));
         }
-        assert_eq!(known.0.lock().unwrap().len(), MOST_KNOWN);
+        assert_eq!(known.lock().len(), MOST_KNOWN);
         known.forget();
         assert!(!Arc::ptr_eq(&first, &known.dir(own, pidfd.as_fd()).unwrap()));
     }

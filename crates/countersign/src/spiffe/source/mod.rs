@@ -5,7 +5,6 @@
 //! * [`Hub`] - the connections and feeds of a process, one for each endpoint
 //! * [`State`], [`Snapshot`], [`Event`] - where a feed stands, and what happens to it
 
-mod backoff;
 mod clock_watch;
 mod event;
 mod feed;

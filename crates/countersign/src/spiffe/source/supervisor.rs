@@ -1,14 +1,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backoff::Backoff;
 use super::event::Event;
 use super::feed::{Shared, count};
+use crate::backoff::Backoff;
 use crate::spiffe::workload_api::{Subject, WorkloadApiClient, WorkloadApiError};
 
 /// A stream that lived this long, and told something, was a good one. A server that tells something and hangs up at
 /// once is not asked again and again without a pause.
 const GOOD: Duration = Duration::from_secs(1);
+/// Pauses between two streams. All workloads of a machine lose their streams when their agent is restarted.
+const RETRIES: Backoff =
+    Backoff::new(Duration::from_millis(200), Duration::from_secs(10)).with_first_at_once().with_jitter();
 /// How long a server may take to answer at all. Attesting a container may take its time, so this is long; a server that
 /// is stuck, or a connection that died without a word, is asked anew.
 const OPENING: Duration = Duration::from_secs(30);
@@ -16,7 +19,7 @@ const OPENING: Duration = Duration::from_secs(30);
 /// Keeps a stream open for as long as it makes sense.
 pub(super) async fn supervise<S: Subject>(feed: Arc<Shared<S>>) {
     let client = WorkloadApiClient::over(feed.channel.clone()).with_timeout(Some(OPENING));
-    let mut backoff = Backoff::default();
+    let mut backoff = RETRIES.clone();
     loop {
         let begun = Instant::now();
         let mut told = false;

@@ -40,7 +40,7 @@ pub struct LeafFacts {
 impl LeafFacts {
     /// Reads a leaf. Who issued it is not looked at: whether anything it says is proven is for the caller to know.
     pub fn parse(der: &[u8]) -> Result<Self, LeafError> {
-        Certificate::parse(der).map_err(|_| LeafError::Malformed)?.judge_leaf()
+        Certificate::parse(der).map_err(|_| LeafError::Malformed)?.check_leaf()
     }
 
     /// The serial number in lower-case hexadecimal, as everybody else writes it: without the zero that DER puts in front
@@ -281,7 +281,7 @@ impl<'a> Certificate<'a> {
 
     /// The leaf profile (X.509-SVID 2, 3.1, 4.1, 4.3, 5.2). A missing basic constraints extension is `cA` false, its
     /// default (RFC 5280 4.2.1.9).
-    pub fn judge_leaf(&self) -> Result<LeafFacts, LeafError> {
+    pub fn check_leaf(&self) -> Result<LeafFacts, LeafError> {
         let spiffe_id = self.spiffe_id()?;
         if spiffe_id.path().is_empty() {
             return Err(LeafError::MissingPath);

@@ -84,7 +84,7 @@ impl X509Svid {
             .ok_or(X509SvidError::ChainTooLong)?;
         let (first, rest) = certificates.split_first().ok_or(X509SvidError::EmptyChain)?;
         let certificate = Certificate::parse(&chain[first.clone()]).map_err(|_| LeafError::Malformed)?;
-        let leaf = certificate.judge_leaf()?;
+        let leaf = certificate.check_leaf()?;
         for (index, range) in rest.iter().enumerate() {
             SigningFacts::of_intermediate(&chain[range.clone()])
                 .map_err(|error| X509SvidError::Signing { index: index + 1, error })?;

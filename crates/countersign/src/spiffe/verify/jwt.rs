@@ -1,59 +1,27 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::verified_tokens::{Verdict, VerifiedTokens, token_key};
+use super::source::JwtBundleSource;
+use super::verified::{VerifiedToken, token_digest};
 use crate::spiffe::{
-    BundleError, BundleSet, JwtAuthority, JwtBundle, JwtSvid, SpiffeBundle, TokenError, TrustDomain, clock,
+    BundleError, JwtAuthority, JwtBundle, JwtSvid, TokenError, TrustDomain, clock,
     limits::{AUDIENCES, LEEWAY_SECONDS},
     svid::{HeaderRules, Token, TokenFacts},
 };
 
-/// Where a verifier finds the authorities for the tokens of a trust domain.
-pub trait JwtBundleSource: Send + Sync {
-    /// The authorities of exactly this trust domain.
-    fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle>;
-
-    /// Where verdicts are remembered, if they are.
-    fn verified_tokens(&self) -> Option<&VerifiedTokens> {
-        None
-    }
-}
-
-impl JwtBundleSource for BundleSet {
-    fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle> {
-        self.jwt_bundle(trust_domain).cloned()
-    }
-
-    fn verified_tokens(&self) -> Option<&VerifiedTokens> {
-        Some(self.verified_tokens())
-    }
-}
-
-impl JwtBundleSource for JwtBundle {
-    fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle> {
-        (self.trust_domain() == trust_domain).then(|| self.clone())
-    }
-}
-
-impl JwtBundleSource for SpiffeBundle {
-    fn jwt_bundle(&self, trust_domain: &TrustDomain) -> Option<JwtBundle> {
-        JwtBundleSource::jwt_bundle(self.jwt_bundle(), trust_domain)
-    }
-}
-
-/// How to judge a token.
+/// How to verify a token.
 #[derive(Debug, Clone)]
 pub struct JwtVerifyOptions {
     /// The names the verifier answers to: the token must be meant for one of them. At least one is needed.
     pub audience: Vec<String>,
     /// How much the clocks of issuer and verifier may differ: 5 seconds by default, 2 minutes at most.
     pub leeway: Duration,
-    /// The moment to judge at; the present when `None`.
+    /// The moment to verify at; the present when `None`.
     pub now: Option<SystemTime>,
     /// Refuse tokens without a key ID. By default one is accepted when the trust domain has exactly one authority that
     /// suits the token's algorithm (JWT-SVID 2.2: the key ID is optional).
     pub require_kid: bool,
-    /// Bear headers beyond `alg`, `kid` and `typ`, which JWT-SVID 2 forbids. Critical ones are refused all the same.
+    /// Accept headers beyond `alg`, `kid` and `typ`, which JWT-SVID 2 forbids. Critical ones are refused all the same.
     pub allow_extra_headers: bool,
 }
 
@@ -80,13 +48,13 @@ impl Default for JwtVerifyOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwtVerifyError {
-    /// The verifier does not say whom it is: with no audience, every token would do.
+    /// The verifier names no audience: every token would be accepted.
     #[error("the verifier names no audience of its own")]
     NoExpectedAudience,
     /// The verifier answers to more names than are looked at.
     #[error("the verifier names more than {AUDIENCES} audiences")]
     TooManyExpectedAudiences,
-    /// The verifier forgives more than two minutes.
+    /// The verifier allows more than two minutes.
     #[error("a leeway of more than {LEEWAY_SECONDS} seconds")]
     LeewayTooLong,
     /// The token breaks a rule of its form.
@@ -152,9 +120,9 @@ impl JwtVerifyError {
     }
 }
 
-/// Judges a token: its form, whom it is meant for, its time, and its signature by an authority of its subject's own
-/// trust domain (JWT-SVID 4). Nothing but a signature that was checked makes an SVID; with a [`BundleSet`], one that was
-/// checked by the same bundle before counts, and everything else is judged anew.
+/// Verifies a token: its form, its audience, its time, and its signature by an authority of its subject's own
+/// trust domain (JWT-SVID 4). Only a checked signature makes an SVID; with a [`BundleSet`], one that was
+/// checked by the same bundle before counts, and everything else is checked anew.
 pub fn verify_jwt_svid(
     token: &str,
     bundles: &dyn JwtBundleSource,
@@ -169,20 +137,20 @@ pub fn verify_jwt_svid(
     if options.leeway > Duration::from_secs(LEEWAY_SECONDS) {
         return Err(JwtVerifyError::LeewayTooLong);
     }
-    let memory = bundles.verified_tokens().map(|memory| (memory, token_key(token)));
+    let memory = bundles.verified_tokens().map(|memory| (memory, token_digest(token)));
     if let Some((memory, key)) = &memory
-        && let Some(Verdict { facts, bundle_revision, extra_headers }) = memory.get(key)
+        && let Some(VerifiedToken { facts, bundle_revision, extra_headers }) = memory.get(key)
         && (options.allow_extra_headers || !extra_headers)
         && (!options.require_kid || facts.key_id.is_some())
         && bundles.jwt_bundle(&facts.subject.trust_domain()).is_some_and(|one| one.revision() == bundle_revision)
     {
-        judge_claims(&facts, options)?;
+        check_claims(&facts, options)?;
         return Ok(JwtSvid::from_facts(facts, token));
     }
 
     let rules = if options.allow_extra_headers { HeaderRules::ExtraAllowed } else { HeaderRules::Strict };
     let parsed = Token::parse(token, rules)?;
-    judge_claims(&parsed.facts, options)?;
+    check_claims(&parsed.facts, options)?;
     let trust_domain = parsed.facts.subject.trust_domain();
     let bundle = bundles.jwt_bundle(&trust_domain).ok_or_else(|| JwtVerifyError::NoBundle(trust_domain.clone()))?;
     if let Err(error) = bundle.check() {
@@ -195,13 +163,13 @@ pub fn verify_jwt_svid(
     let (bundle_revision, extra_headers) = (bundle.revision(), parsed.extra_headers);
     let facts = Arc::new(parsed.into_facts());
     if let Some((memory, key)) = memory {
-        memory.put(key, Verdict { facts: Arc::clone(&facts), bundle_revision, extra_headers });
+        memory.put(key, VerifiedToken { facts: Arc::clone(&facts), bundle_revision, extra_headers });
     }
     Ok(JwtSvid::from_facts(facts, token))
 }
 
-/// Whom the token is meant for, and when.
-fn judge_claims(token: &TokenFacts, options: &JwtVerifyOptions) -> Result<(), JwtVerifyError> {
+/// The audience of the token, and its times.
+fn check_claims(token: &TokenFacts, options: &JwtVerifyOptions) -> Result<(), JwtVerifyError> {
     let meant = |name: &String| !name.is_empty() && token.audience.contains(name);
     if !options.audience.iter().any(meant) {
         return Err(JwtVerifyError::AudienceMismatch);

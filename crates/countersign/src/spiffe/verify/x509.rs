@@ -8,51 +8,19 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::{
-    verified_chains::{Verdict, VerifiedChains, chain_key},
+    source::X509BundleSource,
+    verified::{VerifiedChain, chain_digest},
     x509_error::{PathRule, X509VerifyError},
 };
 use crate::spiffe::{
-    Authorizer, BundleSet, LeafError, LeafFacts, SigningError, SpiffeBundle, SpiffeId, TrustDomain, X509Bundle,
+    Authorizer, LeafError, LeafFacts, SigningError, SpiffeId,
     bundle::TrustRoots,
     clock,
     limits::{CHAIN_BYTES, CHAIN_CERTIFICATES},
     svid::{Certificate, SigningFacts},
 };
 
-/// Where a verifier finds the X.509 authorities of a trust domain.
-pub trait X509BundleSource: Send + Sync {
-    /// The authorities of exactly this trust domain.
-    fn x509_bundle(&self, trust_domain: &TrustDomain) -> Option<X509Bundle>;
-
-    /// Where verdicts are remembered, if they are.
-    fn verified_chains(&self) -> Option<&VerifiedChains> {
-        None
-    }
-}
-
-impl X509BundleSource for BundleSet {
-    fn x509_bundle(&self, trust_domain: &TrustDomain) -> Option<X509Bundle> {
-        self.x509_bundle(trust_domain).cloned()
-    }
-
-    fn verified_chains(&self) -> Option<&VerifiedChains> {
-        Some(self.verified_chains())
-    }
-}
-
-impl X509BundleSource for X509Bundle {
-    fn x509_bundle(&self, trust_domain: &TrustDomain) -> Option<X509Bundle> {
-        (self.trust_domain() == trust_domain).then(|| self.clone())
-    }
-}
-
-impl X509BundleSource for SpiffeBundle {
-    fn x509_bundle(&self, trust_domain: &TrustDomain) -> Option<X509Bundle> {
-        X509BundleSource::x509_bundle(self.x509_bundle(), trust_domain)
-    }
-}
-
-/// What the peer is in the connection that is being judged.
+/// What the peer is in the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The peer is the TLS server: an extended key usage must allow `serverAuth`.
@@ -61,18 +29,18 @@ pub enum Role {
     Client,
 }
 
-/// How to judge a chain. The default asks for no role, takes the time from the system, and welcomes every proven name.
+/// How to verify a chain. The default asks for no role, takes the time from the system, and authorizes every proven name.
 #[derive(Debug, Clone, Default)]
 pub struct X509VerifyOptions {
-    /// The moment to judge at; the present when `None`.
+    /// The moment to verify at; the present when `None`.
     pub now: Option<SystemTime>,
-    /// Which proven names are welcome.
+    /// Which proven names are authorized.
     pub authorize: Authorizer,
     /// What an extended key usage, if there is one, must allow. `None`: one of the two.
     pub role: Option<Role>,
 }
 
-/// A name that is proven and welcome. Cheap to clone.
+/// A name that is proven and authorized. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedX509Svid {
@@ -82,10 +50,10 @@ pub struct VerifiedX509Svid {
     pub leaf: Arc<LeafFacts>,
 }
 
-/// Judges a presented chain, leaf first: leaf, name, that name's own trust domain, its bundle, path validation
+/// Verifies a presented chain, leaf first: leaf, name, that name's own trust domain, its bundle, path validation
 /// (RFC 5280 6.1), authorizer. Names of hosts play no part.
 ///
-/// Certificates after the leaf are material for path building; those that take no part in the path are not judged. With
+/// Certificates after the leaf are material for path building; those that take no part in the path are not checked. With
 /// a [`BundleSet`], a chain that was verified with the same bundle before costs a hash.
 pub fn verify_x509_svid<C: AsRef<[u8]>>(
     chain: &[C],
@@ -98,7 +66,7 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
         return Err(X509VerifyError::ChainTooLong);
     }
     let now = clock::unix_seconds(options.now);
-    let memory = bundles.verified_chains().map(|memory| (memory, chain_key(chain, options.role)));
+    let memory = bundles.verified_chains().map(|memory| (memory, chain_digest(chain, options.role)));
 
     if let Some((memory, key)) = &memory
         && let Some(verdict) = memory.get(key)
@@ -106,12 +74,12 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
         let bundle = bundles.x509_bundle(&verdict.leaf.spiffe_id.trust_domain());
         let same = bundle.is_some_and(|bundle| bundle.revision() == verdict.bundle_revision);
         if same && (verdict.not_before..=verdict.not_after).contains(&now) {
-            return welcome(verdict.leaf, options);
+            return authorized(verdict.leaf, options);
         }
     }
 
     let certificate = Certificate::parse(leaf.as_ref()).map_err(|_| LeafError::Malformed)?;
-    let facts = certificate.judge_leaf()?;
+    let facts = certificate.check_leaf()?;
     let trust_domain = facts.spiffe_id.trust_domain();
     let bundle = bundles.x509_bundle(&trust_domain).ok_or_else(|| X509VerifyError::NoBundle(trust_domain.clone()))?;
     let roots = bundle.roots();
@@ -122,7 +90,7 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
         intermediates.iter().map(|certificate| certificate.as_ref().into()).collect();
     let window = validate_path(leaf.as_ref(), &intermediates, roots, now, options.role)?;
 
-    let verdict = Verdict {
+    let verdict = VerifiedChain {
         bundle_revision: bundle.revision(),
         not_before: window.0.max(facts.not_before),
         not_after: window.1.min(facts.not_after),
@@ -132,10 +100,10 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
     if let Some((memory, key)) = memory {
         memory.put(key, verdict);
     }
-    welcome(leaf, options)
+    authorized(leaf, options)
 }
 
-fn welcome(leaf: Arc<LeafFacts>, options: &X509VerifyOptions) -> Result<VerifiedX509Svid, X509VerifyError> {
+fn authorized(leaf: Arc<LeafFacts>, options: &X509VerifyOptions) -> Result<VerifiedX509Svid, X509VerifyError> {
     options.authorize.authorize(&leaf.spiffe_id)?;
     Ok(VerifiedX509Svid { spiffe_id: leaf.spiffe_id.clone(), leaf })
 }

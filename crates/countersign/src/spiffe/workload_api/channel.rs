@@ -14,6 +14,7 @@ use super::endpoint::Endpoint;
 use super::error::WorkloadApiError;
 use super::stage::Stage;
 use super::x509_context::X509Memory;
+use crate::backoff::Backoff;
 use crate::spiffe::limits::HEADER_BYTES;
 
 /// How long an unused connection is kept.
@@ -21,8 +22,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// A bundle of a thousand trust domains should not have to wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
-/// A network that says neither yes nor no is given up on long before the operating system would.
+/// A network that does not answer is given up on long before the operating system would.
 const DIAL: Duration = Duration::from_secs(10);
+/// A backlog that stays full for longer pauses than this is an error.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// A connection to one endpoint, made when first needed, and made anew when it broke. Cheap to clone: clones share it.
 ///
@@ -32,9 +35,9 @@ pub struct Channel(Arc<Inner>);
 
 struct Inner {
     endpoint: Endpoint,
-    /// Held while connecting, so that whoever comes meanwhile waits for that connection and makes none of their own.
+    /// Held while connecting, so that calls that come meanwhile wait for that connection and make none of their own.
     connected: Mutex<Option<Connected>>,
-    /// Of the SVIDs that were fetched last: whoever fetches the same ones again need not judge them from scratch.
+    /// Of the SVIDs that were fetched last: the same ones need not be verified from scratch.
     memory: StdMutex<Option<X509Memory>>,
 }
 
@@ -185,12 +188,11 @@ async fn dial(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
 #[cfg(unix)]
 async fn unix_stream(path: &std::path::Path) -> io::Result<tokio::net::UnixStream> {
     // A backlog that is full is answered with EAGAIN, and has no event for room in it.
-    let mut pause = Duration::from_millis(1);
+    let mut backoff = Backoff::new(Duration::from_millis(1), BUSY);
     loop {
         match tokio::net::UnixStream::connect(path).await {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && pause < Duration::from_secs(2) => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && backoff.bound() < BUSY => {
+                tokio::time::sleep(backoff.pause()).await;
             }
             connected => return connected,
         }
