@@ -18,7 +18,9 @@ fn identity_failure(error: &IdentityError, message: &dyn std::fmt::Display) -> F
     let reason = error.reason().map(|reason| reason.as_str());
     match error {
         IdentityError::InvalidSpiffeId(_) => Failure::new("ERR_INVALID_SPIFFE_ID", message).with("reason", reason),
-        IdentityError::InvalidTrustDomain(_) => Failure::new("ERR_INVALID_TRUST_DOMAIN", message).with("reason", reason),
+        IdentityError::InvalidTrustDomain(_) => {
+            Failure::new("ERR_INVALID_TRUST_DOMAIN", message).with("reason", reason)
+        }
         IdentityError::InvalidComponent { component, .. } => {
             Failure::new("ERR_INVALID_COMPONENT", message).with("component", *component).with("reason", reason)
         }
@@ -62,9 +64,7 @@ fn principal_failure(error: &PrincipalError) -> Failure {
         PrincipalError::Id(inner) => {
             Failure::new("ERR_INVALID_ID", error).with("kind", inner.kind()).with("reason", inner.code())
         }
-        PrincipalError::MissingMember(member) | PrincipalError::WrongType(member) => {
-            invalid().with("member", *member)
-        }
+        PrincipalError::MissingMember(member) | PrincipalError::WrongType(member) => invalid().with("member", *member),
         _ => invalid(),
     }
 }

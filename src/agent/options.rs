@@ -83,7 +83,8 @@ impl RunForm {
             (None, None) => return Err(invalid(&"expected rules, rulesFile or dev")),
         };
         if let Some(name) = self.trust_domain {
-            let name = TrustDomain::parse(&name).map_err(|error| Failure::invalid_argument(&format!("trustDomain: {error}")))?;
+            let name = TrustDomain::parse(&name)
+                .map_err(|error| Failure::invalid_argument(&format!("trustDomain: {error}")))?;
             options.trust_domain = Some(name);
         }
         options.socket = self.socket;

@@ -3,7 +3,7 @@
 use countersign::spiffe::{self, TrustDomain};
 use napi_derive::napi;
 
-use super::class_methods::{value_methods, verifies_x509, verifies_jwt};
+use super::class_methods::{value_methods, verifies_jwt, verifies_x509};
 use super::{jwt_bundle::JwtBundle, spiffe_bundle::SpiffeBundle, x509_bundle::X509Bundle};
 
 /// Bundles by trust domain. Names that are no trust domain are found nowhere.

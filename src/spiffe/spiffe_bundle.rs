@@ -4,7 +4,7 @@ use countersign::spiffe::{self, TrustDomain};
 use napi::bindgen_prelude::{Either, Uint8ArraySlice};
 use napi_derive::napi;
 
-use super::class_methods::{value_methods, verifies_x509, verifies_jwt};
+use super::class_methods::{value_methods, verifies_jwt, verifies_x509};
 use super::{
     failure,
     jwt_bundle::{JwtBundle, remarks},

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::spiffe::SpiffeId;
-use countersign::spiffe::workload_api::{Endpoint, JwtSvids, WitBundles, WitSvids, WorkloadApiClient, WorkloadApiError};
+use countersign::spiffe::workload_api::{
+    Endpoint, JwtSvids, WitBundles, WitSvids, WorkloadApiClient, WorkloadApiError,
+};
 use napi::Result;
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;

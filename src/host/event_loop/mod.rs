@@ -61,13 +61,7 @@ struct State {
 
 impl State {
     fn new(poller: Poller) -> State {
-        State {
-            poller,
-            calls: Calls::default(),
-            guards: HashMap::new(),
-            ready: Ready::default(),
-            fresh: Vec::new(),
-        }
+        State { poller, calls: Calls::default(), guards: HashMap::new(), ready: Ready::default(), fresh: Vec::new() }
     }
 
     /// Close every socket, drop every guard.

@@ -4,7 +4,7 @@ use super::policy::Facts;
 use super::{Denied, Exe, Peer, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess};
 
 /// One look at a peer, for holding it against many policies: each fact is read when first asked for, proven, and
-/// then kept. Let go of it after the decision: an `exec` makes another program of the same process, and a later
+/// then kept. Drop it after the decision: an `exec` makes another program of the same process, and a later
 /// decision wants a new look.
 pub struct Examination<'a> {
     peer: &'a Peer,
@@ -12,6 +12,24 @@ pub struct Examination<'a> {
     cgroup: OnceCell<Option<String>>,
     exe: OnceCell<Exe>,
     exe_sha256: OnceCell<Option<[u8; 32]>>,
+}
+
+impl Peer {
+    /// One look at the peer, to be held against many policies.
+    pub fn examine(&self) -> Examination<'_> {
+        Examination::new(self)
+    }
+
+    /// Everything, proven.
+    pub fn process(&self) -> Result<PeerProcess, PeerError> {
+        self.examine().process()
+    }
+
+    /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first condition
+    /// that fails; `Err(Gone)` when the peer died, or became another program, meanwhile.
+    pub fn check(&self, policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
+        self.examine().check(policy)
+    }
 }
 
 impl<'a> Examination<'a> {

@@ -20,9 +20,7 @@ pub(crate) use self::known::KnownProcesses;
 use self::proc_dir::ProcDir;
 use self::socket::PeerPidfd;
 use super::process::StartTime;
-use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
-};
+use super::{Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds};
 
 /// How this system names a socket: a descriptor number.
 pub type RawSocket = RawFd;
@@ -45,7 +43,7 @@ pub struct Peer {
     pidfd: OnceLock<OwnedFd>,
     dir: OnceLock<Arc<ProcDir>>,
     known: Option<Arc<KnownProcesses>>,
-    /// Where the kernel hands out no pidfd for a socket: the start time of whoever had the pid when we first looked.
+    /// Where the kernel gives no pidfd for a socket: the start time of the process that had the pid when we first looked.
     first_seen: Option<u64>,
 }
 
@@ -136,34 +134,18 @@ impl Peer {
     /// The same with the groups and the security label.
     pub fn credentials(&self) -> &PeerCredentials {
         self.credentials.get_or_init(|| {
-            let told = self.socket.as_ref().and_then(|socket| socket::credentials(socket.as_raw_fd()).ok());
-            match told {
-                Some(told) => told.into(),
-                // Cannot be: the same socket answered when we were made. Nobody matches a policy with these.
+            let answered = self.socket.as_ref().and_then(|socket| socket::credentials(socket.as_raw_fd()).ok());
+            match answered {
+                Some(credentials) => credentials.into(),
+                // Cannot be: the same socket answered when we were made. No policy matches these.
                 None => PeerCredentials { pid: None, uid: None, gid: None, groups: None, security_label: None },
             }
         })
     }
 
-    /// Everything, proven.
-    pub fn process(&self) -> Result<PeerProcess, PeerError> {
-        self.examine().process()
-    }
-
-    /// One look at the peer, to be held against many policies.
-    pub fn examine(&self) -> Examination<'_> {
-        Examination::new(self)
-    }
-
     /// Only the process name (cheap: for the answer's `process` field), proven to be the peer's.
     pub fn comm(&self) -> Result<String, PeerError> {
         self.name()?.ok_or_else(|| os("/proc/<pid>/comm", Errno::ACCESS))
-    }
-
-    /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
-    /// condition that fails; `Err(Gone)` when the peer died meanwhile.
-    pub fn check(&self, policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
-        self.examine().check(policy)
     }
 
     /// SHA-256 of the executable, read through the process itself and cached by file identity. `None` when it
@@ -226,8 +208,8 @@ impl Peer {
     /// that holds the other end of the socket before and after we read its file is the one the file belongs to.
     ///
     /// Asked only where we accepted the connection (our end then has the listener's name). Where we connected, the
-    /// credentials are those of who called `listen`, who may well leave the connections to others; a socket pair
-    /// names whoever made it.
+    /// credentials are those of the process that called `listen`, which may leave the connections to others; a socket pair
+    /// names the process that made it.
     fn holding<'a>(&self, dir: &'a ProcDir) -> Result<Holding<'a>, Errno> {
         let Some(socket) = &self.socket else {
             return Ok(Holding::NotAsked);
@@ -338,7 +320,7 @@ fn search<'a>(dir: &'a ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Hold
     })
 }
 
-/// What is said of a process that we may not see (hidepid, ptrace rules, a kernel thread), and of one that is gone.
+/// What stands for a process that we may not see (hidepid, ptrace rules, a kernel thread), and of one that is gone.
 fn is_blindness(error: Errno) -> bool {
     matches!(error, Errno::ACCESS | Errno::PERM | Errno::NOENT | Errno::SRCH)
 }

@@ -11,10 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::process::StartTime;
-use super::{
-    Denied, Examination, Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy,
-    PeerProcess,
-};
+use super::{Exe, ExeDoubt, GroupList, InlineCredentials, PeerCredentials, PeerError, PeerIds};
 
 /// How this system names a socket: a descriptor number.
 pub type RawSocket = RawFd;
@@ -79,7 +76,7 @@ impl Peer {
         let mut token = [0u32; 8];
         get(fd, libc::LOCAL_PEERTOKEN, &mut token).map_err(|error| explain("LOCAL_PEERTOKEN", error))?;
         let pid = token[5] as c_int;
-        if credentials.pid.is_some_and(|told| told != token[5]) {
+        if credentials.pid.is_some_and(|pid| pid != token[5]) {
             return Err(PeerError::Gone);
         }
         Ok(Peer { credentials, process: (pid != 0).then_some((pid, token[7] as i32)) })
@@ -111,25 +108,9 @@ impl Peer {
         &self.credentials
     }
 
-    /// Everything, proven.
-    pub fn process(&self) -> Result<PeerProcess, PeerError> {
-        self.examine().process()
-    }
-
-    /// One look at the peer, to be held against many policies.
-    pub fn examine(&self) -> Examination<'_> {
-        Examination::new(self)
-    }
-
     /// Only the process name, proven to be the peer's.
     pub fn comm(&self) -> Result<String, PeerError> {
         self.name()?.ok_or(PeerError::Unsupported("the name of this process"))
-    }
-
-    /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
-    /// condition that fails; `Err(Gone)` when the peer died or became another program meanwhile.
-    pub fn check(&self, policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
-        self.examine().check(policy)
     }
 
     /// Always `None`: this system has no way to read the executable through the process, and the file of that name

@@ -1,9 +1,7 @@
-//! Systems we have no way of asking.
+//! Systems that have no way to ask for the peer.
 
 use super::process::StartTime;
-use super::{
-    Denied, Examination, Exe, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
-};
+use super::{Exe, InlineCredentials, PeerCredentials, PeerError, PeerIds};
 
 /// How this system names a socket.
 pub type RawSocket = i32;
@@ -39,20 +37,8 @@ impl Peer {
     pub fn credentials(&self) -> &PeerCredentials {
         match *self {}
     }
-    /// Everything, proven.
-    pub fn process(&self) -> Result<PeerProcess, PeerError> {
-        match *self {}
-    }
-    /// One look at the peer, to be held against many policies.
-    pub fn examine(&self) -> Examination<'_> {
-        match *self {}
-    }
     /// The process name.
     pub fn comm(&self) -> Result<String, PeerError> {
-        match *self {}
-    }
-    /// Does the peer meet the policy?
-    pub fn check(&self, _policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
         match *self {}
     }
     /// SHA-256 of the executable.

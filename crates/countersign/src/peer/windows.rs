@@ -20,9 +20,7 @@ use windows_sys::Win32::System::Threading::{
 };
 
 use super::process::StartTime;
-use super::{
-    Denied, Examination, Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds, PeerPolicy, PeerProcess,
-};
+use super::{Exe, ExeDoubt, InlineCredentials, PeerCredentials, PeerError, PeerIds};
 
 /// How this system names a pipe: the value of a handle.
 pub type RawSocket = isize;
@@ -92,25 +90,9 @@ impl Peer {
         &self.credentials
     }
 
-    /// Everything, proven.
-    pub fn process(&self) -> Result<PeerProcess, PeerError> {
-        self.examine().process()
-    }
-
-    /// One look at the peer, to be held against many policies.
-    pub fn examine(&self) -> Examination<'_> {
-        Examination::new(self)
-    }
-
     /// The file name of the executable: processes have no other name here.
     pub fn comm(&self) -> Result<String, PeerError> {
         self.name()?.ok_or(PeerError::Unsupported("the name of this process"))
-    }
-
-    /// Does the peer meet the policy? Reads only what the policy asks for. `Ok(Err(denied))` names the first
-    /// condition that fails; `Err(Gone)` when the peer died meanwhile.
-    pub fn check(&self, policy: &PeerPolicy) -> Result<Result<(), Denied>, PeerError> {
-        self.examine().check(policy)
     }
 
     /// Always `None`: this system has no way to read the executable through the process.
@@ -143,9 +125,9 @@ impl Peer {
         let [mut created, mut exited, mut kernel, mut user] = [zero; 4];
         let process = self.process.as_raw_handle();
         // SAFETY: the handle is ours and open, and the four times are ours to be written.
-        let told = unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
+        let written = unsafe { GetProcessTimes(process, &mut created, &mut exited, &mut kernel, &mut user) };
         let ticks = u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime);
-        let unix_ms = (told != 0).then(|| ticks.saturating_sub(EPOCH) / 10_000);
+        let unix_ms = (written != 0).then(|| ticks.saturating_sub(EPOCH) / 10_000);
         Ok(StartTime { ticks: None, unix_ms })
     }
 
@@ -154,12 +136,12 @@ impl Peer {
         let mut len = room.len() as u32;
         let process = self.process.as_raw_handle();
         // SAFETY: the handle is ours and open; at most `len` units are written to the room, which has that many.
-        let told = unsafe { QueryFullProcessImageNameW(process, 0, room.as_mut_ptr(), &mut len) };
+        let written = unsafe { QueryFullProcessImageNameW(process, 0, room.as_mut_ptr(), &mut len) };
         if !self.is_alive()? {
             return Err(PeerError::Gone);
         }
         Ok(match room.get(..len as usize) {
-            Some(path) if told != 0 => Exe::Proven(PathBuf::from(OsString::from_wide(path))),
+            Some(path) if written != 0 => Exe::Proven(PathBuf::from(OsString::from_wide(path))),
             _ => Exe::Unknown(ExeDoubt::Permission),
         })
     }
@@ -168,20 +150,20 @@ impl Peer {
 fn peer_pid(pipe: HANDLE) -> Result<u32, PeerError> {
     let mut flags = 0;
     // SAFETY: the flags are ours to be written, and nothing else is asked for; any handle value may be asked.
-    let told = unsafe { GetNamedPipeInfo(pipe, &mut flags, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
-    if told == 0 {
+    let written = unsafe { GetNamedPipeInfo(pipe, &mut flags, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
+    if written == 0 {
         return Err(explain("GetNamedPipeInfo"));
     }
     let mut pid = 0;
     // SAFETY: the number is ours to be written; any handle value may be asked.
-    let told = unsafe {
+    let written = unsafe {
         if flags & PIPE_SERVER_END != 0 {
             GetNamedPipeClientProcessId(pipe, &mut pid)
         } else {
             GetNamedPipeServerProcessId(pipe, &mut pid)
         }
     };
-    if told == 0 { Err(explain("GetNamedPipeProcessId")) } else { Ok(pid) }
+    if written == 0 { Err(explain("GetNamedPipeProcessId")) } else { Ok(pid) }
 }
 
 fn explain(what: &'static str) -> PeerError {

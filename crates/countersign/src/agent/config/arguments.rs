@@ -1,6 +1,7 @@
 //! The command line of the agent. One table says what there is; the parser and the help text both come from it.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::options::AgentOptions;
@@ -26,6 +27,8 @@ pub struct Argument {
 enum Apply {
     Switch(fn(&mut Parsing)),
     Value(fn(&mut Parsing, &str) -> Result<(), String>),
+    /// A number in a range, and the option it is.
+    Count(RangeInclusive<usize>, fn(&mut AgentOptions) -> &mut usize),
 }
 
 struct Parsing {
@@ -203,7 +206,7 @@ pub const ARGUMENTS: &[Argument] = &[
         default: Some("64"),
         help: "begin another file of the audit log from so many MiB on",
         apply: Apply::Value(|parsing, value| {
-            let mib = number(value, 1, 1024 * 1024)? as u64;
+            let mib = number(value, 1..=1024 * 1024)? as u64;
             parsing.say("--log-max-mib", |log, mib| log.max_bytes = mib * 1024 * 1024, mib);
             Ok(())
         }),
@@ -214,7 +217,7 @@ pub const ARGUMENTS: &[Argument] = &[
         default: Some("16"),
         help: "keep so many full files of the audit log",
         apply: Apply::Value(|parsing, value| {
-            let keep = number(value, 1, 1_000_000)? as u64;
+            let keep = number(value, 1..=1_000_000)? as u64;
             parsing.say("--log-keep", |log, keep| log.keep = keep as usize, keep);
             Ok(())
         }),
@@ -246,7 +249,7 @@ pub const ARGUMENTS: &[Argument] = &[
         default: Some("25"),
         help: "how long a client that says nothing is given before it is answered all the same",
         apply: Apply::Value(|parsing, value| {
-            let ms = number(value, 0, 60_000)?;
+            let ms = number(value, 0..=60_000)?;
             parsing.options.grace = Duration::from_millis(ms as u64);
             Ok(())
         }),
@@ -256,30 +259,21 @@ pub const ARGUMENTS: &[Argument] = &[
         value: Some("N"),
         default: Some("2"),
         help: "threads that answer, at most one a core; all but the first rest until clients queue up",
-        apply: Apply::Value(|parsing, value| {
-            parsing.options.threads = number(value, 1, 64)?;
-            Ok(())
-        }),
+        apply: Apply::Count(1..=64, |options| &mut options.threads),
     },
     Argument {
         name: "--max-connections",
         value: Some("N"),
         default: Some("1024"),
         help: "connections kept waiting at once; one more is told E_BUSY",
-        apply: Apply::Value(|parsing, value| {
-            parsing.options.max_connections = number(value, 1, 1_000_000)?;
-            Ok(())
-        }),
+        apply: Apply::Count(1..=1_000_000, |options| &mut options.max_connections),
     },
     Argument {
         name: "--max-connections-per-uid",
         value: Some("N"),
         default: Some("256"),
         help: "the same for the processes of one user",
-        apply: Apply::Value(|parsing, value| {
-            parsing.options.max_connections_per_uid = number(value, 1, 1_000_000)?;
-            Ok(())
-        }),
+        apply: Apply::Count(1..=1_000_000, |options| &mut options.max_connections_per_uid),
     },
     Argument {
         name: "--log-format",
@@ -351,23 +345,19 @@ impl AgentOptions {
                 return Err(UsageError(format!("{name} is given twice")));
             }
             seen.push(argument.name);
-            match (&argument.apply, glued) {
-                (Apply::Switch(_), Some(_)) => {
-                    return Err(UsageError(format!("{name} takes no value")));
+            let mut value = || value_of(name, glued, &mut args);
+            let invalid = |value: &str, problem: String| UsageError(format!("{name} {value}: {problem}"));
+            match &argument.apply {
+                Apply::Switch(_) if glued.is_some() => return Err(UsageError(format!("{name} takes no value"))),
+                Apply::Switch(apply) => apply(&mut parsing),
+                Apply::Value(apply) => {
+                    let value = value()?;
+                    apply(&mut parsing, value).map_err(|problem| invalid(value, problem))?;
                 }
-                (Apply::Switch(apply), None) => apply(&mut parsing),
-                (Apply::Value(apply), glued) => {
-                    let value = match glued {
-                        Some(value) => value,
-                        None => args
-                            .next()
-                            .filter(|value| !value.starts_with("--"))
-                            .ok_or_else(|| UsageError(format!("{name} needs a value")))?,
-                    };
-                    if value.is_empty() {
-                        return Err(UsageError(format!("{name} needs a value")));
-                    }
-                    apply(&mut parsing, value).map_err(|problem| UsageError(format!("{name} {value}: {problem}")))?;
+                Apply::Count(range, option) => {
+                    let value = value()?;
+                    let count = number(value, range.clone()).map_err(|problem| invalid(value, problem))?;
+                    *option(&mut parsing.options) = count;
                 }
             }
         }
@@ -427,12 +417,23 @@ fn users(value: &str) -> Result<Vec<u32>, String> {
     value.split(',').map(|user| id(user.trim(), uid_of)).collect()
 }
 
-fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
+fn number(value: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     value
         .parse()
         .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("expected a number from {least} to {most}"))
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+}
+
+/// The value of an option: behind its `=`, or the next argument.
+fn value_of<'a>(
+    name: &str,
+    glued: Option<&'a str>,
+    args: &mut std::slice::Iter<'a, String>,
+) -> Result<&'a str, UsageError> {
+    let next = || args.next().map(String::as_str).filter(|value| !value.starts_with("--"));
+    let value = glued.or_else(next).filter(|value| !value.is_empty());
+    value.ok_or_else(|| UsageError(format!("{name} needs a value")))
 }
 
 fn id(value: &str, by_name: fn(&str) -> Result<u32, String>) -> Result<u32, String> {

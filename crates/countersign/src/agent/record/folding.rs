@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::control::Alert;
 
 /// The first alert of a kind is published at once, the next only after a pause. The pause grows while alerts come.
@@ -24,7 +25,7 @@ pub(super) struct Folding(HashMap<Kind, Fold>);
 struct Fold {
     /// When one of the kind may be published again.
     next: Instant,
-    pause: Duration,
+    backoff: Backoff,
     /// How many were held since, and the last of them.
     held: u64,
     last: Option<Alert>,
@@ -74,8 +75,7 @@ impl Folding {
                 });
             }
             fold.held = 0;
-            fold.pause = (fold.pause * 2).min(LONGEST_PAUSE);
-            fold.next = now + fold.pause;
+            fold.next = now + fold.backoff.pause();
             alerts.push(alert);
         }
         // Kinds that were quiet for long are forgotten.
@@ -86,7 +86,8 @@ impl Folding {
 
 impl Fold {
     fn starting(now: Instant) -> Fold {
-        Fold { next: now + FIRST_PAUSE, pause: FIRST_PAUSE, held: 0, last: None }
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Fold { next: now + backoff.pause(), backoff, held: 0, last: None }
     }
 }
 
