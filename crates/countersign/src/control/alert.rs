@@ -17,7 +17,7 @@ pub struct Alert {
     /// More about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
-    /// The number of the alert, which grows by one; not said by every agent.
+    /// The number of the alert, which grows by one; not sent by every agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
     /// In an alert about alerts: how many this subscriber has missed.

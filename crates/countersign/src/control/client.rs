@@ -14,7 +14,7 @@ use super::reply::Reply;
 use super::request::{Request, RequestId, Verb};
 use crate::peer::{Peer, PeerPolicy};
 
-/// How long an answer is waited for when nothing else is said.
+/// How long an answer is waited for by default.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks an agent, one thing after the other, over one connection. It blocks.
@@ -30,12 +30,12 @@ pub struct ControlClient {
 /// The alerts of an agent, from now on.
 pub struct Subscription {
     client: ControlClient,
-    /// What the agent said when it took the subscription.
+    /// The reply of the agent to the subscription.
     pub acknowledgement: Map<String, Value>,
 }
 
 impl ControlClient {
-    /// Connects to an agent, whoever that is.
+    /// Connects to an agent, without verifying it.
     pub fn connect(path: impl AsRef<Path>) -> Result<ControlClient, ControlError> {
         let path = path.as_ref();
         let stream =
@@ -76,13 +76,13 @@ impl ControlClient {
                 Ok(Reply::Ok { id, payload }) => (id, Ok(payload)),
                 Ok(Reply::Err { id, code, message }) => (id, Err(ControlError::Refused { code, message })),
                 Ok(Reply::Blank) => (None, Err(ControlError::Blank)),
-                // Some line came, so somebody's turn is over.
+                // Some line came, so one of the requests is answered.
                 Err(error @ ControlError::Codec(_)) => (None, Err(error)),
                 Err(error) => return Err(error),
             };
             let mine = match answered {
                 Some(answered) => answered == RequestId::from(id),
-                // Whoever does not echo answers in order.
+                // An agent that does not echo the id answers in order.
                 None => self.awaited.front() == Some(&id),
             };
             match mine {
@@ -95,7 +95,7 @@ impl ControlClient {
         }
     }
 
-    /// Asks to be told of everything, from what came after the given alert on.
+    /// Subscribes to all alerts that come after the given one.
     pub fn subscribe(mut self, after: Option<u64>) -> Result<Subscription, ControlError> {
         let acknowledgement = self.request(&Verb::Subscribe { after })?;
         Ok(Subscription { client: self, acknowledgement })

@@ -1,7 +1,7 @@
 /// Why an agent refused a request. The text is what stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlCode {
-    /// `E_DENIED`: the kernel says who asks, and that one may not.
+    /// `E_DENIED`: this user, as the kernel reports it, has no permission.
     Denied,
     /// `E_BAD_REQUEST`: the line is no request.
     BadRequest,

@@ -9,12 +9,12 @@ use crate::peer::{Denied, PeerError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Nobody could be reached.
+    /// No agent could be reached.
     #[error("{}: {source}", path.display())]
     Connect {
         /// The socket.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The process that listens is not the one that was expected. Nothing was sent.

@@ -20,7 +20,7 @@ pub struct Lines {
     limit: usize,
 }
 
-/// A line is longer than it may be: where the next one begins cannot be told any more.
+/// A line is longer than it may be: where the next one begins is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a line is longer than {0} bytes")]
 pub struct TooLong(pub usize);

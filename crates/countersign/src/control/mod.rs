@@ -5,10 +5,10 @@
 //! a reply echoes the `id` of its request, and `subscribe` is acknowledged before the alerts come.
 //!
 //! * [`Request`], [`Verb`] - what is asked; [`Reply`] - what comes back; [`Lines`] - how bytes become lines
-//! * [`Alert`], [`AuditReport`], [`AuditFinding`], [`Severity`] - what is told, in the schema of `secureops-core`
+//! * [`Alert`], [`AuditReport`], [`AuditFinding`], [`Severity`] - what is reported, in the schema of `secureops-core`
 //! * [`ControlCode`] - why something was refused
-//! * [`ControlClient`] - asks, and waits no longer than told
-//! * [`log`] - the form of the audit log, and the judge of one
+//! * [`ControlClient`] - asks, and waits no longer than allowed
+//! * [`log`] - the format of the audit log, and its verification
 //!
 //! ```no_run
 //! use countersign::control::{ControlClient, Verb};
@@ -47,7 +47,7 @@ pub use request::{Request, RequestError, RequestId, Verb};
 pub use severity::Severity;
 pub use timestamp::Timestamp;
 
-/// Where an agent answers its operator when nothing else is said.
+/// Where an agent answers its operator by default.
 pub const DEFAULT_CONTROL_SOCKET_PATH: &str = "/run/countersign/control.sock";
 /// The longest line an agent reads.
 pub const MAX_REQUEST_LINE: usize = 64 * 1024;

@@ -19,7 +19,7 @@ pub enum Verb {
     },
     /// What happens from now on?
     Subscribe {
-        /// The number of the last alert that is known: what came after it is told first, as far as it was kept.
+        /// The number of the last alert that is known: later ones that are still kept are sent first.
         after: Option<u64>,
     },
     /// How do you stand?
@@ -33,7 +33,7 @@ pub enum Verb {
     },
     /// Read the rules anew.
     ReloadPolicy,
-    /// Vouch for nobody until resumed.
+    /// Issue nothing until resumed.
     Kill {
         /// Why.
         reason: Option<String>,

@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why a peer could not be told.
+/// Why a peer could not be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
     /// The descriptor is not open (EBADF) or the socket was closed.

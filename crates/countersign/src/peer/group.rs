@@ -11,7 +11,7 @@ pub struct Group {
 
 impl Group {
     /// Looks a group up by name in the system's group database. A name nobody has is an error: a policy must not
-    /// start to mean something the day somebody creates that group.
+    /// start to mean something the day that group is created.
     #[cfg(unix)]
     pub fn named(name: &str) -> Result<Group, PolicyError> {
         let invalid = |reason: String| PolicyError::Invalid { field: "group", reason };

@@ -284,7 +284,7 @@ impl Peer {
     }
 
     /// For kernels without `SO_PEERPIDFD`: the process that has the number now, if it is the one that had it when we
-    /// first looked, and (where that can be told) if it holds the other end of the socket, for the number may have
+    /// first looked, and (where that can be determined) if it holds the other end of the socket, for the number may have
     /// changed hands even before we looked.
     fn pidfd_by_number(&self, pid: u32, first_seen: u64) -> Result<OwnedFd, PeerError> {
         let pidfd = pidfd_open(pid)?;
@@ -309,7 +309,7 @@ impl Peer {
 fn search<'a>(dir: &'a ProcDir, pid: u32, socket: BorrowedFd<'_>) -> Result<Holding<'a>, Errno> {
     let other_end = match sock_diag::peer_inode(socket) {
         Ok(Some(other_end)) => other_end,
-        // Closed: nobody holds it.
+        // Closed: no process holds it.
         Ok(None) => return Ok(Holding::Not(ExeDoubt::NotHolder)),
         Err(_) => return Ok(Holding::Not(ExeDoubt::Permission)),
     };

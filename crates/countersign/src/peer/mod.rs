@@ -1,4 +1,4 @@
-//! Who is at the other end of a local socket, on nobody's word but the kernel's.
+//! The process at the other end of a local socket, as the kernel and nothing else says.
 //!
 //! * [`credentials()`] - pid, uid, gid, groups: a few system calls and nothing kept, for callers that only ask that
 //! * [`Peer`] - a hold on the very process, under which everything else about it is read and proven

@@ -4,7 +4,7 @@ const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
 /// The systemd system unit a control group path belongs to: the first component that is not a slice, as
 /// `sd_pid_get_unit` tells it.
 ///
-/// Only that one counts. What comes after it may have been made by whoever the unit was delegated to: every user
+/// Only that one counts. What comes after it may have been made by the user the unit was delegated to: every user
 /// can create a `foo.service` below `user@1000.service`, and all of those are `user@1000.service` here.
 pub fn unit_of_cgroup(path: &str) -> Option<&str> {
     let first = path.strip_prefix('/')?.split('/').find(|part| !is_unit(part, ".slice"))?;

@@ -74,7 +74,7 @@ impl Peer {
                 _ => PeerError::Os { what: "OpenProcess", source: error },
             });
         }
-        // SAFETY: the handle was just made for us, and nobody else knows it.
+        // SAFETY: the handle was just made for us, and no other code knows it.
         let process = unsafe { OwnedHandle::from_raw_handle(handle) };
         let credentials = PeerCredentials { pid: Some(pid), uid: None, gid: None, groups: None, security_label: None };
         Ok(Peer { credentials, process })

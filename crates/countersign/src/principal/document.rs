@@ -9,7 +9,7 @@ use crate::spiffe::json::{self, EachMemberOnce, JsonFault};
 /// Bytes of a principal's JSON.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Somebody who is authenticated.
+/// An authenticated human or workload.
 ///
 /// ```
 /// use countersign::principal::Principal;

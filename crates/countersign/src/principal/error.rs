@@ -100,7 +100,7 @@ impl fmt::Display for IdentityReason {
     }
 }
 
-/// Why a text names nobody, or nobody is authenticated.
+/// Why a text is no name, or there is no authenticated principal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
@@ -118,13 +118,13 @@ pub enum IdentityError {
         /// The rule.
         reason: IdentityReason,
     },
-    /// There is nobody.
+    /// There is no principal.
     #[error("no authenticated identity available")]
     NotAuthenticated,
 }
 
 impl IdentityError {
-    /// The rule that is broken; none when there is nobody to break it.
+    /// The rule that is broken; none when there is no principal.
     pub const fn reason(&self) -> Option<IdentityReason> {
         match self {
             Self::InvalidSpiffeId(reason)

@@ -87,7 +87,7 @@ macro_rules! define_id {
                 Self(uuid)
             }
 
-            /// The ID that stands for a name in a namespace (UUID v5): the same for everybody who asks.
+            /// The ID that stands for a name in a namespace (UUID v5): the same in every process.
             pub fn from_namespaced_str(namespace: $crate::principal::Uuid, name: &str) -> Self {
                 Self($crate::principal::Uuid::new_v5(&namespace, name.as_bytes()))
             }
@@ -167,7 +167,7 @@ pub fn random_uuid(bytes: [u8; 16]) -> Uuid {
 }
 
 define_id! {
-    /// A tenant. Whose data is separate from everybody else's.
+    /// A tenant: its data is separate from that of all others.
     pub TenantId
 }
 
@@ -182,7 +182,7 @@ define_id! {
 }
 
 define_id! {
-    /// A session. Whoever knows a session that is alive may be able to use it: treat it as a credential in logs.
+    /// A session. Anyone who knows a live session may be able to use it: treat it as a credential in logs.
     pub SessionId
 }
 
@@ -211,7 +211,7 @@ impl UserId {
     }
 }
 
-/// A guard for whoever creates users: refuses the user, then the tenant, that stand for the system itself.
+/// A check for code that creates users: refuses the user, then the tenant, that stand for the system itself.
 pub fn ensure_user_id_not_reserved(user_id: &UserId, tenant_id: &TenantId) -> Result<(), IdError> {
     if user_id.is_system() {
         return Err(IdError::Reserved("UserId"));

@@ -16,7 +16,7 @@ use super::{IdentityError, IdentityReason as Reason, PrincipalError};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Issuer {
-    /// Whoever started the process: command line or environment.
+    /// The user who started the process: command line or environment.
     Cli,
     /// A trust domain, through a JWT-SVID.
     JwtSvid,
@@ -24,7 +24,7 @@ pub enum Issuer {
     Mtls,
     /// An OAuth or OIDC provider, through a token.
     OAuth,
-    /// Somebody else, by a label. Made by [`Issuer::custom`].
+    /// Another issuer, by a label. Made by [`Issuer::custom`].
     #[non_exhaustive]
     Custom(Box<str>),
 }
@@ -60,9 +60,9 @@ impl Issuer {
     /// Reads an issuer as JSON has it. Releases of `axess-identity` before 0.10 wrote `o_auth`.
     pub(super) fn from_value(value: &Value) -> Result<Self, PrincipalError> {
         let member = value.as_object().ok_or(PrincipalError::WrongType("issuer"))?;
-        let text = |name, told| match member.get(name) {
-            None => Err(PrincipalError::MissingMember(told)),
-            Some(value) => value.as_str().ok_or(PrincipalError::WrongType(told)),
+        let text = |name, member_name| match member.get(name) {
+            None => Err(PrincipalError::MissingMember(member_name)),
+            Some(value) => value.as_str().ok_or(PrincipalError::WrongType(member_name)),
         };
         match text("kind", "issuer.kind")? {
             "o_auth" => Ok(Self::OAuth),

@@ -1,4 +1,4 @@
-//! Principals: every way of proving who somebody is ends in one type that authorization and audit can use.
+//! Principals: every proof of an identity ends in one type that authorization and audit can use.
 //!
 //! * [`TenantId`], [`UserId`], [`DeviceId`], [`SessionId`], [`EventId`] - UUIDs that cannot be mixed up;
 //!   [`define_id!`](crate::define_id) makes more
@@ -6,7 +6,7 @@
 //!   narrower ones of SPIFFE as well ([`Rules`])
 //! * [`Issuer`] - who vouched
 //! * [`Principal`] - a [`HumanPrincipal`] or a [`WorkloadPrincipal`], and its JSON
-//! * [`oidc`] - the judge of tokens that are no SVIDs
+//! * [`oidc`] - verification of tokens that are no SVIDs
 //!
 //! The JSON is that of `axess-identity` 0.10 and newer. What its older releases wrote is read.
 
@@ -35,7 +35,7 @@ pub use workload_id::WorkloadId;
 /// What the policies and logs of the application know of a principal beyond its fields: any JSON, by name.
 pub type Attributes = std::collections::BTreeMap<String, serde_json::Value>;
 
-/// What the macro's expansion needs, so that whoever uses it depends on nothing else.
+/// What the macro's expansion needs, so that its user depends on nothing else.
 #[doc(hidden)]
 pub mod expansion {
     pub use super::id::random_uuid;

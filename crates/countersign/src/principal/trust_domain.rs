@@ -24,7 +24,7 @@ impl TrustDomain {
     }
 }
 
-/// The rules, in the order they are told.
+/// The rules, in the order they are reported.
 pub(super) fn check(text: &str) -> Result<(), IdentityReason> {
     let Some(first) = text.bytes().next() else {
         return Err(IdentityReason::Empty);

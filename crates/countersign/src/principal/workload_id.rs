@@ -85,7 +85,7 @@ impl WorkloadId {
     }
 }
 
-/// What stands between two slashes. A `.` or `..` would be read as a step by whoever normalises paths.
+/// What stands between two slashes. A `.` or `..` would be read as a step by software that normalises paths.
 fn check_segment(segment: &str, role: &'static str) -> Result<(), IdentityError> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-');
     let reason = match segment {

@@ -2,18 +2,18 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use super::{SpiffeId, TrustDomain};
 
-/// Decides which names are welcome. Cheap to clone, and shareable between threads.
+/// Decides which names are authorized. Cheap to clone, and shareable between threads.
 ///
 /// ```
 /// use countersign::spiffe::{Authorizer, SpiffeId, TrustDomain};
 ///
 /// let shop = SpiffeId::parse("spiffe://example.org/shop")?;
-/// let welcome = Authorizer::all_of([
+/// let authorizer = Authorizer::all_of([
 ///     Authorizer::id_prefix(shop),
 ///     Authorizer::not(Authorizer::id(SpiffeId::parse("spiffe://example.org/shop/test")?)),
 /// ]);
-/// assert!(welcome.permits(&SpiffeId::parse("spiffe://example.org/shop/web")?));
-/// assert!(!welcome.permits(&SpiffeId::parse("spiffe://example.org/shopkeeper")?));
+/// assert!(authorizer.permits(&SpiffeId::parse("spiffe://example.org/shop/web")?));
+/// assert!(!authorizer.permits(&SpiffeId::parse("spiffe://example.org/shopkeeper")?));
 /// # Ok::<(), countersign::spiffe::SpiffeIdError>(())
 /// ```
 #[derive(Clone)]
@@ -32,66 +32,67 @@ enum Rule {
 
 type Predicate = Box<dyn Fn(&SpiffeId) -> bool + Send + Sync>;
 
-/// A name that is proven, but not welcome.
+/// A name that is proven, but not authorized.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{id} is not authorized: expected {expected}")]
 pub struct NotAuthorized {
     /// The name of the peer.
     pub id: SpiffeId,
-    /// Who would have been welcome.
+    /// Which names would have been authorized.
     pub expected: String,
 }
 
 impl Authorizer {
-    /// Welcomes everybody who proves a name in any trust domain there is a bundle for.
+    /// Authorizes every proven name, in any trust domain there is a bundle for.
     pub fn any() -> Self {
         Self(Arc::new(Rule::Any))
     }
 
-    /// Welcomes exactly this name.
+    /// Authorizes exactly this name.
     pub fn id(id: SpiffeId) -> Self {
         Self::one_of([id])
     }
 
-    /// Welcomes the names in the list. An empty list welcomes nobody.
+    /// Authorizes the names in the list. An empty list authorizes no name.
     pub fn one_of(ids: impl IntoIterator<Item = SpiffeId>) -> Self {
         Self(Arc::new(Rule::OneOf(ids.into_iter().collect())))
     }
 
-    /// Welcomes every name in the trust domain.
+    /// Authorizes every name in the trust domain.
     pub fn member_of(trust_domain: TrustDomain) -> Self {
         Self(Arc::new(Rule::MemberOf(trust_domain)))
     }
 
-    /// Welcomes this name and the names below it, segment by segment: `/shop` covers `/shop` and `/shop/web`, and not
+    /// Authorizes this name and the names below it, segment by segment: `/shop` covers `/shop` and `/shop/web`, and not
     /// `/shopkeeper`. The ID of a trust domain covers the whole trust domain.
     pub fn id_prefix(prefix: SpiffeId) -> Self {
         Self(Arc::new(Rule::IdPrefix(prefix)))
     }
 
-    /// Welcomes whom at least one of these welcomes. An empty list welcomes nobody.
+    /// Authorizes what at least one of these authorizes. An empty list authorizes no name.
     pub fn any_of(authorizers: impl IntoIterator<Item = Self>) -> Self {
         Self(Arc::new(Rule::AnyOf(authorizers.into_iter().collect())))
     }
 
-    /// Welcomes whom every one of these welcomes. An empty list welcomes nobody: "all of nothing" is a configuration
-    /// that got lost, not a decision to let everybody in.
+    /// Authorizes what every one of these authorizes. An empty list authorizes no name: "all of nothing" is a
+    /// configuration that got lost, not a decision to authorize every peer.
     pub fn all_of(authorizers: impl IntoIterator<Item = Self>) -> Self {
         Self(Arc::new(Rule::AllOf(authorizers.into_iter().collect())))
     }
 
-    /// Welcomes whom the other one refuses. The negation of an empty list is everybody, as an empty deny list would be.
+    /// Authorizes what the other one refuses. The negation of an empty list authorizes every name, as an empty deny list
+    /// does.
     #[allow(clippy::should_implement_trait)] // a constructor in a row of constructors; `!authorizer` would hide it
     pub fn not(authorizer: Self) -> Self {
         Self(Arc::new(Rule::Not(authorizer)))
     }
 
-    /// Welcomes whom the function says. The description is what a refused peer's error tells the operator.
-    pub fn custom(description: impl Into<String>, welcome: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Rule::Custom(description.into(), Box::new(welcome))))
+    /// Authorizes the names for which the function returns true. The description is what a refused peer's error tells the operator.
+    pub fn custom(description: impl Into<String>, permits: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Rule::Custom(description.into(), Box::new(permits))))
     }
 
-    /// Whether the name is welcome.
+    /// Whether the name is authorized.
     pub fn permits(&self, id: &SpiffeId) -> bool {
         match &*self.0 {
             Rule::Any => true,
@@ -103,11 +104,11 @@ impl Authorizer {
             Rule::AnyOf(authorizers) => authorizers.iter().any(|one| one.permits(id)),
             Rule::AllOf(authorizers) => !authorizers.is_empty() && authorizers.iter().all(|one| one.permits(id)),
             Rule::Not(authorizer) => !authorizer.permits(id),
-            Rule::Custom(_, welcome) => welcome(id),
+            Rule::Custom(_, permits) => permits(id),
         }
     }
 
-    /// The same decision, with an error that says who would have been welcome.
+    /// The same decision, with an error that says which names would have been authorized.
     pub fn authorize(&self, id: &SpiffeId) -> Result<(), NotAuthorized> {
         if self.permits(id) {
             return Ok(());
@@ -137,7 +138,7 @@ impl fmt::Display for Authorizer {
     }
 }
 
-/// An allow list may hold thousands of names: an error that repeats them all helps nobody.
+/// An allow list may hold thousands of names: an error that repeats them all is no help.
 const LISTED: usize = 8;
 
 fn list<T: fmt::Display>(

@@ -1,4 +1,4 @@
-//! Bounds on what is read. The standards leave them open; a judge that reads what strangers send must not.
+//! Bounds on what is read. The standards leave them open; a verifier that reads what strangers send must not.
 
 /// Bytes of a SPIFFE ID (SPIFFE-ID 2.3: support up to 2048, do not generate longer ones).
 pub const SPIFFE_ID_BYTES: usize = 2048;
@@ -8,7 +8,7 @@ pub const TRUST_DOMAIN_BYTES: usize = 255;
 pub const CHAIN_CERTIFICATES: usize = 16;
 /// Bytes of a presented chain: sixteen RSA-8192 certificates fit.
 pub const CHAIN_BYTES: usize = 64 * 1024;
-/// URIs of a refused certificate that are told.
+/// URIs of a refused certificate that are reported.
 pub const CLAIMED_URIS: usize = 4;
 /// Bytes of a private key in PKCS#8 form: RSA-8192 needs 4.7 KB.
 pub const PRIVATE_KEY_BYTES: usize = 16 * 1024;

@@ -1,15 +1,15 @@
 //! SPIFFE: who a workload is, how it proves it, and who may vouch for it.
 //!
 //! * [`SpiffeId`], [`TrustDomain`] - names, and every rule a name must keep
-//! * [`Authorizer`] - which names are welcome
+//! * [`Authorizer`] - which names are authorized
 //! * [`X509Svid`], [`JwtSvid`] - the two documents a workload proves its name with
 //! * [`X509Bundle`], [`JwtBundle`], [`SpiffeBundle`], [`BundleSet`], [`BundleMap`] - the authorities of trust domains
-//! * [`verify_x509_svid`], [`verify_jwt_svid`] - the judges
+//! * [`verify_x509_svid`], [`verify_jwt_svid`] - verification
 //! * [`workload_api`] - where a workload gets its SVIDs and bundles from
 //! * [`source`] - the same, kept fresh
 //! * [`issue`] - for an authority: the keys, and the documents they sign
 //!
-//! A judge reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
+//! Verification reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
 //! are never pooled: an authority of one trust domain can never vouch for a name in another.
 //!
 //! Everything is `Send + Sync` and cheap to clone. Errors name the rule that was broken through a stable `code()` and

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{DocumentScanner, Identity, MAX_ANSWER, Scan, WhoamiError, parse_answer};
 
-/// One question over one non-blocking socket. It owns no clock and no loop: whoever drives it waits for what
+/// One question over one non-blocking socket. It owns no clock and no loop: its driver waits for what
 /// [`Progress`] asks for and calls [`Exchange::advance`] again.
 #[derive(Debug)]
 pub struct Exchange {
@@ -26,7 +26,7 @@ pub struct Exchange {
 /// How an attempt to connect ended.
 #[derive(Debug)]
 pub enum Opened {
-    /// Connected: nothing was sent yet, so the server can still be judged.
+    /// Connected: nothing was sent yet, so the server can still be verified.
     Connected(Exchange),
     /// The listener's backlog is full; a Unix socket has no event for that, so try again in a moment.
     /// The request comes back unsent.

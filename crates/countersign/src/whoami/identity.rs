@@ -19,7 +19,7 @@ pub struct Identity {
     pub runner: Runner,
 }
 
-/// The process as the daemon saw it, plus what the caller said about itself.
+/// The process as the daemon saw it, plus what the caller reports about itself.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Runner {
     /// The identity name again.
@@ -34,11 +34,11 @@ pub struct Runner {
     pub uid: Option<u32>,
     /// Effective group id.
     pub gid: Option<u32>,
-    /// What the caller said: its instance.
+    /// What the caller reports: its instance.
     pub instance_id: Option<u64>,
-    /// What the caller said: its time, Unix seconds.
+    /// What the caller reports: its time, Unix seconds.
     pub timestamp: Option<u64>,
-    /// What the caller said: anything else.
+    /// What the caller reports: anything else.
     pub extra: Map<String, Value>,
 }
 

@@ -3,9 +3,9 @@
 //!
 //! * [`RunnerContext`] - what a caller may say about itself, and the request it travels in
 //! * [`WhoamiCode`] - how an agent answered
-//! * [`Identity`], [`DaemonRefusal`] - the two answers, and how an answer is told apart
+//! * [`Identity`], [`DaemonRefusal`] - the two answers, and how they are distinguished
 //! * [`DocumentScanner`] - finds the end of a JSON document while it arrives
-//! * [`Exchange`] - one question over one non-blocking socket, driven by whoever owns the event loop
+//! * [`Exchange`] - one question over one non-blocking socket, driven by the owner of the event loop
 //! * [`Client`] - the same, blocking
 
 mod answer;
@@ -28,9 +28,9 @@ pub use identity::{Identity, Runner};
 pub use request::{RequestError, RunnerContext, SERVER_OWNED_KEYS};
 pub use token::Token;
 
-/// Where the daemon listens unless told otherwise.
+/// Where the daemon listens by default.
 pub const DEFAULT_SOCKET_PATH: &str = "/var/run/whoami.sock";
-/// How long a whole exchange may take unless told otherwise.
+/// How long a whole exchange may take by default.
 pub const DEFAULT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// The largest answer a client reads.
 pub const MAX_ANSWER: usize = 1024 * 1024;

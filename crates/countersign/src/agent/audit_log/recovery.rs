@@ -109,7 +109,7 @@ fn resume(log: &Path, key: &SigningKey, last: Option<&Segment>) -> io::Result<Re
         Err(ScanError::Flaw(flaw)) if !is_current || head.as_ref().is_none_or(|head| scan.chain.seq < head.seq) => {
             return Ok(Err(flaw.to_string()));
         }
-        Err(ScanError::Flaw(flaw)) => match scan.judge(flaw.whole) {
+        Err(ScanError::Flaw(flaw)) => match scan.check(flaw.whole) {
             Ok(()) if flaw.whole < file.metadata()?.len() => flaw.whole,
             _ => return Ok(Err(flaw.to_string())),
         },

@@ -36,7 +36,7 @@ pub struct Scan {
     pub marks: Vec<(u64, Option<[u8; 32]>)>,
     /// The last two events: a file that was full ends with `rotated`, `signed`.
     pub events: [Option<End>; 2],
-    /// Set by the first line of a file until its key has judged a signature.
+    /// Set by the first line of a file until its key has verified a signature.
     signature: Option<PendingSignature>,
 }
 
@@ -130,12 +130,12 @@ impl Scan {
         if number == 0 {
             return Err(flaw(1, 0, "there is no whole line in the file"));
         }
-        self.judge(whole).map_err(ScanError::Flaw)?;
+        self.check(whole).map_err(ScanError::Flaw)?;
         Ok(end)
     }
 
     /// Looks at the last signature that has gone by, for who goes on behind a flaw.
-    pub fn judge(&mut self, whole: u64) -> Result<(), Flaw> {
+    pub fn check(&mut self, whole: u64) -> Result<(), Flaw> {
         let Some(pending) = self.signature.take() else { return Ok(()) };
         match self.key {
             Some(key) if key.has_signed(&pending.message, &pending.text) => Ok(()),

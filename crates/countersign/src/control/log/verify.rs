@@ -44,7 +44,7 @@ pub struct Verified {
     pub key: LogKey,
     /// How far it is known to have been on the disk.
     pub head: Option<Head>,
-    /// The first line that is older than the one before it: somebody set the clock.
+    /// The first line that is older than the one before it: the clock was set.
     pub clock_went_back: Option<u64>,
 }
 
@@ -100,7 +100,7 @@ pub fn verify(log: &Path, options: &VerifyOptions) -> Result<Verified, LogError>
     let Some(last) = files.last() else {
         return Err(io(log)(io::Error::from(io::ErrorKind::NotFound)));
     };
-    // Where the head is, before it is known to be one: it is judged by the key of the log.
+    // Where the head is, before it is known to be one: it is verified with the key of the log.
     let claimed = head_text.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     let claimed = claimed.and_then(|head| head["seq"].as_u64());
     let marks = claimed.into_iter().chain(options.anchor.as_ref().map(|anchor| anchor.seq));

@@ -196,7 +196,7 @@ fn cgroup_of_lines(lines: &str) -> Option<String> {
             _ => {}
         }
     }
-    // Where nothing uses the unified hierarchy, the kernel still prints it, and everybody is in its root.
+    // Where nothing uses the unified hierarchy, the kernel still prints it, and every process is in its root.
     let path = match (unified, systemd) {
         (Some("/") | None, Some(systemd)) => Some(systemd),
         (unified, _) => unified,

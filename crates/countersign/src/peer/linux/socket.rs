@@ -33,7 +33,7 @@ impl Feature {
 static PEER_PIDFD: Feature = Feature::unknown();
 static PEER_LABEL: Feature = Feature::unknown();
 
-/// Does the kernel hand out the pidfd of a peer (Linux 6.5 and later)? `None`: nobody has asked yet.
+/// Does the kernel give the pidfd of a peer (Linux 6.5 and later)? `None`: not asked yet.
 pub(super) fn has_peer_pidfd() -> Option<bool> {
     PEER_PIDFD.known()
 }
@@ -51,7 +51,7 @@ pub(super) fn credentials(fd: RawFd) -> Result<InlineCredentials, PeerError> {
 /// The credentials, once the descriptor is known to be a connected Unix socket.
 ///
 /// `getpeername` proves both at the price of one call. The credentials alone prove neither: TCP and unconnected
-/// sockets answer pid 0 and uid -1, a listening socket answers those of whoever called `listen`, which is somebody
+/// sockets answer pid 0 and uid -1, a listening socket answers those of the process that called `listen`, which is somebody
 /// else when the socket was inherited.
 pub(super) fn connected_peer(fd: RawFd) -> Result<PeerIds, PeerError> {
     match name(fd, libc::getpeername) {
@@ -76,7 +76,7 @@ pub(super) fn ids(fd: RawFd) -> Result<PeerIds, PeerError> {
 
 /// Has our end a name? The accepting side has the listener's; the connecting side has none, unless it took one.
 pub(super) fn has_name(fd: RawFd) -> bool {
-    // An unnamed socket answers with the family alone. If it cannot be told, be strict.
+    // An unnamed socket answers with the family alone. If it cannot be determined, be strict.
     name(fd, libc::getsockname).map_or(true, |(_, len)| len > mem::size_of::<libc::sa_family_t>())
 }
 
@@ -86,7 +86,7 @@ pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd, PeerError> {
     if copy < 0 {
         return Err(explain("dup", io::Error::last_os_error(), fd));
     }
-    // SAFETY: the kernel has just made `copy` for us, and nobody else knows its number.
+    // SAFETY: the kernel has just made `copy` for us, and no other code knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
@@ -95,7 +95,7 @@ pub(super) fn peer_pidfd(fd: RawFd) -> Result<PeerPidfd, PeerError> {
     match get(fd, SO_PEERPIDFD, &mut pidfd) {
         Ok(_) if pidfd >= 0 => {
             PEER_PIDFD.learn(true);
-            // SAFETY: the kernel has just made `pidfd` for us (close-on-exec), and nobody else knows its number.
+            // SAFETY: the kernel has just made `pidfd` for us (close-on-exec), and no other code knows its number.
             Ok(PeerPidfd::Given(unsafe { OwnedFd::from_raw_fd(pidfd) }))
         }
         Ok(_) => Err(PeerError::Gone),
@@ -104,7 +104,7 @@ pub(super) fn peer_pidfd(fd: RawFd) -> Result<PeerPidfd, PeerError> {
                 PEER_PIDFD.learn(false);
                 Ok(PeerPidfd::UnknownOption)
             }
-            // What the kernels without pidfds for reaped processes say when there is nobody left to point at.
+            // What the kernels without pidfds for reaped processes say when there is no process left to point at.
             Some(libc::ESRCH | libc::EINVAL) => Err(PeerError::Gone),
             _ => Err(explain("SO_PEERPIDFD", error, fd)),
         },

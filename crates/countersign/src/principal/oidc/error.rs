@@ -47,7 +47,7 @@ pub enum OidcError {
     /// No `iss`, or it is not text.
     #[error("the token does not say who issued it")]
     MissingIssuer,
-    /// The token is somebody else's.
+    /// The token has another issuer.
     #[error("the token was issued by somebody else")]
     IssuerMismatch,
     /// The token is meant for others.

@@ -1,7 +1,7 @@
-//! Tokens of OIDC providers, judged before anybody believes a claim in them.
+//! Tokens of OIDC providers, verified before any claim in them is used.
 //!
 //! * [`OidcKeys`] - the keys of a provider, as it publishes them (RFC 7517)
-//! * [`verify_oidc_token`] - the judge: signature first, then issuer, audience and time
+//! * [`verify_oidc_token`] - verification: signature first, then issuer, audience and time
 
 mod error;
 mod keys;

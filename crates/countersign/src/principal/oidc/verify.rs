@@ -15,7 +15,7 @@ use crate::spiffe::{
 /// Bytes of a token that is looked at.
 pub const TOKEN_BYTES: usize = 8192;
 
-/// How to judge a token.
+/// How to verify a token.
 #[derive(Debug, Clone)]
 pub struct OidcVerifyOptions {
     /// Who must have issued it: `iss`, letter by letter.
@@ -27,7 +27,7 @@ pub struct OidcVerifyOptions {
     pub algorithms: Vec<JwsAlgorithm>,
     /// How much the clocks of issuer and verifier may differ: a minute by default, two at most.
     pub leeway: Duration,
-    /// The moment to judge at; the present when `None`.
+    /// The moment to verify at; the present when `None`.
     pub now: Option<SystemTime>,
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Debug for OidcToken {
     }
 }
 
-/// Judges a token: its form and algorithm, its signature by the key it names, and only then what it says of issuer,
+/// Verifies a token: its form and algorithm, its signature by the key it names, and only then what it says of issuer,
 /// audience and time (RFC 7519 7.2, RFC 8725 3). Keys and addresses of keys in the token are never looked at.
 pub fn verify_oidc_token(token: &str, keys: &OidcKeys, options: &OidcVerifyOptions) -> Result<OidcToken, OidcError> {
     if options.issuer.is_empty() {

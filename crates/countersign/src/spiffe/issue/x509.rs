@@ -12,7 +12,7 @@ use crate::spiffe::clock::LAST_MOMENT;
 use crate::spiffe::svid::{Certificate, SigningFacts};
 use crate::spiffe::{PublicKey, SpiffeId, TrustDomain};
 
-/// Who the certificates say made them. It identifies nobody: the SPIFFE ID does.
+/// The issuer that certificates name. It identifies nothing: the SPIFFE ID does.
 const ORGANIZATION: &str = "countersign";
 /// `serialNumber` (RFC 4519 2.31): tells the roots of one trust domain apart by name.
 const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
@@ -27,7 +27,7 @@ pub struct X509Issuer {
     not_after: i64,
 }
 
-/// What an X509-SVID shall say. Times are seconds since 1970.
+/// The content of an X509-SVID. Times are seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct LeafRequest<'a> {
     /// The name of the workload.
@@ -170,7 +170,7 @@ pub(crate) fn leaf_parameters(request: &LeafRequest<'_>) -> Result<CertificatePa
     for dns_name in request.dns_names {
         leaf.subject_alt_names.push(SanType::DnsName(dns_name.as_str().try_into()?));
     }
-    // Written down, though it is the default: some judges want to read it (RFC 5280 4.2.1.9).
+    // Written down, though it is the default: some verifiers want to read it (RFC 5280 4.2.1.9).
     leaf.is_ca = IsCa::ExplicitNoCa;
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -8,14 +8,14 @@ use crate::spiffe::workload_api::{Ignored, WorkloadApiError};
 pub enum Event {
     /// The stream is open.
     Connected,
-    /// Something new was told.
+    /// Something new was sent.
     Updated {
         /// The revision of the snapshot.
         revision: u64,
     },
-    /// Parts of what was told had to be ignored.
+    /// Parts of a message had to be ignored.
     Ignored(Arc<[Ignored]>),
-    /// The stream, or a message, was no good. What was told before stays in force.
+    /// The stream, or a message, was no good. The last message stays in force.
     Failed {
         /// What went wrong.
         error: Arc<WorkloadApiError>,
@@ -24,9 +24,9 @@ pub enum Event {
     },
     /// The workload has no identity (any more).
     Denied {
-        /// What the Workload API said.
+        /// The error of the Workload API.
         error: Arc<WorkloadApiError>,
-        /// Something had been told before: it must not be used any more.
+        /// An earlier message must not be used any more.
         withdrawn: bool,
         /// The revision of the snapshot.
         revision: u64,
@@ -58,7 +58,7 @@ type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Listeners(Mutex<(u64, Vec<(u64, Listener)>)>);
 
-/// The right to be told; dropping it gives it up.
+/// A subscription; dropping it ends it.
 pub struct Subscription {
     id: u64,
     listeners: Weak<Listeners>,
@@ -75,8 +75,14 @@ impl Listeners {
 
     pub fn tell(&self, event: &Event) {
         // Without the lock, because a listener may subscribe or give up.
-        let all: Vec<Listener> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).1.iter().map(|(_, told)| told.clone()).collect();
+        let all: Vec<Listener> = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1
+            .iter()
+            .map(|(_, listener)| listener.clone())
+            .collect();
         for listener in all {
             listener(event);
         }

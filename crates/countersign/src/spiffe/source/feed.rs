@@ -12,10 +12,10 @@ use super::snapshot::{Snapshot, State};
 use super::supervisor::supervise;
 use crate::spiffe::workload_api::{Channel, Subject, WorkloadApiError, X509Context};
 
-/// The X509-SVIDs of a workload and the bundles to judge others with, kept fresh.
+/// The X509-SVIDs of a workload and the bundles to verify peers with, kept fresh.
 pub type X509Source = Feed<X509Context>;
 
-/// One stream of a Workload API, kept open, and the newest of what it told.
+/// One stream of a Workload API, kept open, and its newest message.
 ///
 /// It lives from [`Feed::begin`] on, for as long as somebody holds it. Reading it costs a lock that nobody holds for long.
 pub struct Feed<S: Subject> {
@@ -40,13 +40,13 @@ pub(super) struct Shared<S> {
 pub struct FeedCounters {
     /// Streams that were opened.
     pub connects: u64,
-    /// Messages that told something new.
+    /// Messages with something new.
     pub updates: u64,
-    /// Messages that told nothing new.
+    /// Messages with nothing new.
     pub unchanged: u64,
     /// Streams and messages that were no good.
     pub errors: u64,
-    /// Times that what had been told was taken back.
+    /// Times that what had been sent was withdrawn.
     pub withdrawals: u64,
     /// Parts of messages that had to be ignored.
     pub ignored: u64,
@@ -128,12 +128,12 @@ impl<S: Subject> Feed<S> {
         }
     }
 
-    /// Be told of everything that happens from now on, on the feed's thread.
+    /// Calls the listener for every event from now on, on the feed's thread.
     pub fn subscribe(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Subscription {
         self.shared.listeners.add(listener)
     }
 
-    /// Waits for the first value. Fails when the feed is over; whoever does not want to wait for ever brings a timeout.
+    /// Waits for the first value. Fails when the feed is over. There is no timeout.
     pub async fn ready(&self) -> Result<Arc<S>, Arc<WorkloadApiError>> {
         let mut changed = self.shared.changed.subscribe();
         loop {
@@ -174,7 +174,7 @@ impl<S: Subject> Shared<S> {
         revision
     }
 
-    /// Takes what was told.
+    /// Takes a message.
     pub fn tell(&self, value: S) {
         let now = SystemTime::now();
         let ignored: Arc<[_]> = value.ignored().into();
@@ -186,7 +186,7 @@ impl<S: Subject> Shared<S> {
             current.value.as_ref().is_some_and(|before| before.says_the_same(&value))
         };
         if same {
-            // Servers repeat themselves: whoever rebuilds its TLS contexts for an update need not do it for this.
+            // Servers repeat themselves: TLS contexts that are rebuilt for an update need not be rebuilt for this.
             count(&self.counters.unchanged, 1);
             return;
         }
@@ -201,7 +201,7 @@ impl<S: Subject> Shared<S> {
         }
     }
 
-    /// Notes what went wrong; what was told stays in force.
+    /// Notes what went wrong; the last message stays in force.
     pub fn fail(&self, error: &Arc<WorkloadApiError>) {
         count(&self.counters.errors, 1);
         self.current.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(Arc::clone(error));
@@ -226,7 +226,7 @@ impl<S: Subject> Shared<S> {
         (withdrawn, revision)
     }
 
-    /// Gives up. What was told stays in force until its time is over: an agent that is being replaced must not take
+    /// Gives up. The last message stays in force until its time is over: an agent that is being replaced must not take
     /// the identities of running services away.
     pub fn give_up(&self, error: &Arc<WorkloadApiError>) -> u64 {
         count(&self.counters.errors, 1);

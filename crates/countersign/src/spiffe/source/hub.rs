@@ -34,24 +34,24 @@ impl Hub {
         channel
     }
 
-    /// The X509-SVIDs of an endpoint, always the same feed. Whoever asks for it first has it begin.
+    /// The X509-SVIDs of an endpoint, always the same feed. The first caller begins it.
     pub fn x509(&self, endpoint: &Endpoint) -> Arc<Feed<X509Context>> {
         self.feed(&self.x509, endpoint)
     }
 
-    /// The X.509 bundles of an endpoint, always the same feed. Whoever asks for it first has it begin.
+    /// The X.509 bundles of an endpoint, always the same feed. The first caller begins it.
     pub fn x509_bundles(&self, endpoint: &Endpoint) -> Arc<Feed<X509Bundles>> {
         self.feed(&self.x509_bundles, endpoint)
     }
 
-    /// The JWT bundles of an endpoint, always the same feed. Whoever asks for it first has it begin.
+    /// The JWT bundles of an endpoint, always the same feed. The first caller begins it.
     pub fn jwt_bundles(&self, endpoint: &Endpoint) -> Arc<Feed<JwtBundles>> {
         self.feed(&self.jwt_bundles, endpoint)
     }
 
     fn feed<S: Subject>(&self, feeds: &Feeds<S>, endpoint: &Endpoint) -> Arc<Feed<S>> {
         let mut feeds = locked(feeds);
-        // One that has given up is of no use to somebody new.
+        // One that has given up is of no use to a new caller.
         let known = feeds.get(endpoint).and_then(Weak::upgrade).filter(|feed| !feed.is_over());
         if let Some(feed) = known {
             return feed;

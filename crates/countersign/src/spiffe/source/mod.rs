@@ -1,6 +1,6 @@
 //! Live sources: what a Workload API streams, kept fresh.
 //!
-//! * [`Feed`] - one stream of an endpoint and the newest of what it told; it reconnects, withdraws, and tells
+//! * [`Feed`] - one stream of an endpoint and its newest message; it reconnects, withdraws, and sends events
 //! * [`X509Source`] - the feed of X509-SVIDs
 //! * [`Hub`] - the connections and feeds of a process, one for each endpoint
 //! * [`State`], [`Snapshot`], [`Event`] - where a feed stands, and what happens to it

@@ -6,13 +6,13 @@ use crate::spiffe::workload_api::WorkloadApiError;
 /// Where a feed stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Nothing was told yet.
+    /// There was no message yet.
     Connecting,
     /// There is something to work with.
     Ready,
     /// The Workload API has no identity for this workload, and never had.
     NoIdentity,
-    /// The Workload API took back what it had told.
+    /// The Workload API withdrew what it had sent.
     Withdrawn,
     /// It is over: closed, or refused in a way that asking again will not change.
     Closed,
@@ -40,9 +40,9 @@ pub struct Snapshot<S> {
     pub value: Option<Arc<S>>,
     /// Grows with every change of the value or of the state.
     pub revision: u64,
-    /// When the Workload API last told something, changed or not.
+    /// When the last message of the Workload API came, changed or not.
     pub told_at: Option<SystemTime>,
-    /// What went wrong last, since something was last told.
+    /// The last error since the last message.
     pub last_error: Option<Arc<WorkloadApiError>>,
     /// Nothing tries to reconnect any more.
     pub given_up: bool,

@@ -6,8 +6,8 @@ use super::feed::{Shared, count};
 use crate::backoff::Backoff;
 use crate::spiffe::workload_api::{Subject, WorkloadApiClient, WorkloadApiError};
 
-/// A stream that lived this long, and told something, was a good one. A server that tells something and hangs up at
-/// once is not asked again and again without a pause.
+/// A stream that lived this long, and had a message, was a good one. A server that sends a message and hangs up at once
+/// is not asked again and again without a pause.
 const GOOD: Duration = Duration::from_secs(1);
 /// Pauses between two streams. All workloads of a machine lose their streams when their agent is restarted.
 const RETRIES: Backoff =
@@ -22,10 +22,10 @@ pub(super) async fn supervise<S: Subject>(feed: Arc<Shared<S>>) {
     let mut backoff = RETRIES.clone();
     loop {
         let begun = Instant::now();
-        let mut told = false;
-        let Err(error) = follow(&client, &feed, &mut told).await else { continue };
+        let mut had_message = false;
+        let Err(error) = follow(&client, &feed, &mut had_message).await else { continue };
         let error = Arc::new(error);
-        if told && begun.elapsed() >= GOOD {
+        if had_message && begun.elapsed() >= GOOD {
             backoff.reset();
         }
         if error.is_terminal() {
@@ -50,7 +50,7 @@ pub(super) async fn supervise<S: Subject>(feed: Arc<Shared<S>>) {
 async fn follow<S: Subject>(
     client: &WorkloadApiClient,
     feed: &Shared<S>,
-    told: &mut bool,
+    had_message: &mut bool,
 ) -> Result<(), WorkloadApiError> {
     let mut responses = client.watch::<S>().await?;
     count(&feed.counters.connects, 1);
@@ -63,7 +63,7 @@ async fn follow<S: Subject>(
         };
         match next {
             Ok(value) => {
-                *told = true;
+                *had_message = true;
                 feed.tell(value);
             }
             Err(error) if responses.is_over() => return Err(error),

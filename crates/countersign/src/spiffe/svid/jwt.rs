@@ -40,7 +40,7 @@ impl JwtSvid {
     }
 
     /// A token as the Workload API hands it out for this workload's own use: trusted by construction, and not this
-    /// workload's to judge by the last letter, so further headers are borne.
+    /// workload's to judge by the last letter, so further headers are accepted.
     pub fn from_workload_api(token: &str, hint: Option<&str>) -> Result<Self, TokenError> {
         let parsed = Token::parse(token, HeaderRules::ExtraAllowed)?;
         Ok(Self::of(parsed, token).with_hint(hint))

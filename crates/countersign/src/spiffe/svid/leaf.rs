@@ -43,7 +43,7 @@ impl LeafFacts {
         Certificate::parse(der).map_err(|_| LeafError::Malformed)?.check_leaf()
     }
 
-    /// The serial number in lower-case hexadecimal, as everybody else writes it: without the zero that DER puts in front
+    /// The serial number in lower-case hexadecimal, as other implementations write it: without the zero that DER puts in front
     /// of a number whose first bit is set.
     pub fn serial_number_hex(&self) -> String {
         let number = match &*self.serial_number {
@@ -73,7 +73,7 @@ pub enum KeyAlgorithm {
     EcdsaP384,
     EcdsaP521,
     Ed25519,
-    /// Any other kind. Such a leaf can be judged, but not served with by this library.
+    /// Any other kind. This library can verify such a leaf, but not serve with it.
     Other,
 }
 
@@ -149,7 +149,7 @@ impl LeafError {
     }
 }
 
-/// The URIs a certificate names, proven by nobody: to tell who a peer that was refused claimed to be. At most
+/// The URIs a certificate names, not verified: what a refused peer claimed to be. At most
 /// [`CLAIMED_URIS`], none of them longer than a SPIFFE ID may be; of what is no certificate, none.
 pub fn claimed_uris(der: &[u8]) -> Vec<String> {
     let Ok(certificate) = Certificate::parse(der) else {

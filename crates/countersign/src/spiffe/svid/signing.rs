@@ -48,17 +48,17 @@ impl SigningFacts {
         if certificate.is_ca && certificate.key_usage.is_none() {
             return Err(SigningError::MissingKeyCertSign);
         }
-        Self::judge(&certificate)
+        Self::check(&certificate)
     }
 
     /// A trust anchor. It is trusted by presence in a bundle, so a key usage extension it does not have does not limit
     /// it (many a root minted by hand has none); one that it has must allow `keyCertSign`. A leaf is no trust anchor:
-    /// whoever holds its key could otherwise issue any identity of the trust domain.
+    /// the holder of its key could otherwise issue any identity of the trust domain.
     pub fn of_anchor(der: &[u8]) -> Result<Self, SigningError> {
-        Self::judge(&Certificate::parse(der).map_err(|_| SigningError::Malformed)?)
+        Self::check(&Certificate::parse(der).map_err(|_| SigningError::Malformed)?)
     }
 
-    fn judge(certificate: &Certificate<'_>) -> Result<Self, SigningError> {
+    fn check(certificate: &Certificate<'_>) -> Result<Self, SigningError> {
         if !certificate.is_ca {
             return Err(SigningError::NotCa);
         }

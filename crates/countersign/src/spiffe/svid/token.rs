@@ -261,7 +261,7 @@ pub(crate) fn audience(claim: Option<Value>) -> Result<Vec<String>, TokenError> 
             _ => Err(TokenError::MalformedAudience),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    // An empty name is nobody's.
+    // An empty name names no verifier.
     if audience.iter().all(String::is_empty) {
         return Err(TokenError::MissingAudience);
     }

@@ -90,15 +90,15 @@ pub fn verify_x509_svid<C: AsRef<[u8]>>(
         intermediates.iter().map(|certificate| certificate.as_ref().into()).collect();
     let window = validate_path(leaf.as_ref(), &intermediates, roots, now, options.role)?;
 
-    let verdict = VerifiedChain {
+    let verified = VerifiedChain {
         bundle_revision: bundle.revision(),
         not_before: window.0.max(facts.not_before),
         not_after: window.1.min(facts.not_after),
         leaf: Arc::new(facts),
     };
-    let leaf = verdict.leaf.clone();
+    let leaf = Arc::clone(&verified.leaf);
     if let Some((memory, key)) = memory {
-        memory.put(key, verdict);
+        memory.put(key, verified);
     }
     authorized(leaf, options)
 }
@@ -126,8 +126,8 @@ fn validate_path(
 
     let window = Cell::new((i64::MIN, i64::MAX));
     let objection = Cell::new(None);
-    let judge_path = |path: &VerifiedPath<'_>| {
-        judge_signing_certificates(path, roots).map(|found| window.set(found)).map_err(|found| {
+    let check_path = |path: &VerifiedPath<'_>| {
+        check_signing_certificates(path, roots).map(|found| window.set(found)).map_err(|found| {
             objection.set(Some(found));
             found.as_webpki()
         })
@@ -147,7 +147,7 @@ fn validate_path(
             now,
             *usage,
             None,
-            Some(&judge_path),
+            Some(&check_path),
         );
         match (verified, objection.take()) {
             (Ok(_), _) => return Ok(window.get()),
@@ -186,7 +186,7 @@ impl From<Objection> for X509VerifyError {
     }
 }
 
-fn judge_signing_certificates(path: &VerifiedPath<'_>, roots: &TrustRoots) -> Result<(i64, i64), Objection> {
+fn check_signing_certificates(path: &VerifiedPath<'_>, roots: &TrustRoots) -> Result<(i64, i64), Objection> {
     let (mut not_before, mut not_after) = (i64::MIN, i64::MAX);
     let mut counted = 0;
     for certificate in path.intermediate_certificates() {

@@ -3,7 +3,7 @@ use crate::spiffe::{
     limits::{CHAIN_BYTES, CHAIN_CERTIFICATES},
 };
 
-/// Why a chain does not prove a name that is welcome.
+/// Why a chain does not prove an authorized name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum X509VerifyError {
@@ -31,7 +31,7 @@ pub enum X509VerifyError {
     /// There is no valid path from the leaf to an authority (RFC 5280 6.1).
     #[error("{0}")]
     Path(PathRule),
-    /// The name is proven, but not welcome.
+    /// The name is proven, but not authorized.
     #[error(transparent)]
     NotAuthorized(#[from] NotAuthorized),
 }

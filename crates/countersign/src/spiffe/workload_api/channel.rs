@@ -57,11 +57,11 @@ pub(super) struct Lease {
     pub(super) connection: Arc<Connection>,
 }
 
-/// A channel that does not count: when nobody else has it any more, it is gone.
+/// A channel that does not count: it is gone with its last other owner.
 pub struct WeakChannel(Weak<Inner>);
 
 impl WeakChannel {
-    /// The channel, while somebody has it.
+    /// The channel, while it has an owner.
     pub fn upgrade(&self) -> Option<Channel> {
         self.0.upgrade().map(Channel)
     }
@@ -125,7 +125,7 @@ impl Channel {
             .await
             .map_err(|_| WorkloadApiError::Timeout { after: DIAL, stage: Stage::CONNECTING })?
             .map_err(failed)?;
-        // It waits for no word of the server: whoever stays silent is found out by the call that waits.
+        // It does not wait for the server: a silent server is detected by the call that waits.
         let (sender, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -138,7 +138,7 @@ impl Channel {
     }
 }
 
-/// Lets go of a connection without streams that nobody has used for a while.
+/// Drops a connection without streams that was not used for a while.
 async fn end_when_idle(channel: Weak<Inner>, watched: Weak<Connection>) {
     loop {
         tokio::time::sleep(IDLE / 2).await;
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_nobody_uses_ends() {
+    async fn an_unused_connection_ends() {
         let directory = tempfile::tempdir().unwrap();
         let channel = channel(&directory);
         drop(channel.lease().await.unwrap());

@@ -62,7 +62,7 @@ impl WorkloadApiClient {
         &self.channel
     }
 
-    /// The SVIDs and bundles of now.
+    /// The current SVIDs and bundles.
     pub async fn fetch_x509_context(&self) -> Result<X509Context, WorkloadApiError> {
         let stage = Stage::default();
         self.in_time(&stage, async {
@@ -76,22 +76,22 @@ impl WorkloadApiClient {
         .await
     }
 
-    /// The X.509 bundles of now.
+    /// The current X.509 bundles.
     pub async fn fetch_x509_bundles(&self) -> Result<X509Bundles, WorkloadApiError> {
         self.first(frame(&Empty {})).await
     }
 
-    /// The JWT bundles of now.
+    /// The current JWT bundles.
     pub async fn fetch_jwt_bundles(&self) -> Result<JwtBundles, WorkloadApiError> {
         self.first(frame(&Empty {})).await
     }
 
-    /// The WIT-SVIDs of now (incubating), of one identity or of all.
+    /// The current WIT-SVIDs (incubating), of one identity or of all.
     pub async fn fetch_wit_svids(&self, spiffe_id: Option<&SpiffeId>) -> Result<WitSvids, WorkloadApiError> {
         self.first(frame(&WitSvidRequest { spiffe_id: written(spiffe_id) })).await
     }
 
-    /// The WIT bundles of now (incubating).
+    /// The current WIT bundles (incubating).
     pub async fn fetch_wit_bundles(&self) -> Result<WitBundles, WorkloadApiError> {
         self.first(frame(&Empty {})).await
     }
@@ -119,7 +119,7 @@ impl WorkloadApiClient {
         .await
     }
 
-    /// Has the Workload API judge a token. A bad token is answered with a status, commonly `InvalidArgument`.
+    /// Has the Workload API validate a token. A bad token is answered with a status, commonly `InvalidArgument`.
     pub async fn validate_jwt_svid(&self, audience: &str, token: &str) -> Result<Validated, WorkloadApiError> {
         let request = ValidateJwtSvidRequest { audience: audience.to_owned(), svid: token.to_owned() };
         let stage = Stage::default();

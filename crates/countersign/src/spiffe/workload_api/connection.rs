@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::channel::Stream;
 use super::driver::Driver;
 
-/// When calls have waited this long, one after the other, and none was answered, somebody asks who is still there.
+/// When calls have waited this long, one after the other, and none was answered, the server is asked whether it is still there.
 const DOUBT: Duration = Duration::from_secs(5);
 /// How long such a question may stay without an answer.
 const PONG: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ pub(super) struct Connection {
     driver: Arc<Driver>,
     /// Since when calls have been waiting, and none was answered.
     unanswered: Mutex<Option<Instant>>,
-    /// Not there while somebody is asking, and when it cannot be asked.
+    /// `None` while it is in use, and when the server cannot be asked.
     probe: Mutex<Option<Probe>>,
 }
 
@@ -35,10 +35,10 @@ impl Connection {
         Connection { driver: Driver::start(connection), unanswered: Mutex::new(None), probe: Mutex::new(probe) }
     }
 
-    /// Asks whether the server is still there, and ends the connection for everybody when it is not: streams that have
+    /// Asks whether the server is still there, and ends the whole connection when it is not: streams that have
     /// nothing to say would otherwise never notice.
     fn doubt(self: &Arc<Connection>) {
-        // Calls end inside of the runtime; at its own end nobody is interested any more.
+        // Calls end inside of the runtime; at its own end the result does not matter any more.
         let Ok(runtime) = Handle::try_current() else { return };
         let mut place = locked(&self.probe);
         if place.as_ref().is_none_or(|probe| probe.answered.is_some_and(|answered| answered.elapsed() < TRUST)) {
@@ -80,7 +80,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Whoever has little patience may never wait long enough for itself: what all of them waited counts.
+        // A call with a short timeout may never wait long enough by itself: what all of them waited counts.
         if !self.answered && locked(&self.connection.unanswered).is_some_and(|since| since.elapsed() >= DOUBT) {
             self.connection.doubt();
         }

@@ -25,7 +25,7 @@ pub fn frame(message: &impl Message) -> Bytes {
 pub enum FrameFault {
     /// The message is longer than is read.
     TooLarge(usize),
-    /// The flag says compressed; nobody agreed on a compression.
+    /// The flag says compressed; no compression was agreed on.
     Compressed,
     /// The flag is neither 0 nor 1.
     Flag,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_nobody_agreed_on_are_refused() {
+    fn compressed_and_unknown_frames_are_refused() {
         let take = |bytes: &[u8]| Messages::default().take(&mut Bytes::copy_from_slice(bytes));
         assert_eq!(take(&[1, 0, 0, 0, 0]), Err(FrameFault::Compressed));
         assert_eq!(take(&[9, 0, 0, 0, 0]), Err(FrameFault::Flag));

@@ -1,8 +1,8 @@
-//! The Workload API: where it is found, what is said there, and the client (SPIFFE Workload Endpoint, Workload API).
+//! The Workload API: its endpoint, its messages, and the client (SPIFFE Workload Endpoint, Workload API).
 //!
 //! * [`Endpoint`] - where it is served
 //! * [`WorkloadApiClient`] - every method of `SpiffeWorkloadAPI`, over a [`Channel`] that connects by itself
-//! * [`X509Context`], [`JwtSvids`], [`Validated`], [`WitSvids`] - what it answers, read and judged
+//! * [`X509Context`], [`JwtSvids`], [`Validated`], [`WitSvids`] - what it answers, read and verified
 //! * [`WorkloadApiError`], [`Ignored`] - what went wrong with all of it, or with a part
 //! * [`Method`], [`proto`], [`framing`], [`Status`] - the wire, for both sides
 

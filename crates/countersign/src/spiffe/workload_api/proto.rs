@@ -81,7 +81,7 @@ pub struct X509BundlesResponse {
 /// Asks for tokens.
 #[derive(Clone, PartialEq, Message)]
 pub struct JwtSvidRequest {
-    /// Whom the tokens shall be for; at least one.
+    /// The audience of the tokens; at least one.
     #[prost(string, repeated, tag = "1")]
     pub audience: Vec<String>,
     /// Only for this identity; empty for all.

@@ -7,7 +7,7 @@ pub(super) struct Stage(AtomicUsize);
 const STAGES: [&str; 3] = [Stage::CONNECTING, Stage::WAITING, Stage::READING];
 
 impl Stage {
-    /// Nothing has answered at the endpoint, or the connection is being made by somebody else.
+    /// Nothing has answered at the endpoint, or another call is making the connection.
     pub const CONNECTING: &str = "connecting";
     /// The connection is there; the server has said nothing about this call, or has not taken it yet.
     pub const WAITING: &str = "waiting for the response";

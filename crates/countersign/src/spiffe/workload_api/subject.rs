@@ -14,7 +14,7 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// What is worth knowing about an earlier message when the next one is read. No secrets.
     type Memory: Send + Sync;
 
-    /// Reads a message. What comes again is not judged from scratch, and what was verified with it stays remembered.
+    /// Reads a message. What comes again is not verified from scratch, and what was verified with it stays remembered.
     fn read(response: Self::Response, memory: Option<&Self::Memory>) -> Result<Self, WorkloadApiError>;
 
     /// What is worth knowing about this one.

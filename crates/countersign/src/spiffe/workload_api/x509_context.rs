@@ -12,7 +12,7 @@ use crate::spiffe::limits::{HINT_BYTES, SVIDS};
 use crate::spiffe::svid::Shape;
 use crate::spiffe::{BundleSet, SpiffeId, TrustDomain, X509Svid, X509VerifyOptions, verify_x509_svid};
 
-/// All X509-SVIDs of the workload and the bundles to judge others with, of one and the same message.
+/// All X509-SVIDs of the workload and the bundles to verify peers with, of one and the same message.
 ///
 /// Every SVID in it carries the name it is labelled with, matches its key, and leads to the bundle it came with.
 #[derive(Clone)]
@@ -84,7 +84,7 @@ impl Subject for X509Context {
         if svids.is_empty() {
             return Err(WorkloadApiError::NothingUsable(assembly.ignored));
         }
-        // A bundle is taken from whoever proved to belong to it.
+        // A bundle is taken from the SVID that proved to belong to it.
         for trust_domain in &own {
             if !svids.iter().any(|svid| svid.spiffe_id().member_of(trust_domain)) {
                 assembly.retract(trust_domain);
@@ -194,7 +194,7 @@ impl Reader<'_> {
         Ok(svid)
     }
 
-    /// The same chain and key in the earlier message: they still fit each other. Whether the chain is good now is judged
+    /// The same chain and key in the earlier message: they still fit each other. Whether the chain is good now is checked
     /// anew.
     fn known(&mut self, fingerprint: &Fingerprint) -> Option<Arc<Shape>> {
         let svids = &self.memory?.svids;
