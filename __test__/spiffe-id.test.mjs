@@ -269,9 +269,9 @@ test('the short way agrees with the core on generated and mutated texts', () => 
     }
     const truth = native.spiffeId(text)
     const ours = failing(() => SpiffeId.parse(text))
-    if (truth.startsWith('!')) {
+    if (typeof truth === 'object') {
       counts.refused++
-      assert.equal(ours, `ERR_INVALID_SPIFFE_ID ${JSON.parse(truth.slice(1)).reason}`, JSON.stringify(text))
+      assert.equal(ours, `ERR_INVALID_SPIFFE_ID ${truth.failure.reason}`, JSON.stringify(text))
     } else {
       counts.accepted++
       assert.equal(ours, 'accepted', JSON.stringify(text))

@@ -6,7 +6,7 @@ export declare class BundleMap {
   /** A map without bundles. */
   constructor()
   /** Read a document. */
-  static parse(json: Uint8Array): BundleMap | string
+  static parse(json: Uint8Array): BundleMap | Failure
   /** Take a bundle in place of the one its trust domain had. */
   add(bundle: SpiffeBundle): void
   /** Remove the bundle of a trust domain. Says whether it was there. */
@@ -18,10 +18,10 @@ export declare class BundleMap {
   /** The same bundles as a set to verify with. */
   toBundleSet(): BundleSet
   /** The document, or an error. */
-  toJsonText(): string
+  toJsonText(): string | Failure
   /** Whether both say the same. */
   equals(other: BundleMap): boolean
-  /** One of its own that says the same. */
+  /** An independent copy. */
   copy(): BundleMap
 }
 
@@ -51,33 +51,36 @@ export declare class BundleSet {
   trustDomains(): Array<string>
   /** How many trust domains there are. */
   size(): number
-  /** Whether both trust the same authorities. */
+  /** Whether both say the same. */
   equals(other: BundleSet): boolean
-  /** One of its own that says the same. */
+  /** An independent copy. */
   copy(): BundleSet
   /**
-   * Judge a chain: one piece of concatenated DER, or one piece for each certificate, leaf first. `role` is what the
-   * peer is: 0 server, 1 client. The facts of the leaf, or an error.
+   * Verify a chain: one piece of concatenated DER, or one piece for each certificate, leaf first. `role` is
+   * what the peer is: 0 server, 1 client. The facts of the leaf, or a failure.
    */
-  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string
-  /** Judge a token. `flags`: 1 a key ID is required, 2 further headers are borne. The facts of the token, or an error. */
-  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
+  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string | Failure
+  /**
+   * Verify a token. `flags`: 1 a key ID is required, 2 further headers are accepted. The facts of the token,
+   * or a failure.
+   */
+  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string | Failure
 }
 
-/** A live stream, one for the whole process; this is one environment's hold on it. */
+/** A live stream, one for the whole process; this is one environment's reference to it. */
 export declare class Feed {
   /**
    * Hold a feed of an endpoint: `subject` 0 are X509-SVIDs, 1 X.509 bundles, 2 JWT bundles. What happens to it is
-   * delivered under the key, as JSON. A string is what is wrong with the endpoint.
+   * delivered under the key, as JSON. A failure says what is wrong with the endpoint.
    */
-  static open(mailbox: Mailbox, key: number, endpoint: string, subject: number): Feed | string
-  /** Let go of it. The stream ends when nobody in the process holds it. */
+  static open(mailbox: Mailbox, key: number, endpoint: string, subject: number): Feed | Failure
+  /** Release it. The stream ends with its last reference in the process. */
   close(): void
   /** The revision of the snapshot: another one after every change. */
   revision(): number
   /** How it stands, as JSON: `{state, revision, toldAt, error, givenUp}`. */
   snapshot(): string
-  /** The newest of what was told, while it counts. */
+  /** The newest message, while it is valid. */
   context(): X509Context | null
   /** What it did so far, as JSON. */
   counters(): string
@@ -86,7 +89,7 @@ export declare class Feed {
 /** The authorities for the tokens of one trust domain. */
 export declare class JwtBundle {
   /** A plain JWKS. Lazy: it is read on first use. */
-  static fromJwks(trustDomain: string, json: Uint8Array, lazy: boolean): JwtBundle | string
+  static fromJwks(trustDomain: string, json: Uint8Array, lazy: boolean): JwtBundle | Failure
   /** The name of the trust domain. */
   trustDomain(): string
   /** How many authorities there are. */
@@ -98,23 +101,26 @@ export declare class JwtBundle {
   /** Whether there is an authority with this key ID. */
   has(keyId: string): boolean
   /** Take over every authority of another bundle. Says whether that changed anything; or an error. */
-  add(other: JwtBundle): boolean | string
+  add(other: JwtBundle): boolean | Failure
   /** Remove an authority. Says whether it was there; or an error. */
-  remove(keyId: string): boolean | string
+  remove(keyId: string): boolean | Failure
   /** The JWKS, or an error. */
-  toJwks(): string
-  /** Whether both trust the same keys. */
+  toJwks(): string | Failure
+  /** Whether both say the same. */
   equals(other: JwtBundle): boolean
-  /** One of its own that says the same. */
+  /** An independent copy. */
   copy(): JwtBundle
-  /** See `BundleSet.verifyJwt`. */
-  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
+  /**
+   * Verify a token. `flags`: 1 a key ID is required, 2 further headers are accepted. The facts of the token,
+   * or a failure.
+   */
+  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string | Failure
 }
 
 /** One for each environment. */
 export declare class Mailbox {
-  /** `deliver` gets whatever comes back, once for each call, and once for each event of a feed. */
-  constructor(deliver: (key: number, text: string, context?: X509Context) => void)
+  /** `deliver` is called once for each call, and once for each event of a feed. */
+  constructor(deliver: (key: number, text: string | Failure, context?: X509Context) => void)
   /** Take a call back: nothing is delivered for it any more. False when it is over already. */
   cancel(key: number): boolean
 }
@@ -122,26 +128,25 @@ export declare class Mailbox {
 /** A running agent. It lives on threads of its own and is closed with the object. */
 export declare class NativeAgent {
   /**
-   * Start an agent as a command line asks for. A string is JSON: `{help}`, `{version}`, `{usage: message}` or
-   * `{err: {...}}`. With `--dev`, only the executable of this process is told anything.
+   * Start an agent as a command line asks for. A text is `help` or `version`: there is nothing to start. A failure of
+   * the command line itself has the detail `usage`. With `--dev`, only the executable of this process gets answers.
    */
-  static start(args: Array<string>): NativeAgent | string
+  static start(args: Array<string>): NativeAgent | 'help' | 'version' | Failure
+  /** Start an agent in this process, as JSON options ask for. Its events are delivered under the key. */
+  static run(mailbox: Mailbox, key: number, options: string): NativeAgent | Failure
+  /** Use these rules instead of those it was started with. JSON: `{rules, warnings}`. Or a failure. */
+  replaceRules(text: string): string | Failure
   /**
-   * Start an agent in this process, as JSON options ask for: `{rules | rulesFile | dev, socket, workloadSocket, socketMode,
-   * trustDomain, stateDir, inMemory, graceMs, maxConnections, maxConnectionsPerUid}`. A string is what went wrong, as
-   * JSON. What it does is delivered under the key.
+   * Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. Whether that changed anything, or
+   * a failure.
    */
-  static run(mailbox: Mailbox, key: number, options: string): NativeAgent | string
-  /** Go by this text instead of the rules it was started with: `{ok: {rules, warnings}}` or `{err: {...}}`. */
-  replaceRules(text: string): string
-  /** Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. */
-  rotate(step: string): string
+  rotate(step: string): boolean | Failure
   /** The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has none. */
   bundle(trustDomain?: string | undefined | null): string | null
   /** The endpoints of foreign trust domains, as JSON: `[{trustDomain, url, spiffeId, bundle}]`. */
   bundleEndpoints(): string
-  /** Take what such an endpoint served. JSON: `{ok: {changed, refreshHint}}`, or `{err}`. */
-  takeForeignBundle(trustDomain: string, document: string): string
+  /** Take what such an endpoint served. JSON: `{changed, refreshHint}`. Or a failure. */
+  takeForeignBundle(trustDomain: string, document: string): string | Failure
   /** What it did so far, as JSON. */
   stats(): string
   /** Where it listens. */
@@ -154,35 +159,35 @@ export declare class NativeAgent {
   get endpoint(): string | null
   /** The trust domain this machine is the authority of; undefined when it is of none. */
   get trustDomain(): string | null
-  /** Read the rules again: `{ok: {rules, warnings}}` or `{err: {...}}`; broken rules change nothing. */
-  reload(): string
+  /** Read the rules again. JSON: `{rules, warnings}`. Or a failure: broken rules change nothing. */
+  reload(): string | Failure
   /** Answer what is being answered, remove the sockets, end. */
   close(): void
   /** The same, without keeping the event loop from going on. */
   closeSoon(): Promise<void>
 }
 
-/** An agent that does what it is told, wrong things included. */
+/** An agent that does wrong things on command. */
 export declare class NativeTestAgent {
-  /** Start one, as JSON options ask for. A string is what went wrong, as JSON. */
-  static start(mailbox: Mailbox, key: number, options: string): NativeTestAgent | string
-  /** Where it answers who asks who it is. */
+  /** Start one, as JSON options ask for, or a failure. */
+  static start(mailbox: Mailbox, key: number, options: string): NativeTestAgent | Failure
+  /** The path of the whoami socket. */
   get socketPath(): string
   /** Where the Workload API is served, as `unix:` and a path. */
   get endpoint(): string
-  /** Go by this text from now on: `{ok: {rules, warnings}}` or `{err: {...}}`. */
-  replaceRules(text: string): string
+  /** Use these rules from now on. JSON: `{rules, warnings}`. Or a failure. */
+  replaceRules(text: string): string | Failure
   /** Change the keys of the authority: `prepare`, `activate` or `forget`. */
-  rotate(step: string): string
+  rotate(step: string): boolean | Failure
   /** The bundle of its trust domain as a SPIFFE bundle document. */
   bundle(): string | null
   /** What it did so far, as JSON. */
   stats(): string
   /** Have something go wrong. With `reply`, that message is sent instead. */
   plan(plan: string, reply?: Buffer | undefined | null): void
-  /** Take all faults back, and thaw. */
+  /** Remove all faults, and thaw. */
   clearFaults(): void
-  /** Say nothing more to anybody, until thawed. */
+  /** Answer nothing until thawed. */
   freeze(frozen: boolean): void
   /** Have every open stream `resend`, `reissue`, `reset`, or end with a status. */
   order(order: string, message?: string | undefined | null): void
@@ -196,7 +201,7 @@ export declare class NativeTestAgent {
 export declare class NativeTestCa {
   /** A new one. */
   constructor(trustDomain: string)
-  /** Whom to trust, as a SPIFFE bundle document. */
+  /** Its authorities, as a SPIFFE bundle document. */
   bundle(): string
   /** An X509-SVID for so many seconds. */
   x509Svid(spiffeId: string, dnsNames: Array<string>, ttl: number, flaw?: string | undefined | null): MintedX509Svid
@@ -207,30 +212,30 @@ export declare class NativeTestCa {
 /** The keys of an OIDC provider. */
 export declare class OidcKeys {
   /** A JWKS. */
-  static parse(json: Uint8Array): OidcKeys | string
+  static parse(json: Uint8Array): OidcKeys | Failure
   /** The key IDs, in order. */
   keyIds(): Array<string>
   /** The keys that were left out, as JSON: `[[index, reason], ...]`. */
   skipped(): string
-  /** The claims of a token, or an error. */
-  verify(token: string, issuer: string, audience: Array<string>, algorithms: Array<string>, leeway: number, now?: number | undefined | null): string
+  /** The claims of a token, or a failure. */
+  verify(token: string, issuer: string, audience: Array<string>, algorithms: Array<string>, leeway: number, now?: number | undefined | null): string | Failure
 }
 
 /** Policies, checked once and kept. */
 export declare class PolicySet {
-  /** `text` is a JSON array of policies with names and types already checked; a string is what is wrong. */
-  static parse(text: string): PolicySet | string
+  /** `text` is a JSON array of policies with names and types already checked; a failure says what is wrong. */
+  static parse(text: string): PolicySet | Failure
   /**
-   * The process behind a descriptor if one of the policies accepts it, as JSON text; a refusal carries the field
-   * that failed in each policy.
+   * The process behind a descriptor if one of the policies accepts it, as JSON text, or a failure; a refusal
+   * carries the field that failed in each policy.
    */
-  authorize(socket: number): string
+  authorize(socket: number): string | Failure
 }
 
 /** A trust domain's authorities of every kind. */
 export declare class SpiffeBundle {
   /** Read a document. */
-  static parse(trustDomain: string, json: Uint8Array): SpiffeBundle | string
+  static parse(trustDomain: string, json: Uint8Array): SpiffeBundle | Failure
   /** The name of the trust domain. */
   trustDomain(): string
   /** The authorities for X509-SVIDs. */
@@ -250,36 +255,42 @@ export declare class SpiffeBundle {
   /** The same bundle with another refresh hint, in milliseconds. */
   withRefreshHint(refreshHint?: number | undefined | null): SpiffeBundle
   /** The same bundle with other X.509 authorities, or an error. */
-  withX509Bundle(bundle: X509Bundle): SpiffeBundle | string
+  withX509Bundle(bundle: X509Bundle): SpiffeBundle | Failure
   /** The same bundle with other JWT authorities, or an error. */
-  withJwtBundle(bundle: JwtBundle): SpiffeBundle | string
+  withJwtBundle(bundle: JwtBundle): SpiffeBundle | Failure
   /** The document, or an error. */
-  toJsonText(): string
+  toJsonText(): string | Failure
   /** Whether both say the same. */
   equals(other: SpiffeBundle): boolean
-  /** One of its own that says the same. */
+  /** An independent copy. */
   copy(): SpiffeBundle
-  /** See `BundleSet.verifyX509`. */
-  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string
-  /** See `BundleSet.verifyJwt`. */
-  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string
+  /**
+   * Verify a chain: one piece of concatenated DER, or one piece for each certificate, leaf first. `role` is
+   * what the peer is: 0 server, 1 client. The facts of the leaf, or a failure.
+   */
+  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string | Failure
+  /**
+   * Verify a token. `flags`: 1 a key ID is required, 2 further headers are accepted. The facts of the token,
+   * or a failure.
+   */
+  verifyJwt(token: string, audience: Array<string>, leeway: number, now: number | undefined | null, flags: number): string | Failure
 }
 
-/** A client of one endpoint. Outcomes are texts; what holds SVIDs or bundles comes beside an empty text. */
+/** A client of one endpoint. Outcomes are texts; SVIDs and bundles come beside an empty text. */
 export declare class WorkloadClient {
-  /** A client; or what is wrong with the endpoint. */
-  static open(mailbox: Mailbox, endpoint: string): WorkloadClient | string
+  /** A client; or the failure that says what is wrong with the endpoint. */
+  static open(mailbox: Mailbox, endpoint: string): WorkloadClient | Failure
   /** The endpoint as it is written. */
   get endpoint(): string
-  /** The SVIDs and bundles of now. */
+  /** The current SVIDs and bundles. */
   fetchX509Context(key: number, timeout: number): void
-  /** The X.509 bundles of now. */
+  /** The current X.509 bundles. */
   fetchX509Bundles(key: number, timeout: number): void
-  /** The JWT bundles of now. */
+  /** The current JWT bundles. */
   fetchJwtBundles(key: number, timeout: number): void
   /** Tokens, as JSON: `{svids: [[token, facts, hint], ...], ignored}`. The ID is one that was checked. */
   fetchJwtSvids(key: number, timeout: number, audience: Array<string>, spiffeId?: string | undefined | null): void
-  /** A verdict on a token, as JSON: `[spiffeId, claims]`. */
+  /** Whether a token is valid, as JSON: `[spiffeId, claims]`. */
   validateJwtSvid(key: number, timeout: number, audience: string, token: string): void
   /** WIT-SVIDs, as JSON: `[[spiffeId, token, key, hint], ...]`. */
   fetchWitSvids(key: number, timeout: number, spiffeId?: string | undefined | null): void
@@ -290,9 +301,9 @@ export declare class WorkloadClient {
 /** The X.509 authorities of one trust domain. */
 export declare class X509Bundle {
   /** Concatenated DER. Lazy: the certificates are read on first use. */
-  static fromDer(trustDomain: string, der: Uint8Array, lazy: boolean): X509Bundle | string
+  static fromDer(trustDomain: string, der: Uint8Array, lazy: boolean): X509Bundle | Failure
   /** PEM. */
-  static fromPem(trustDomain: string, text: Uint8Array): X509Bundle | string
+  static fromPem(trustDomain: string, text: Uint8Array): X509Bundle | Failure
   /** The name of the trust domain. */
   trustDomain(): string
   /** How many authorities there are. */
@@ -304,19 +315,22 @@ export declare class X509Bundle {
   /** Whether the certificate is an authority. */
   has(der: Uint8Array): boolean
   /** Add an authority. Says whether it is new; or an error. */
-  add(der: Uint8Array): boolean | string
+  add(der: Uint8Array): boolean | Failure
   /** Remove an authority. Says whether it was there. */
   remove(der: Uint8Array): boolean
   /** Concatenated DER. */
   toDer(): Buffer
   /** PEM. */
   toPem(): string
-  /** Whether both trust the same certificates. */
+  /** Whether both say the same. */
   equals(other: X509Bundle): boolean
-  /** One of its own that says the same. */
+  /** An independent copy. */
   copy(): X509Bundle
-  /** See `BundleSet.verifyX509`. */
-  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string
+  /**
+   * Verify a chain: one piece of concatenated DER, or one piece for each certificate, leaf first. `role` is
+   * what the peer is: 0 server, 1 client. The facts of the leaf, or a failure.
+   */
+  verifyX509(chain: Array<Uint8Array>, now?: number | undefined | null, role?: number | undefined | null): string | Failure
 }
 
 /** SVIDs, bundles and revocation lists of one message. */
@@ -336,20 +350,20 @@ export declare class X509Context {
 /** A certificate chain and its key, kept in the core. */
 export declare class X509Svid {
   /** Concatenated DER, leaf first, and PKCS#8; or an error. */
-  static fromDer(chain: Uint8Array, key: Uint8Array, hint?: string | undefined | null): X509Svid | string
+  static fromDer(chain: Uint8Array, key: Uint8Array, hint?: string | undefined | null): X509Svid | Failure
   /** PEM, the key in the same text or in one of its own; or an error. */
-  static fromPem(chain: Uint8Array, key?: Uint8Array | undefined | null, hint?: string | undefined | null): X509Svid | string
+  static fromPem(chain: Uint8Array, key?: Uint8Array | undefined | null, hint?: string | undefined | null): X509Svid | Failure
   /** What the leaf says of itself, as JSON. */
   facts(): string
   /** The label an operator gave it. */
   hint(): string | null
   /** The certificates as DER, leaf first. */
   certificates(): Buffer[]
-  /** The private key as PKCS#8. Secret: whoever gets it wipes it. */
+  /** The private key as PKCS#8. Secret: the caller wipes it. */
   keyDer(): Buffer
   /** The chain as PEM. */
   chainPem(): string
-  /** The private key as PEM. Secret: whoever gets it wipes it. */
+  /** The private key as PEM. Secret: the caller wipes it. */
   keyPem(): Buffer
   /** Whether half of the lifetime is over at that time. */
   needsRotation(now: number): boolean
@@ -362,39 +376,45 @@ export declare function agentHelp(): string
 
 /**
  * Set this environment up. `settle(key, ...outcome)` gets the outcome of every call that `identityStart` gave a key
- * to: thirteen values of an identity, or one error, or nothing for a call that was taken back.
+ * to: thirteen values of an identity, or one failure, or nothing for a call that was cancelled.
  */
-export declare function attach(settle: (key: number, ...outcome: unknown[]) => void, useLibuv: boolean): string | null
+export declare function attach(settle: (key: number, ...outcome: unknown[]) => void, useLibuv: boolean): Failure | null
 
-/** Read a rules file and say what is in it, as JSON text: `{ok: {rules, warnings, findings}}` or `{err: {...}}`. */
-export declare function checkRules(file: string): string
+/** What is in a rules file, as JSON text: `{rules, warnings, findings}`. Or a failure. */
+export declare function checkRules(file: string): string | Failure
 
-/** The URIs a certificate names, proven by nobody. */
+/** The URIs a certificate names. Nothing is verified. */
 export declare function claimedUris(der: Uint8Array): Array<string>
 
-/** Which rule of the file a running process would get, as JSON text: `{ok: {verdicts, winner}}` or `{err: {...}}`. */
-export declare function explainRules(file: string, pid: number): string
+/** Which rule of the file a running process would get, as JSON text: `{verdicts, winner, svids}`. Or a failure. */
+export declare function explainRules(file: string, pid: number): string | Failure
 
-/** Take a call back. False when it is over already. */
+/** An error of the core. */
+export interface Failure {
+  /** What JavaScript makes the error from. */
+  failure: { code: string, message: string, [detail: string]: unknown }
+}
+
+/** Cancel a call. False when it is over already. */
 export declare function identityCancel(key: number): boolean
 
 /**
- * Start a call. A number is its key; a string is the error (JSON) it ended with at once; anything else is what the
- * guard refused with.
+ * Start a call. A number is its key; a failure is what it ended with at once; anything else is what the guard refused
+ * with.
  */
-export declare function identityStart(path: string, request: string, timeout: number, guard?: ((fd: number) => unknown) | undefined): number | string | object | undefined
+export declare function identityStart(path: string, request: string, timeout: number, guard?: ((fd: number) => unknown) | undefined): number | Failure | object | undefined
 
 /**
- * The same call, blocking. `build(...thirteen values)` makes the identity; a string is the error (JSON); anything
- * else is what the guard refused with.
+ * The same call, blocking. `build(...thirteen values)` makes the identity; anything else is the failure, or
+ * what the guard refused with.
  */
 export declare function identitySync(path: string, request: string, timeout: number, build: (...values: unknown[]) => unknown, guard?: ((fd: number) => unknown) | undefined): unknown
 
-/** The label of an issuer, or an error. */
-export declare function issuerLabel(label: string): string
+/** The label of an issuer, or a failure. */
+export declare function issuerLabel(label: string): string | Failure
 
-/** Read a token without looking at its signature or at the clock. `fromWorkloadApi` bears further headers. */
-export declare function jwtSvidParse(token: string, fromWorkloadApi: boolean): string
+/** Read a token without looking at its signature or at the clock. `fromWorkloadApi` accepts further headers. */
+export declare function jwtSvidParse(token: string, fromWorkloadApi: boolean): string | Failure
 
 /** An X509-SVID of a test authority, which may be a wrong one. */
 export interface MintedX509Svid {
@@ -436,62 +456,65 @@ export interface OfferedX509Svid {
   hint?: string
 }
 
-/** The same as JSON text, with everything: `{ok: {...}}` or `{err: {...}}`. */
-export declare function peerCredentialsFull(socket: number): string
+/** The same as JSON text, with everything, or a failure. */
+export declare function peerCredentialsFull(socket: number): string | Failure
 
-/** The process behind a descriptor, as JSON text; with `sha256` the hash of its executable too. */
-export declare function peerProcess(socket: number, sha256: boolean): string
+/**
+ * The process behind a descriptor, as JSON text, or a failure; with `sha256` the hash of its executable
+ * too.
+ */
+export declare function peerProcess(socket: number, sha256: boolean): string | Failure
 
 /**
  * Some memory, and a function that writes the credentials of a descriptor's peer there. False: ask
- * `peerCredentialsFull`, which tells an error, or what does not fit (many groups, a security label).
+ * `peerCredentialsFull`, which gives a failure, or what does not fit (many groups, a security label).
  */
 export declare function peerScratch(): [ArrayBuffer, (socket: number) => boolean] | null
 
 /**
  * The JSON of a principal as it is written, a new line, and its integers beyond 2^53: `[[path, digits], ...]`, or
- * nothing when there are none.
+ * nothing when there are none. Or a failure.
  */
-export declare function principal(text: string, strict: boolean): string
+export declare function principal(text: string, strict: boolean): string | Failure
 
-/** The name of a trust domain by the rules of principals, or an error. */
-export declare function principalTrustDomain(text: string): string
+/** The name of a trust domain by the rules of principals, or a failure. */
+export declare function principalTrustDomain(text: string): string | Failure
 
 /** The canonical form of a SPIFFE ID. */
-export declare function spiffeId(text: string): string
+export declare function spiffeId(text: string): string | Failure
 
 /** An ID with a path put behind its own. */
-export declare function spiffeIdAppendPath(id: string, path: string): string
+export declare function spiffeIdAppendPath(id: string, path: string): string | Failure
 
 /** An ID with segments put behind its path. */
-export declare function spiffeIdAppendSegments(id: string, segments: Array<string>): string
+export declare function spiffeIdAppendSegments(id: string, segments: Array<string>): string | Failure
 
 /** The ID in the same trust domain with another path. */
-export declare function spiffeIdReplacePath(id: string, path: string): string
+export declare function spiffeIdReplacePath(id: string, path: string): string | Failure
 
 /** Take a presented chain apart: PEM text, or concatenated DER. */
-export declare function splitChain(chain: Uint8Array, pem: boolean): Buffer[] | string
+export declare function splitChain(chain: Uint8Array, pem: boolean): Buffer[] | Failure
 
 /** The flaws there are, as JSON: `{x509: [...], jwt: [...]}`. */
 export declare function testFlaws(): string
 
 /** The bare name of a trust domain, from the name, its own ID, or any ID in it. */
-export declare function trustDomain(text: string): string
+export declare function trustDomain(text: string): string | Failure
 
 /** A UUID in its canonical form; nothing when the text is none. */
 export declare function uuid(text: string): string | null
 
-/** Judge an audit log. JSON: `{ok: {...}}` or `{err: {...}}`. */
-export declare function verifyLog(path: string, keys: Array<string>, withoutHead: boolean): Promise<string>
+/** Verify an audit log. What it says of itself, as JSON, or a failure. */
+export declare function verifyLog(path: string, keys: Array<string>, withoutHead: boolean): Promise<string | Failure>
 
 /** The version of this addon; the JavaScript side refuses any but its own. */
 export declare function version(): string
 
-/** The ID of a workload, or an error. */
-export declare function workloadId(text: string, strict: boolean): string
+/** The ID of a workload, or a failure. */
+export declare function workloadId(text: string, strict: boolean): string | Failure
 
-/** The ID of a service of a tenant, or an error. */
-export declare function workloadIdOf(trustDomain: string, service: string, tenantSlug: string): string
+/** The ID of a service of a tenant, or a failure. */
+export declare function workloadIdOf(trustDomain: string, service: string, tenantSlug: string): string | Failure
 
 /** Write a response to `FetchX509Bundles` or `FetchJWTBundles`. */
 export declare function writeBundlesResponse(bundles: Array<OfferedBundle>, jwt: boolean): Buffer
@@ -502,5 +525,5 @@ export declare function writeJwtResponse(svids: Array<OfferedJwtSvid>): Buffer
 /** Write a response to `FetchX509SVID`. */
 export declare function writeX509Response(svids: Array<OfferedX509Svid>, federated: Array<OfferedBundle>, crls: Array<Buffer>): Buffer
 
-/** What a leaf says of itself, whoever issued it: see `X509Svid.facts`. Or an error. */
-export declare function x509Leaf(der: Uint8Array): string
+/** What a leaf says of itself, with any issuer: see `X509Svid.facts`. Or a failure. */
+export declare function x509Leaf(der: Uint8Array): string | Failure

@@ -4,7 +4,8 @@
 const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
-const { CountersignError, fromDetails, invalidArgument } = require('../native/errors')
+const { answer, fromFailure, unwrap } = require('../native/answer')
+const { CountersignError, invalidArgument } = require('../native/errors')
 const { linuxOnly } = require('../native/load')
 const { checkOptions, checkPath } = require('../internal/options')
 const { SpiffeBundle } = require('../spiffe/spiffe-bundle')
@@ -114,11 +115,10 @@ class Agent extends EventTarget {
     }
     this.#key = listen((text) => this.#tell(JSON.parse(text)))
     const started = addon.run(mailbox(), this.#key, JSON.stringify(options))
-    if (typeof started === 'string') {
+    if ('failure' in started) {
       unlisten(this.#key)
       leave(this.#directory)
-      const { err } = JSON.parse(started)
-      throw this.#written?.explain(err) ?? fromDetails(err)
+      throw this.#written?.explain(started.failure) ?? fromFailure(started.failure)
     }
     this.#native = started
     this.#fetcher = new BundleFetcher(started, (event) => this.#tell(event))
@@ -157,23 +157,19 @@ class Agent extends EventTarget {
   /** @param {readonly import('../../types/agent').RuleConfig[]} rules */
   setRules(rules) {
     const written = rulesText(rules, this.#config.workloadApi)
-    const { ok, err } = JSON.parse(this.#native.replaceRules(written.text))
-    if (err) throw written.explain(err)
-    return ok
+    const report = this.#native.replaceRules(written.text)
+    if (typeof report === 'object') throw written.explain(report.failure)
+    return JSON.parse(report)
   }
 
   reload() {
-    const { ok, err } = JSON.parse(this.#native.reload())
-    if (err) throw fromDetails(err)
-    return ok
+    return unwrap(this.#native.reload())
   }
 
   /** @param {'prepare' | 'activate' | 'forget'} step */
   rotateAuthority(step) {
     if (!STEPS.includes(step)) throw invalidArgument(`step: expected one of ${STEPS.join(', ')}`)
-    const { ok, err } = JSON.parse(this.#native.rotate(step))
-    if (err) throw fromDetails(err)
-    return ok
+    return answer(this.#native.rotate(step))
   }
 
   /** @param {import('../../index').TrustDomain | string} [trustDomain] */

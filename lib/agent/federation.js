@@ -3,6 +3,7 @@
 
 const https = require('node:https')
 const tls = require('node:tls')
+const { unwrap } = require('../native/answer')
 const { CountersignError, reason } = require('../native/errors')
 const { authorize } = require('../spiffe/authorizer')
 const { BundleSet } = require('../spiffe/bundle-set')
@@ -59,10 +60,9 @@ class BundleFetcher {
       const known = this.#native.bundle(trustDomain)
       const document = await get(endpoint, known == null ? undefined : SpiffeBundle.parse(trustDomain, known))
       if (this.#closed) return
-      const { ok, err } = JSON.parse(this.#native.takeForeignBundle(trustDomain, document))
-      if (err) throw new Error(err)
-      if (ok.refreshHint) next = Math.max(ok.refreshHint * 1000, LEAST_REFRESH)
-      if (ok.changed) this.#tell({ type: 'bundle', trustDomain })
+      const { changed, refreshHint } = unwrap(this.#native.takeForeignBundle(trustDomain, document))
+      if (refreshHint) next = Math.max(refreshHint * 1000, LEAST_REFRESH)
+      if (changed) this.#tell({ type: 'bundle', trustDomain })
     } catch (error) {
       // No hammering: the next time is soon enough.
       if (!this.#closed) this.#tell({ type: 'bundleerror', trustDomain, url, message: reason(error) })

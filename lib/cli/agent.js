@@ -2,7 +2,7 @@
 /** `countersign agent`: the daemon, in this process. Its options are the core's own. */
 
 const { BundleFetcher } = require('../agent/federation')
-const { fromDetails } = require('../native/errors')
+const { fromFailure } = require('../native/answer')
 const { linuxOnly } = require('../native/load')
 const { UsageError } = require('./exit')
 const { printJson } = require('./print')
@@ -26,7 +26,8 @@ const command = {
       })
     )
     const agent = addon.start(args)
-    if (typeof agent === 'string') return leave(JSON.parse(agent))
+    if (typeof agent === 'string') return leave(agent)
+    if ('failure' in agent) throw errorOf(agent.failure)
     const fetcher = new BundleFetcher(agent, ({ type, ...detail }) =>
       process.stderr.write(`${type}: ${JSON.stringify(detail)}\n`)
     )
@@ -74,11 +75,14 @@ const command = {
   }
 }
 
-/** @param {any} answer */
-function leave(answer) {
-  if (answer.version) process.stdout.write(`${require('../../package.json').version}\n`)
-  else if (answer.usage) throw new UsageError(answer.usage)
-  else if (answer.err) throw fromDetails(answer.err)
+/** @param {'help' | 'version'} instead what was asked for instead of an agent; `main.js` prints the help itself */
+function leave(instead) {
+  if (instead === 'version') process.stdout.write(`${require('../../package.json').version}\n`)
+}
+
+/** @param {import('../../types/native').Failure['failure']} failure */
+function errorOf(failure) {
+  return failure.usage ? new UsageError(failure.message) : fromFailure(failure)
 }
 
 module.exports = command

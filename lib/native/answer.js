@@ -1,40 +1,51 @@
 'use strict'
-/** What the addon returns: a value, or an error as text. */
+/** What the addon returns: a result, or in its place a failure, from which the error is made. */
 
-const { fromDetails, fromNative } = require('./errors')
+const { CountersignError } = require('./errors')
 
-/** A text that starts with this is an error. */
-const BANG = 33
+/** @typedef {import('../../types/native').Failure} Failure */
 
 /**
- * The value, unless it is the text of an error.
+ * The failure in place of a result; undefined when it is the result.
+ * @param {unknown} value
+ * @returns {Failure['failure'] | undefined}
+ */
+function failureOf(value) {
+  return typeof value === 'object' && value !== null ? /** @type {Partial<Failure>} */ (value).failure : undefined
+}
+
+/**
+ * The error that a failure stands for.
+ * @param {any} failure
+ */
+function fromFailure({ code, message, errno, ...details }) {
+  if (typeof errno !== 'number') return new CountersignError(code, message, details)
+  const name = require('node:util').getSystemErrorName(-errno)
+  const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
+  return new CountersignError(code, message, { ...details, errno: -errno, syscallError: name, cause })
+}
+
+/**
+ * The result, unless it is a failure, which is thrown.
  * @template T
- * @param {T | string} value
+ * @param {T | Failure} value
  * @param {Function} [caller] its frames, and those below, are left out of the stack
  * @returns {T}
  */
 function answer(value, caller = answer) {
-  if (typeof value === 'string' && value.charCodeAt(0) === BANG) throw at(caller, fromNative(value.slice(1)))
-  return /** @type {T} */ (value)
+  const failure = failureOf(value)
+  if (failure === undefined) return /** @type {T} */ (value)
+  const error = fromFailure(failure)
+  Error.captureStackTrace?.(error, caller)
+  throw error
 }
 
 /**
- * The value of a JSON text `{ ok }`, or the error of `{ err }`.
- * @param {string} text
+ * The same for a result that comes as JSON text.
+ * @param {string | Failure} text
  */
 function unwrap(text) {
-  const { ok, err } = JSON.parse(text)
-  if (err) throw at(unwrap, fromDetails(err))
-  return ok
+  return JSON.parse(answer(text, unwrap))
 }
 
-/**
- * @param {Function} caller
- * @param {Error} error
- */
-function at(caller, error) {
-  Error.captureStackTrace?.(error, caller)
-  return error
-}
-
-module.exports = { answer, unwrap }
+module.exports = { answer, failureOf, fromFailure, unwrap }

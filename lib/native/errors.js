@@ -1,5 +1,5 @@
 'use strict'
-/** The one error class, and how a native error becomes one. */
+/** The one error class. */
 
 const brand = Symbol.for('countersign.error')
 
@@ -36,25 +36,6 @@ Object.defineProperty(CountersignError.prototype, 'name', {
 })
 
 /**
- * An error that came over the border as JSON text.
- * @param {string} text
- */
-function fromNative(text) {
-  return fromDetails(JSON.parse(text))
-}
-
-/**
- * The same, once it is read.
- * @param {any} error
- */
-function fromDetails({ code, message, errno, ...details }) {
-  if (typeof errno !== 'number') return new CountersignError(code, message, details)
-  const name = require('node:util').getSystemErrorName(-errno)
-  const cause = Object.assign(new Error(`${name}: ${message}`), { errno: -errno, code: name, syscall: undefined })
-  return new CountersignError(code, message, { ...details, errno: -errno, syscallError: name, cause })
-}
-
-/**
  * @param {string} message
  * @param {{ cause?: unknown, [detail: string]: unknown }} [details]
  */
@@ -80,4 +61,4 @@ function reason(thrown) {
   return thrown instanceof Error ? thrown.message : shown(thrown)
 }
 
-module.exports = { CountersignError, fromDetails, fromNative, invalidArgument, reason, shown }
+module.exports = { CountersignError, invalidArgument, reason, shown }

@@ -2,12 +2,13 @@
 /** Calls that are answered by the addon's Workload API thread, and the events of that thread, by key. */
 
 const { hold, release } = require('../internal/deadline')
-const { fromNative } = require('./errors')
+const { answer } = require('./answer')
 const { native } = require('./load')
 
 /** @typedef {import('../../types/native').X509Context} X509Context */
+/** @typedef {import('../../types/native').Failure} Failure */
 
-/** @type {Map<number, (text: string, message: X509Context | undefined) => void>} */
+/** @type {Map<number, (text: string | Failure, message: X509Context | undefined) => void>} */
 const receivers = new Map()
 let lastKey = 0
 
@@ -25,7 +26,8 @@ function mailbox() {
  * @returns {number}
  */
 function listen(listener) {
-  receivers.set(++lastKey, listener)
+  // An event is a text; only a call can fail.
+  receivers.set(++lastKey, /** @type {(text: any) => void} */ (listener))
   return lastKey
 }
 
@@ -59,8 +61,7 @@ async function call(start, signal, inFlight) {
       signal?.addEventListener('abort', onAbort, { once: true })
       start(key)
     })
-    if (text.startsWith('!')) throw fromNative(text.slice(1))
-    return { text, message }
+    return { text: answer(text), message }
   } finally {
     receivers.delete(key)
     inFlight.delete(end)

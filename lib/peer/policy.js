@@ -47,7 +47,7 @@ function compilePolicy(policy, name = 'policy') {
     : [read(policy, name)]
   if (list.length === 0) throw invalidArgument(`${name}: an empty list of policies would accept nobody`)
   const set = linuxOnly('PolicySet', 'a policy for peers').parse(JSON.stringify(list))
-  if (typeof set === 'string') throw invalidArgument(`${name}: ${set}`)
+  if ('failure' in set) throw invalidArgument(`${name}: ${set.failure.message}`)
   return (fd) => {
     const { toProcess } = require('./process')
     const answer = unwrap(set.authorize(fd))

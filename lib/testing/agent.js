@@ -4,7 +4,8 @@
 const fs = require('node:fs')
 const path = require('node:path')
 const { setTimeout: sleep } = require('node:timers/promises')
-const { CountersignError, fromDetails, invalidArgument, shown } = require('../native/errors')
+const { answer } = require('../native/answer')
+const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { linuxOnly } = require('../native/load')
 const { checkOptions, checkSignal, checkTimeout } = require('../internal/options')
 const { leave, privateDirectory } = require('../agent/agent')
@@ -76,7 +77,7 @@ class TestAgent extends Events {
         this.dispatchEvent(new CustomEvent(type, { detail: Object.freeze(detail) }))
       })
       const agent = addon.start(mailbox(), this.#key, JSON.stringify(started))
-      if (typeof agent === 'string') throw written.explain(JSON.parse(agent).err)
+      if ('failure' in agent) throw written.explain(agent.failure)
       this.#native = agent
       this.#faults = new Faults(agent)
     } catch (error) {
@@ -141,8 +142,8 @@ class TestAgent extends Events {
   /** @param {readonly (string | import('../../index').SpiffeId | TestIdentity)[]} identities */
   setIdentities(identities) {
     const written = this.#rules(identities)
-    const { err } = JSON.parse(this.#native.replaceRules(written.text))
-    if (err) throw written.explain(err)
+    const report = this.#native.replaceRules(written.text)
+    if (typeof report === 'object') throw written.explain(report.failure)
   }
 
   reissue() {
@@ -151,10 +152,7 @@ class TestAgent extends Events {
 
   /** @param {'prepare' | 'activate' | 'forget'} [step] */
   rotateAuthority(step) {
-    for (const one of step === undefined ? ['activate', 'forget'] : [step]) {
-      const { err } = JSON.parse(this.#native.rotate(one))
-      if (err) throw fromDetails(err)
-    }
+    for (const one of step === undefined ? ['activate', 'forget'] : [step]) answer(this.#native.rotate(one))
   }
 
   get calls() {

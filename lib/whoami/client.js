@@ -1,7 +1,8 @@
 'use strict'
 /** Who am I: the identity-by-PID client. */
 
-const { CountersignError, fromNative, invalidArgument } = require('../native/errors')
+const { answer, failureOf, fromFailure } = require('../native/answer')
+const { CountersignError, invalidArgument } = require('../native/errors')
 const { Identity, buildIdentity } = require('./identity')
 const { linuxOnly, native } = require('../native/load')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')
@@ -16,26 +17,26 @@ const EMPTY_REQUEST = '{"runner":{}}'
 
 /** What a call that ended without an identity ended with. */
 class Failure {
-  /** @param {unknown} value error text of the addon, or the error of the server check; undefined: cancelled */
+  /** @param {unknown} value a failure of the addon, or the error of the server check; undefined: cancelled */
   constructor(value) {
     this.value = value
   }
 
   /** @param {number | null} timeout what the whole call was allowed; the addon only knows of the last attempt */
   toError(timeout) {
-    if (typeof this.value !== 'string') return this.value
-    const error = fromNative(this.value)
+    const failure = failureOf(this.value)
+    if (failure === undefined) return this.value
+    const error = fromFailure(failure)
     if (error.code !== 'ERR_TIMEOUT') return error
     return new CountersignError(error.code, error.message.replace(/within \S+/, `within ${timeout} ms`), { timeout })
   }
 
   /** The socket is not there yet, or no process listens on it yet. */
   get notThereYet() {
-    if (typeof this.value !== 'string') return false
-    const { code, errno } = JSON.parse(this.value)
+    const failure = failureOf(this.value)
     return (
-      code === 'ERR_SOCKET_NOT_FOUND' ||
-      (code === 'ERR_CONNECTION_FAILED' && errno === require('node:os').constants.errno.ECONNREFUSED)
+      failure?.code === 'ERR_SOCKET_NOT_FOUND' ||
+      (failure?.code === 'ERR_CONNECTION_FAILED' && failure.errno === require('node:os').constants.errno.ECONNREFUSED)
     )
   }
 }
@@ -47,7 +48,7 @@ class Failure {
 const waiting = new Map()
 
 /**
- * Called by the addon once for each call, with nothing but the key for one that was taken back, one value for one
+ * Called by the addon once for each call, with nothing but the key for one that was cancelled, one value for one
  * that failed, and the values of an identity.
  * @param {number} key
  * @param {any} [a]
@@ -78,9 +79,7 @@ function settle(key, a, b, c, d, e, f, g, h, i, j, k, l, m) {
 let attached = false
 function attach() {
   // Bun exports the symbols of libuv and aborts the process when one is called.
-  const problem = linuxOnly('attach', 'identity-by-PID')(settle, process.versions.bun === undefined)
-  if (problem)
-    throw new CountersignError('ERR_NATIVE_UNAVAILABLE', `the native event loop cannot be set up: ${problem}`)
+  answer(linuxOnly('attach', 'identity-by-PID')(settle, process.versions.bun === undefined))
   attached = true
 }
 

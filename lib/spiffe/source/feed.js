@@ -1,10 +1,9 @@
 'use strict'
 /** This thread's view of a live stream. All sources of an endpoint look through the same one. */
 
-const { fromDetails } = require('../../native/errors')
 const { publish } = require('../../internal/diagnostics')
 const { native } = require('../../native/load')
-const { answer } = require('../../native/answer')
+const { answer, fromFailure } = require('../../native/answer')
 const { listen, mailbox, unlisten } = require('../../native/mailbox')
 
 const SUBJECTS = Object.freeze({ x509: 0, x509Bundles: 1, jwtBundles: 2 })
@@ -107,7 +106,7 @@ class Feed {
   /** What went wrong since something was last told. */
   get lastError() {
     const { error } = JSON.parse(this.#native.snapshot())
-    return error === null ? undefined : fromDetails(error)
+    return error === null ? undefined : fromFailure(error)
   }
 
   /** When something was last told, changed or not. */
@@ -140,7 +139,7 @@ class Feed {
     const event = Object.freeze({
       type,
       ...rest,
-      ...(error ? { error: fromDetails(error) } : {}),
+      ...(error ? { error: fromFailure(error) } : {}),
       ...(expiresAt === undefined ? {} : { expiresAt: new Date(expiresAt) })
     })
     publish(`source.${event.type}`, () => ({ endpoint: this.endpoint, subject: this.subject, ...event }))
