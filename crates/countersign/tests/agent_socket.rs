@@ -10,13 +10,13 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::sync::Barrier;
 
 use agent_scene::{Scene, exists, is_root, own_rule};
-use countersign::agent::{Agent, AgentError, ListenError, Listener, SocketAccess};
+use countersign::agent::{Agent, AgentError, BoundSocket, ListenError, SocketAccess};
 
 const OPEN: SocketAccess = SocketAccess { mode: 0o666, owner: None, group: None };
 
 #[track_caller]
 fn refused(scene: &Scene, name: &str, says: &str) {
-    let error = Listener::bind(&scene.path(name), OPEN).expect_err("must be refused").to_string();
+    let error = BoundSocket::bind(&scene.path(name), OPEN).expect_err("must be refused").to_string();
     assert!(error.contains(says), "{error}");
     assert!(!exists(&scene.path(&format!(".{name}.lock"))), "the lock is left behind");
 }
@@ -25,19 +25,21 @@ fn refused(scene: &Scene, name: &str, says: &str) {
 fn it_has_the_mode_and_owner_asked_for() {
     let scene = Scene::new();
     for mode in [0o666, 0o600, 0o660] {
-        let (mut listener, _socket) = Listener::bind(&scene.socket(), SocketAccess { mode, ..OPEN }).unwrap();
+        let socket = BoundSocket::bind(&scene.socket(), SocketAccess { mode, ..OPEN }).unwrap();
         assert_eq!(fs::symlink_metadata(scene.socket()).unwrap().mode() & 0o7777, mode);
-        listener.remove();
+        drop(socket);
         assert!(!exists(&scene.socket()));
     }
     if is_root("another owner") {
         let access = SocketAccess { mode: 0o660, owner: Some(1001), group: Some(1002) };
-        let (_listener, socket) = Listener::bind(&scene.socket(), access).unwrap();
+        let socket = BoundSocket::bind(&scene.socket(), access).unwrap();
         let found = fs::symlink_metadata(scene.socket()).unwrap();
         assert_eq!((found.uid(), found.gid()), (1001, 1002));
-        // Dead, and given away by ourselves: still ours to replace.
+        // Dead, and given to another user by an agent that was killed: its successor may replace it.
         drop(socket);
-        Listener::bind(&scene.socket(), access).unwrap();
+        drop(UnixListener::bind(scene.socket()).unwrap());
+        std::os::unix::fs::lchown(scene.socket(), Some(1001), Some(1002)).unwrap();
+        BoundSocket::bind(&scene.socket(), access).unwrap();
     }
 }
 
@@ -45,7 +47,7 @@ fn it_has_the_mode_and_owner_asked_for() {
 fn missing_directories_are_made() {
     let scene = Scene::new();
     let path = scene.path("a/b/whoami.sock");
-    let (_listener, _socket) = Listener::bind(&path, OPEN).unwrap();
+    let _socket = BoundSocket::bind(&path, OPEN).unwrap();
     for directory in ["a", "a/b"] {
         assert_eq!(fs::metadata(scene.path(directory)).unwrap().mode() & 0o7777, 0o755);
     }
@@ -58,18 +60,18 @@ fn a_directory_open_to_all_is_refused() {
     fs::create_dir_all(scene.path("open/inner")).unwrap();
     chmod("open", 0o777);
     for name in ["open/whoami.sock", "open/inner/whoami.sock"] {
-        let error = Listener::bind(&scene.path(name), OPEN).expect_err("must be refused").to_string();
+        let error = BoundSocket::bind(&scene.path(name), OPEN).expect_err("must be refused").to_string();
         assert!(error.contains("open: mode 0777: every user could replace the socket"), "{error}");
     }
     chmod("open", 0o1777);
-    Listener::bind(&scene.path("open/whoami.sock"), OPEN).unwrap();
+    BoundSocket::bind(&scene.path("open/whoami.sock"), OPEN).unwrap();
 }
 
 #[test]
 fn only_a_dead_socket_of_our_own_is_replaced() {
     let scene = Scene::new();
     drop(UnixListener::bind(scene.socket()).unwrap());
-    let (_listener, socket) = Listener::bind(&scene.socket(), OPEN).unwrap();
+    let socket = BoundSocket::bind(&scene.socket(), OPEN).unwrap();
     refused(&scene, "whoami.sock", "another process is listening");
     drop(socket);
 
@@ -93,7 +95,7 @@ fn only_a_dead_socket_of_our_own_is_replaced() {
 #[test]
 fn a_full_backlog_is_a_sign_of_life() {
     let scene = Scene::new();
-    let (_listener, socket) = Listener::bind(&scene.socket(), OPEN).unwrap();
+    let socket = BoundSocket::bind(&scene.socket(), OPEN).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
     let _waiting = scene.connect();
     refused(&scene, "whoami.sock", "another process is listening");
@@ -137,6 +139,6 @@ fn what_is_not_ours_any_more_is_not_removed() {
 #[test]
 fn a_path_that_is_too_long_says_so() {
     let scene = Scene::new();
-    let error = Listener::bind(&scene.path(&"x".repeat(120)), OPEN).expect_err("too long").to_string();
+    let error = BoundSocket::bind(&scene.path(&"x".repeat(120)), OPEN).expect_err("too long").to_string();
     assert!(error.contains("too long") || error.contains("name"), "{error}");
 }

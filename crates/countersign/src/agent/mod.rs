@@ -9,7 +9,7 @@
 //! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
 //! * [`Authority`] - the keys of this machine's trust domain, prepared, active and old, on disk or in memory
 //! * [`AgentEvent`] - what it does, as it happens; [`AuditLogOptions`] keeps a signed log of it
-//! * [`Listener`] - the socket: never over somebody else's, never more open than asked for
+//! * [`BoundSocket`] - a listening socket: never in the place of another process's, never more open than asked for
 //! * [`log`] - the log of a process that is an agent and nothing else
 //!
 //! ```
@@ -46,13 +46,15 @@ pub mod testing;
 mod whoami;
 mod workload;
 
+pub use self::core::stats::{AgentStats, WorkloadStats};
 pub use agent::{Agent, AgentError};
 pub use audit_log::{AuditLogError, AuditLogOptions, LogFailure};
 pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
-pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs, UsageError};
+pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs};
+pub use config::command_line::UsageError;
 pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES};
 pub use decisions::{AgentEvent, Caller, KillOrder};
-pub use endpoint::bind::{ListenError, Listener, SocketAccess};
+pub use endpoint::bind::{BoundSocket, ListenError, SocketAccess};
 pub use fs::file_state::FileState;
 pub use fs::private_file::PrivateFileError;
 pub use fs::problem::{Problem, ProblemKind, Weight, Writers};
@@ -69,6 +71,5 @@ pub use rules::token::{TokenError, TokenSource};
 pub use rules::workload_api::{
     BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, Federation, WorkloadSettings,
 };
-pub use whoami::stats::{AgentStats, WorkloadStats};
 
 pub use crate::whoami::WhoamiCode;

@@ -18,9 +18,9 @@ fn main() -> std::process::ExitCode {
             }
         },
         Ok(ParsedArgs::Help) => {
-            println!("Tells local processes who they are, on the kernel's word.\n");
+            println!("Gives local processes their identity, based on what the kernel says about them.\n");
             println!("Usage: countersign-agent [OPTIONS]\n\nOptions:\n{}", AgentOptions::help());
-            println!("Signals: HUP reads the rules anew; INT and TERM end it.");
+            println!("Signals: HUP reloads the rules; INT and TERM stop the agent.");
             ExitCode::SUCCESS
         }
         Ok(ParsedArgs::Version) => {
@@ -48,7 +48,7 @@ mod daemon {
         raise_descriptor_limit();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         runtime.block_on(async {
-            // Before the socket is there: whoever sees it may send a signal.
+            // Before the sockets exist: a process that sees them may send a signal.
             let mut hangup = signal(SignalKind::hangup())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let mut terminate = signal(SignalKind::terminate())?;
@@ -74,13 +74,13 @@ mod daemon {
                     );
                 }
                 let mut out = std::io::stdout();
-                // Nobody may be reading; that is no reason to stop.
+                // A closed standard output is no reason to stop.
                 let _ = writeln!(out, "{}", agent.export_lines()).and_then(|()| out.flush());
             }
             loop {
                 tokio::select! {
                     _ = hangup.recv() => {
-                        // What came of it is in the log; broken rules change nothing.
+                        // The outcome is in the log; broken rules change nothing.
                         let _ = agent.reload();
                     }
                     _ = interrupt.recv() => break,

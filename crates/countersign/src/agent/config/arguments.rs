@@ -1,6 +1,5 @@
-//! The command line of the agent. One table says what there is; the parser and the help text both come from it.
+//! The options of the command line. The parser and the help text are made from this one table.
 
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -15,32 +14,33 @@ use crate::spiffe::TrustDomain;
 pub struct Argument {
     /// Its name, with the dashes.
     pub name: &'static str,
-    /// What its value is called in the help; `None` for a switch.
+    /// The name of its value in the help text; `None` for a switch.
     pub value: Option<&'static str>,
-    /// What holds when it is not given.
+    /// Its default.
     pub default: Option<&'static str>,
     /// One line about it.
     pub help: &'static str,
-    apply: Apply,
+    pub(super) apply: Apply,
 }
 
-enum Apply {
+pub(super) enum Apply {
     Switch(fn(&mut Parsing)),
     Value(fn(&mut Parsing, &str) -> Result<(), String>),
     /// A number in a range, and the option it is.
     Count(RangeInclusive<usize>, fn(&mut AgentOptions) -> &mut usize),
 }
 
-struct Parsing {
-    options: AgentOptions,
+/// What is known after the arguments that have been read so far.
+pub(super) struct Parsing {
+    pub(super) options: AgentOptions,
     rules_given: bool,
     dev: bool,
-    /// What was said about a log, and by which option.
+    /// What was asked for the audit log, and by which option.
     log: Vec<LogOption>,
-    leave: Option<ParsedArgs>,
+    exit: Option<ParsedArgs>,
 }
 
-/// The option, what it does to the log, and the number it does that with.
+/// The option, the change it makes, and the number it was given.
 type LogOption = (&'static str, fn(&mut AuditLogOptions, u64), u64);
 
 /// What a command line asks for.
@@ -48,24 +48,19 @@ type LogOption = (&'static str, fn(&mut AuditLogOptions, u64), u64);
 pub enum ParsedArgs {
     /// Run an agent.
     Run(Box<AgentOptions>),
-    /// Print the help and leave.
+    /// Print the help and exit.
     Help,
-    /// Print the version and leave.
+    /// Print the version and exit.
     Version,
 }
 
-/// A command line that cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
-/// Every option there is.
+/// All options.
 pub const ARGUMENTS: &[Argument] = &[
     Argument {
         name: "--rules",
         value: Some("FILE"),
         default: Some(super::options::DEFAULT_RULES_PATH),
-        help: "the rules; read again when the file changes and on SIGHUP",
+        help: "path of the rules file; read again when it changes and on SIGHUP",
         apply: Apply::Value(|parsing, value| {
             parsing.rules_given = true;
             parsing.options.rules = RulesSource::File(value.into());
@@ -76,7 +71,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket",
         value: Some("PATH"),
         default: Some(crate::whoami::DEFAULT_SOCKET_PATH),
-        help: "the socket to answer on who asks who it is",
+        help: "path of the whoami socket",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket = Some(value.into());
             Ok(())
@@ -86,7 +81,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-mode",
         value: Some("OCTAL"),
         default: Some("0666"),
-        help: "permission bits of the sockets",
+        help: "permission bits of the whoami and Workload API sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_mode = mode(value)?;
             Ok(())
@@ -96,7 +91,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-owner",
         value: Some("USER"),
         default: None,
-        help: "user (name or number) that shall own the sockets",
+        help: "user (name or number) that owns these sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_owner = Some(id(value, uid_of)?);
             Ok(())
@@ -106,7 +101,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--socket-group",
         value: Some("GROUP"),
         default: None,
-        help: "group (name or number) that shall own the sockets",
+        help: "group (name or number) that owns these sockets",
         apply: Apply::Value(|parsing, value| {
             parsing.options.socket_group =
                 Some(id(value, |name| Group::named(name).map(|group| group.gid).map_err(|error| error.to_string()))?);
@@ -117,7 +112,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--workload-socket",
         value: Some("PATH"),
         default: Some(crate::agent::rules::workload_api::DEFAULT_WORKLOAD_SOCKET_PATH),
-        help: "the socket of the SPIFFE Workload API; giving it serves one",
+        help: "path of the SPIFFE Workload API socket; enables the Workload API",
         apply: Apply::Value(|parsing, value| {
             parsing.options.workload_socket = Some(value.into());
             Ok(())
@@ -127,7 +122,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--trust-domain",
         value: Some("NAME"),
         default: None,
-        help: "be the authority of this trust domain, for this machine; giving it serves the Workload API",
+        help: "trust domain whose SVIDs this agent issues; enables the Workload API",
         apply: Apply::Value(|parsing, value| {
             parsing.options.trust_domain = Some(TrustDomain::parse(value).map_err(|error| error.to_string())?);
             Ok(())
@@ -137,7 +132,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--state-dir",
         value: Some("DIR"),
         default: Some(crate::agent::rules::workload_api::DEFAULT_STATE_DIR),
-        help: "where the keys of the authority are kept",
+        help: "directory of the issuer's keys and the kill switch",
         apply: Apply::Value(|parsing, value| {
             parsing.options.state_dir = Some(value.into());
             Ok(())
@@ -147,7 +142,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--control-socket",
         value: Some("PATH"),
         default: Some(crate::control::DEFAULT_CONTROL_SOCKET_PATH),
-        help: "the socket the operator is answered on; with --socket there is none unless it is given",
+        help: "path of the control socket; with --socket there is none by default",
         apply: Apply::Value(|parsing, value| {
             parsing.options.control_socket = Some(value.into());
             Ok(())
@@ -157,7 +152,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--control-socket-mode",
         value: Some("OCTAL"),
         default: None,
-        help: "its permission bits: 0600, or 0666 with --control-read or --control-write, unless given",
+        help: "permission bits of the control socket; 0600 by default, 0666 with --control-read or --control-write",
         apply: Apply::Value(|parsing, value| {
             parsing.options.control_socket_mode = Some(mode(value)?);
             Ok(())
@@ -167,7 +162,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--control-read",
         value: Some("USERS"),
         default: None,
-        help: "users (names or numbers, with commas) who may look, besides the agent's own and root",
+        help: "users (names or numbers, separated by commas) with read access, besides root and the agent's user",
         apply: Apply::Value(|parsing, value| {
             parsing.options.control_readers = users(value)?;
             Ok(())
@@ -177,7 +172,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--control-write",
         value: Some("USERS"),
         default: None,
-        help: "users who may look and steer: kill, resume, reload, repair",
+        help: "users with write access as well: kill, resume, reload, repair",
         apply: Apply::Value(|parsing, value| {
             parsing.options.control_writers = users(value)?;
             Ok(())
@@ -187,7 +182,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--audit-log",
         value: Some("FILE"),
         default: None,
-        help: "keep a signed log of every decision in this file",
+        help: "path of the signed audit log, which records every decision",
         apply: Apply::Value(|parsing, value| {
             parsing.options.audit_log = Some(AuditLogOptions::new(value));
             Ok(())
@@ -197,17 +192,17 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--log-sync",
         value: None,
         default: None,
-        help: "let no answer leave before its line in the audit log is on the disk",
-        apply: Apply::Switch(|parsing| parsing.say("--log-sync", |log, _| log.sync = true, 0)),
+        help: "send each response only after its audit log line is on disk",
+        apply: Apply::Switch(|parsing| parsing.change_log("--log-sync", |log, _| log.sync = true, 0)),
     },
     Argument {
         name: "--log-max-mib",
         value: Some("N"),
         default: Some("64"),
-        help: "begin another file of the audit log from so many MiB on",
+        help: "rotate the audit log at this size in MiB",
         apply: Apply::Value(|parsing, value| {
             let mib = number(value, 1..=1024 * 1024)? as u64;
-            parsing.say("--log-max-mib", |log, mib| log.max_bytes = mib * 1024 * 1024, mib);
+            parsing.change_log("--log-max-mib", |log, mib| log.max_bytes = mib * 1024 * 1024, mib);
             Ok(())
         }),
     },
@@ -215,10 +210,10 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--log-keep",
         value: Some("N"),
         default: Some("16"),
-        help: "keep so many full files of the audit log",
+        help: "number of rotated audit log files to keep",
         apply: Apply::Value(|parsing, value| {
             let keep = number(value, 1..=1_000_000)? as u64;
-            parsing.say("--log-keep", |log, keep| log.keep = keep as usize, keep);
+            parsing.change_log("--log-keep", |log, keep| log.keep = keep as usize, keep);
             Ok(())
         }),
     },
@@ -226,11 +221,11 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--log-failure",
         value: Some("WHAT"),
         default: Some("refuse"),
-        help: "when the audit log cannot be written: refuse (vouch for nobody) or continue",
+        help: "what to do if the audit log cannot be written: refuse all requests, or continue",
         apply: Apply::Value(|parsing, value| {
             match value {
-                "refuse" => parsing.say("--log-failure", |log, _| log.on_failure = LogFailure::Refuse, 0),
-                "continue" => parsing.say("--log-failure", |log, _| log.on_failure = LogFailure::Continue, 0),
+                "refuse" => parsing.change_log("--log-failure", |log, _| log.on_failure = LogFailure::Refuse, 0),
+                "continue" => parsing.change_log("--log-failure", |log, _| log.on_failure = LogFailure::Continue, 0),
                 _ => return Err("expected refuse or continue".into()),
             }
             Ok(())
@@ -240,14 +235,14 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--dev",
         value: None,
         default: None,
-        help: "no root, no rules file: private sockets, and an identity for your own processes; keys in memory",
+        help: "development mode: no root, no rules file; private sockets, one identity for your own processes, keys in memory",
         apply: Apply::Switch(|parsing| parsing.dev = true),
     },
     Argument {
         name: "--grace-ms",
         value: Some("MS"),
         default: Some("25"),
-        help: "how long a client that says nothing is given before it is answered all the same",
+        help: "how long to wait for the request of a silent client before answering without it",
         apply: Apply::Value(|parsing, value| {
             let ms = number(value, 0..=60_000)?;
             parsing.options.grace = Duration::from_millis(ms as u64);
@@ -258,28 +253,28 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--threads",
         value: Some("N"),
         default: Some("2"),
-        help: "threads that answer, at most one a core; all but the first rest until clients queue up",
+        help: "number of threads, at most one per core; all but the first are idle until clients queue up",
         apply: Apply::Count(1..=64, |options| &mut options.threads),
     },
     Argument {
         name: "--max-connections",
         value: Some("N"),
         default: Some("1024"),
-        help: "connections kept waiting at once; one more is told E_BUSY",
+        help: "maximum number of waiting connections; further ones receive E_BUSY",
         apply: Apply::Count(1..=1_000_000, |options| &mut options.max_connections),
     },
     Argument {
         name: "--max-connections-per-uid",
         value: Some("N"),
         default: Some("256"),
-        help: "the same for the processes of one user",
+        help: "maximum number of waiting connections per user",
         apply: Apply::Count(1..=1_000_000, |options| &mut options.max_connections_per_uid),
     },
     Argument {
         name: "--log-format",
         value: Some("FORMAT"),
         default: Some("text"),
-        help: "text or json, on stderr",
+        help: "format of the log on stderr: text or json",
         apply: Apply::Value(|parsing, value| {
             parsing.options.log_format = match value {
                 "text" => LogFormat::Text,
@@ -293,7 +288,7 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--log-level",
         value: Some("LEVEL"),
         default: Some("info"),
-        help: "off, error, warn, info, debug or trace; info has one line per decision",
+        help: "off, error, warn, info, debug or trace; info logs one line per decision",
         apply: Apply::Value(|parsing, value| {
             if !["off", "error", "warn", "info", "debug", "trace"].contains(&value) {
                 return Err("expected off, error, warn, info, debug or trace".into());
@@ -306,102 +301,56 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--help",
         value: None,
         default: None,
-        help: "print this and leave",
-        apply: Apply::Switch(|parsing| parsing.leave = Some(ParsedArgs::Help)),
+        help: "print this help and exit",
+        apply: Apply::Switch(|parsing| parsing.exit = Some(ParsedArgs::Help)),
     },
     Argument {
         name: "--version",
         value: None,
         default: None,
-        help: "print the version and leave",
+        help: "print the version and exit",
         apply: Apply::Switch(|parsing| {
-            parsing.leave.get_or_insert(ParsedArgs::Version);
+            parsing.exit.get_or_insert(ParsedArgs::Version);
         }),
     },
 ];
 
-impl AgentOptions {
-    /// Reads a command line (without the program's name). Values are given as `--name value` or `--name=value`.
-    pub fn from_args(args: &[String]) -> Result<ParsedArgs, UsageError> {
-        let mut parsing = Parsing {
+impl Default for Parsing {
+    fn default() -> Parsing {
+        Parsing {
             options: AgentOptions { service_manager: true, ..AgentOptions::default() },
             rules_given: false,
             dev: false,
             log: Vec::new(),
-            leave: None,
-        };
-        let mut seen = Vec::new();
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (if arg == "-h" { "--help" } else { arg }, None),
-            };
-            let argument = ARGUMENTS
-                .iter()
-                .find(|argument| argument.name == name)
-                .ok_or_else(|| UsageError(format!("unknown argument {name:?}")))?;
-            if seen.contains(&argument.name) {
-                return Err(UsageError(format!("{name} is given twice")));
-            }
-            seen.push(argument.name);
-            let mut value = || value_of(name, glued, &mut args);
-            let invalid = |value: &str, problem: String| UsageError(format!("{name} {value}: {problem}"));
-            match &argument.apply {
-                Apply::Switch(_) if glued.is_some() => return Err(UsageError(format!("{name} takes no value"))),
-                Apply::Switch(apply) => apply(&mut parsing),
-                Apply::Value(apply) => {
-                    let value = value()?;
-                    apply(&mut parsing, value).map_err(|problem| invalid(value, problem))?;
-                }
-                Apply::Count(range, option) => {
-                    let value = value()?;
-                    let count = number(value, range.clone()).map_err(|problem| invalid(value, problem))?;
-                    *option(&mut parsing.options) = count;
-                }
-            }
+            exit: None,
         }
-        if let Some(leave) = parsing.leave {
-            return Ok(leave);
-        }
-        if let (None, Some((name, ..))) = (&parsing.options.audit_log, parsing.log.first()) {
-            return Err(UsageError(format!("{name} is about an audit log: give --audit-log")));
-        }
-        if let Some(log) = &mut parsing.options.audit_log {
-            parsing.log.iter().for_each(|(_, apply, number)| apply(log, *number));
-        }
-        if parsing.dev {
-            if parsing.rules_given {
-                return Err(UsageError("--dev brings its own rule: leave out --rules".into()));
-            }
-            parsing.options.rules = RulesSource::Dev { exe: None };
-            parsing.options.state_in_memory = parsing.options.state_dir.is_none();
-        }
-        Ok(ParsedArgs::Run(Box::new(parsing.options)))
-    }
-
-    /// What `--help` prints about the options: one line each.
-    pub fn help() -> String {
-        let left = |argument: &Argument| match argument.value {
-            Some(value) => format!("{} {value}", argument.name),
-            None => argument.name.to_owned(),
-        };
-        let width = ARGUMENTS.iter().map(|a| left(a).len()).max().unwrap_or(0);
-        let mut help = String::new();
-        for argument in ARGUMENTS {
-            let _ = write!(help, "  {:width$}  {}", left(argument), argument.help);
-            if let Some(default) = argument.default {
-                let _ = write!(help, " (default {default})");
-            }
-            help.push('\n');
-        }
-        help
     }
 }
 
 impl Parsing {
-    /// Options of the log may stand before the one that gives it.
-    fn say(&mut self, name: &'static str, apply: fn(&mut AuditLogOptions, u64), number: u64) {
+    /// What all arguments together ask for.
+    pub(super) fn finish(mut self) -> Result<ParsedArgs, String> {
+        if let Some(instead) = self.exit {
+            return Ok(instead);
+        }
+        if let (None, Some((name, ..))) = (&self.options.audit_log, self.log.first()) {
+            return Err(format!("{name} is about an audit log: give --audit-log"));
+        }
+        if let Some(log) = &mut self.options.audit_log {
+            self.log.iter().for_each(|(_, apply, number)| apply(log, *number));
+        }
+        if self.dev {
+            if self.rules_given {
+                return Err("--dev brings its own rule: leave out --rules".into());
+            }
+            self.options.rules = RulesSource::Dev { exe: None };
+            self.options.state_in_memory = self.options.state_dir.is_none();
+        }
+        Ok(ParsedArgs::Run(Box::new(self.options)))
+    }
+
+    /// Options of the audit log may stand before `--audit-log`.
+    fn change_log(&mut self, name: &'static str, apply: fn(&mut AuditLogOptions, u64), number: u64) {
         self.log.push((name, apply, number));
     }
 }
@@ -417,23 +366,12 @@ fn users(value: &str) -> Result<Vec<u32>, String> {
     value.split(',').map(|user| id(user.trim(), uid_of)).collect()
 }
 
-fn number(value: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+pub(super) fn number(value: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     value
         .parse()
         .ok()
         .filter(|number| range.contains(number))
         .ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
-}
-
-/// The value of an option: behind its `=`, or the next argument.
-fn value_of<'a>(
-    name: &str,
-    glued: Option<&'a str>,
-    args: &mut std::slice::Iter<'a, String>,
-) -> Result<&'a str, UsageError> {
-    let next = || args.next().map(String::as_str).filter(|value| !value.starts_with("--"));
-    let value = glued.or_else(next).filter(|value| !value.is_empty());
-    value.ok_or_else(|| UsageError(format!("{name} needs a value")))
 }
 
 fn id(value: &str, by_name: fn(&str) -> Result<u32, String>) -> Result<u32, String> {

@@ -1,4 +1,4 @@
-//! A private place for the sockets of a development agent.
+//! The private place for the sockets of a development agent.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -6,48 +6,51 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A private place for the sockets.
-pub(in crate::agent) struct Place {
-    pub(in crate::agent) socket: PathBuf,
-    pub(in crate::agent) workload_socket: PathBuf,
-    pub(in crate::agent) control_socket: PathBuf,
-    /// A directory made for this agent alone, to be removed with it.
-    pub(in crate::agent) temporary: Option<PathBuf>,
+/// A directory for the sockets of one agent.
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
+    /// Set if the directory was made for this agent alone.
+    pub(super) temporary: Option<TemporaryDirectory>,
 }
 
-impl Place {
-    fn in_directory(directory: PathBuf, temporary: Option<PathBuf>) -> Place {
-        Place {
-            socket: directory.join("whoami.sock"),
-            workload_socket: directory.join("workload.sock"),
-            control_socket: directory.join("control.sock"),
-            temporary,
-        }
+/// A directory that is removed with its owner, if it is empty by then.
+#[derive(Debug)]
+pub(in crate::agent) struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    pub(in crate::agent) fn remove(&self) {
+        let _ = std::fs::remove_dir(&self.0);
     }
 }
 
-/// `$XDG_RUNTIME_DIR/countersign/whoami.sock`, or one in a fresh directory that only we may enter.
-pub(in crate::agent) fn place() -> io::Result<Place> {
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// `$XDG_RUNTIME_DIR/countersign`, or a fresh directory that only this user may enter.
+pub(super) fn place() -> io::Result<Place> {
     if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| is_ours(path)) {
         let directory = runtime.join("countersign");
         match make_private(&directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_ours(&directory) => {}
             made => made?,
         }
-        return Ok(Place::in_directory(directory, None));
+        return Ok(Place { directory, temporary: None });
     }
     let directory = private_directory()?;
-    Ok(Place::in_directory(directory.clone(), Some(directory)))
+    Ok(Place { directory: directory.clone(), temporary: Some(TemporaryDirectory(directory)) })
 }
 
-/// A fresh directory that only we may enter.
+/// A fresh directory that only this user may enter.
 pub(in crate::agent) fn private_directory() -> io::Result<PathBuf> {
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     loop {
         let name = format!("countersign-{}-{seed:08x}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         match make_private(&directory) {
-            // Somebody may have guessed the name: never use a directory that was there before.
+            // Another process may have guessed the name: never use a directory that was there before.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => seed = seed.wrapping_add(1),
             Err(error) => return Err(error),
             Ok(()) => return Ok(directory),

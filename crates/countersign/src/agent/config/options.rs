@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::agent::audit_log::AuditLogOptions;
 use crate::agent::log::LogFormat;
-use crate::agent::rules::source::{RulesSource, WorkloadOverrides};
+use crate::agent::rules::source::RulesSource;
 use crate::spiffe::TrustDomain;
 
 /// Where the rules file is looked for when nothing else is said.
@@ -225,21 +225,6 @@ impl AgentOptions {
     pub fn audit_log(mut self, log: AuditLogOptions) -> AgentOptions {
         self.audit_log = Some(log);
         self
-    }
-
-    /// What holds for the Workload API, whatever the rules say.
-    pub(in crate::agent) fn workload_overrides(&self) -> WorkloadOverrides {
-        WorkloadOverrides {
-            socket: self.workload_socket.clone(),
-            trust_domain: self.trust_domain.clone(),
-            state_dir: self.state_dir.clone(),
-            state_in_memory: self.state_in_memory,
-        }
-    }
-
-    /// Is this the agent of the machine, at the usual places?
-    pub(in crate::agent) fn is_of_the_machine(&self) -> bool {
-        self.socket.is_none() && !self.is_dev()
     }
 
     /// Is this a development agent?

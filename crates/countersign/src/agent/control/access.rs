@@ -1,20 +1,20 @@
-/// Who may ask for what: the kernel says who asks.
-pub(super) struct Access {
+/// Which users may do what, by the user the kernel names.
+pub(in crate::agent) struct Access {
     /// The agent's own user.
     owner: u32,
     readers: Vec<u32>,
     writers: Vec<u32>,
 }
 
-/// Whom no socket keeps out and no file; to refuse it would only be a pretence.
+/// No socket and no file keeps root out; a refusal would protect nothing.
 const ROOT: u32 = 0;
 
 impl Access {
-    pub(super) fn new(owner: u32, readers: &[u32], writers: &[u32]) -> Access {
+    pub(in crate::agent) fn new(owner: u32, readers: &[u32], writers: &[u32]) -> Access {
         Access { owner, readers: readers.to_vec(), writers: writers.to_vec() }
     }
 
-    /// May this user ask for something that changes something (or for something that does not)?
+    /// May this user send a request that changes something (`writes`), or one that only reads?
     pub(super) fn allows(&self, uid: Option<u32>, writes: bool) -> bool {
         let Some(uid) = uid else { return false };
         uid == self.owner || uid == ROOT || self.writers.contains(&uid) || (!writes && self.readers.contains(&uid))

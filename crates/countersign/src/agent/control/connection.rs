@@ -1,4 +1,4 @@
-//! One operator: lines in, lines out, one after the other. Who has subscribed is told of alerts in between.
+//! One operator: one line in, one line out. Subscribers receive alerts in between.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -8,52 +8,46 @@ use std::time::Duration;
 use rustix::net::{SendFlags, send};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::Control;
+use super::operator::Operator;
+use super::shared::Control;
 use super::verbs::{answer, refuse};
 use crate::agent::decisions::Caller;
-use crate::agent::endpoint::quota::Place;
-use crate::control::{ControlCode, Lines, MAX_REQUEST_LINE, Request, TooLong, Verb, error_frame};
+use crate::agent::endpoint::shutdown::Stop;
+use crate::control::{ControlCode, Lines, MAX_REQUEST_LINE, Request, TooLong, error_frame};
 use crate::peer::Peer;
 
 /// How long a line may take from its first byte to its last.
 const ARRIVAL: Duration = Duration::from_secs(10);
-/// How long somebody may not read what is written before the connection is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a stopping agent waits for who does not read.
+/// How long a client may leave what is written unread before the connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stopping agent waits for a client that does not read.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
-/// Alerts that are written in one go.
+/// Alerts that are written at once.
 const AT_ONCE: usize = 256;
 
-/// The place of a subscriber in the row of alerts.
-pub(super) struct Following {
-    pub(super) news: watch::Receiver<u64>,
-    pub(super) told: u64,
+/// A connection, and the process that made it.
+pub(in crate::agent) struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
 }
 
-/// Somebody on a connection.
-pub(super) struct Operator {
-    pub(super) caller: Caller,
-    pub(super) following: Option<Following>,
-}
-
-/// Turns somebody away for whom there is no room.
-pub(super) fn dismiss(socket: &OwnedFd) {
+/// Tells a client that the quota is used up.
+pub(super) fn turn_away(socket: &OwnedFd) {
     let frame = error_frame(None, ControlCode::Busy, "too many connections, try again later");
     let _ = send(socket, frame.as_bytes(), SendFlags::NOSIGNAL);
 }
 
-/// The life of a connection.
-pub(super) async fn attend(control: Arc<Control>, socket: OwnedFd, peer: Peer, place: Place) {
-    let _place = place;
+/// Serves a connection to its end.
+pub(super) async fn serve(control: Arc<Control>, connection: Connection) {
+    let Connection { socket, peer } = connection;
     let Ok(stream) = UnixStream::from_std(StdStream::from(socket)) else { return };
     let caller = Caller::of(&peer, peer.comm().unwrap_or_default());
-    // It has said all there is to know; its pidfd is wanted by others.
+    // Nothing more is asked of it, and descriptors are scarce: it holds a pidfd.
     drop(peer);
     let operator = Operator { caller, following: None };
-    let _ = converse(&control, stream, operator).await;
+    let _ = run(&control, stream, operator).await;
 }
 
 /// What comes next.
@@ -67,15 +61,15 @@ enum Next {
     End,
 }
 
-async fn converse(control: &Arc<Control>, mut stream: UnixStream, mut operator: Operator) -> std::io::Result<()> {
+async fn run(control: &Arc<Control>, mut stream: UnixStream, mut operator: Operator) -> std::io::Result<()> {
     let mut lines = Lines::new(MAX_REQUEST_LINE);
-    let mut stop = control.stop.subscribe();
+    let mut stop = control.shutdown.subscribe();
     let mut ended = false;
     loop {
         match next(&stream, &mut lines, &mut operator, &mut stop, &mut ended).await? {
             Next::End => return Ok(()),
             Next::News => tell_news(control, &mut stream, &mut operator).await?,
-            // The last thing that is told.
+            // The last alerts are written before the connection ends.
             Next::Stop => {
                 return match timeout(DRAIN_TIMEOUT, tell_news(control, &mut stream, &mut operator)).await {
                     Ok(told) => told,
@@ -83,7 +77,7 @@ async fn converse(control: &Arc<Control>, mut stream: UnixStream, mut operator: 
                 };
             }
             Next::Broken(code, message) => {
-                // Where the next line would begin cannot be told.
+                // It is unknown where the next line would begin.
                 return write(&mut stream, error_frame(None, code, &message).as_bytes()).await;
             }
             Next::Line(line) => {
@@ -110,7 +104,7 @@ async fn next(
     stream: &UnixStream,
     lines: &mut Lines,
     operator: &mut Operator,
-    stop: &mut watch::Receiver<bool>,
+    stop: &mut Stop,
     ended: &mut bool,
 ) -> std::io::Result<Next> {
     let too_long = |error: TooLong| Ok(Next::Broken(ControlCode::TooLarge, error.to_string()));
@@ -146,7 +140,7 @@ async fn next(
         };
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return Ok(Next::Stop),
+            () = stop.requested() => return Ok(Next::Stop),
             readable = stream.readable() => readable?,
             () = news => return Ok(Next::News),
             () = late => return Ok(Next::Broken(ControlCode::Timeout, "the line did not end in time".into())),
@@ -161,10 +155,10 @@ async fn next(
     }
 }
 
-/// Somebody who does not read holds up nobody but itself, and that not for long.
+/// A client that does not read holds up only itself, and only for a while.
 async fn write(stream: &mut UnixStream, bytes: &[u8]) -> std::io::Result<()> {
     let mut rest = bytes;
-    // Nearly always there is room, and no timer needed.
+    // Nearly always there is room, and no timer is needed.
     match stream.try_write(rest) {
         Ok(count) => rest = &rest[count..],
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -173,16 +167,8 @@ async fn write(stream: &mut UnixStream, bytes: &[u8]) -> std::io::Result<()> {
     if rest.is_empty() {
         return Ok(());
     }
-    match timeout(PATIENCE, stream.write_all(rest)).await {
+    match timeout(WRITE_TIMEOUT, stream.write_all(rest)).await {
         Ok(written) => written,
         Err(_) => Err(std::io::ErrorKind::TimedOut.into()),
-    }
-}
-
-/// What a request is called in the log.
-pub(super) fn name_of(verb: &Verb) -> &'static str {
-    match verb {
-        Verb::Audit { fix: true, .. } => "audit fix",
-        other => other.name(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Control;
+use super::shared::Control;
 use crate::control::Severity;
 
 /// A text of metrics, one family after the other.
@@ -44,7 +44,7 @@ pub(super) fn metrics(control: &Control) -> String {
 
 impl Families {
     fn whoami(&mut self, control: &Control) {
-        let stats = control.whoami.counters.snapshot(control.whoami.limits.active());
+        let stats = control.whoami.stats();
         let answered = stats.answered.iter().map(|(code, count)| (code.as_str(), *count));
         self.many(("countersign_answers_total", "counter", "whoami responses by code."), "code", answered);
         self.one("countersign_connections_waiting", "gauge", "whoami connections that wait.", stats.active);
@@ -68,13 +68,13 @@ impl Families {
         let by_severity = control.record.alerts.by_severity();
         let alerts = Severity::ALL.iter().map(|severity| (severity.as_str(), by_severity[*severity as usize]));
         self.many(("countersign_alerts_total", "counter", "Alerts by severity."), "severity", alerts);
-        let operators = control.limits.active();
+        let operators = control.quota.active();
         self.one("countersign_control_connections", "gauge", "Connections of operators.", operators);
     }
 
     fn workload(&mut self, control: &Control) {
         let Some(workload) = &control.workload else { return };
-        let stats = workload.counters.snapshot(workload.limits.active());
+        let stats = workload.counters.stats();
         let svids = [("x509", stats.x509_svids), ("jwt", stats.jwt_svids)];
         self.many(("countersign_svids_issued_total", "counter", "SVIDs issued, by kind."), "kind", svids);
         let connections = stats.connections;

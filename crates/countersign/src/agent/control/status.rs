@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::Control;
+use super::shared::Control;
 use crate::control::{MAX_REPLY_LINE, Severity};
 
 /// Alerts that stand in a status.
@@ -13,7 +13,7 @@ pub(super) fn status(control: &Control) -> Value {
     const { assert!(MAX_REPLY_LINE > 1024 * 1024) };
     let record = &control.record;
     let snapshot = control.core.rules.current();
-    let stats = control.whoami.counters.snapshot(control.whoami.limits.active());
+    let stats = control.whoami.stats();
     let answered: Map<String, Value> =
         stats.answered.iter().map(|(code, count)| (code.as_str().to_owned(), (*count).into())).collect();
     let by_severity = record.alerts.by_severity();
@@ -57,9 +57,9 @@ pub(super) fn status(control: &Control) -> Value {
 
 fn workload(control: &Control) -> Value {
     let Some(workload) = &control.workload else { return Value::Null };
-    let stats = workload.counters.snapshot(workload.limits.active());
+    let stats = workload.counters.stats();
     json!({
-        "trustDomain": workload.authority.trust_domain().name(),
+        "trustDomain": workload.trust_domain.name(),
         "connections": stats.connections,
         "x509Svids": stats.x509_svids,
         "jwtSvids": stats.jwt_svids,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::Control;
-use super::connection::{Following, Operator, name_of};
 use super::metrics::metrics;
+use super::operator::{Following, Operator};
+use super::shared::Control;
 use super::status::status;
 use crate::agent::decisions::{AgentEvent, Caller};
 use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
@@ -58,6 +58,14 @@ fn operator_request(control: &Control, caller: &Caller, verb: &'static str, refu
         tracing::warn!(target: crate::agent::log::TARGET, pid = caller.pid, uid = caller.uid, verb, code = code.as_str(), "an operator was refused");
     }
     control.core.bus.publish(|| AgentEvent::OperatorRequest { caller: caller.clone(), verb, refused });
+}
+
+/// What a request is called in the log.
+fn name_of(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Audit { fix: true, .. } => "audit fix",
+        other => other.name(),
+    }
 }
 
 /// The payload is a JSON object without `type` and `id`.

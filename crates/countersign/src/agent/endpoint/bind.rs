@@ -1,12 +1,14 @@
-//! Making the socket: never over somebody else's, never with more permissions than asked for, never for a moment.
+//! Making the socket: never in the place of another process's socket, and never, not even for a moment, with more
+//! permissions than asked for.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, Permissions, TryLockError};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
@@ -24,10 +26,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Why there is no socket to answer on.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Somebody answers there already.
+    /// Another process answers there already.
     #[error("{}: another process is listening on it", .0.display())]
     Live(PathBuf),
-    /// What is there is not a dead socket of ours, so it is left alone.
+    /// What is there is not a dead socket of this user, so it is left alone.
     #[error("{}: {reason}", path.display())]
     Foreign {
         /// The path.
@@ -35,7 +37,7 @@ pub enum ListenError {
         /// What is there instead.
         reason: String,
     },
-    /// Others could put a socket of their own in the place of ours.
+    /// Other users could put a socket of their own in the place of this one.
     #[error("{}: {reason}", directory.display())]
     UnsafeDirectory {
         /// The directory that is open to others.
@@ -43,7 +45,7 @@ pub enum ListenError {
         /// Why it will not do.
         reason: String,
     },
-    /// Another agent is starting on the same path and does not get done.
+    /// Another agent is starting or stopping on the same path, and takes too long.
     #[error("{}: another agent holds this lock", .0.display())]
     Locked(PathBuf),
     /// The service manager offers something that cannot be answered on.
@@ -61,15 +63,19 @@ pub enum ListenError {
     },
 }
 
-/// A listening socket, and the right to remove it again.
+/// A listening socket, and the right to remove its path again: dropping it does so.
 #[derive(Debug)]
-pub struct Listener {
+pub struct BoundSocket {
+    listener: UnixListener,
     path: PathBuf,
-    /// Device and inode of the socket we made; `None` for one that was given to us.
-    made: Option<(u64, u64)>,
+    /// The file that was made; `None` for a socket that was adopted, or whose path is removed.
+    made: Mutex<Option<FileId>>,
 }
 
-/// What the new socket shall be like.
+/// Device and inode.
+type FileId = (u64, u64);
+
+/// Permissions and owner of a new socket.
 #[derive(Debug, Clone, Copy)]
 pub struct SocketAccess {
     /// Permission bits.
@@ -80,28 +86,29 @@ pub struct SocketAccess {
     pub group: Option<u32>,
 }
 
-impl Listener {
+impl BoundSocket {
     /// Makes a socket at `path` and listens on it.
-    pub fn bind(path: &Path, access: SocketAccess) -> Result<(Listener, UnixListener), ListenError> {
+    pub fn bind(path: &Path, access: SocketAccess) -> Result<BoundSocket, ListenError> {
         let (directory, name) = split(path)?;
         make_directory(directory)?;
         refuse_unsafe(directory)?;
         let _lock = Lock::take(directory, name)?;
         clear_the_way(path, access.owner)?;
-        let socket = listen(path, access)?;
+        let listener = listen(path, access)?;
         let found = fs::symlink_metadata(path).map_err(|e| io_error(path, "looking at the new socket", e))?;
-        Ok((Listener { path: path.to_path_buf(), made: Some((found.dev(), found.ino())) }, socket))
+        let made = Mutex::new(Some((found.dev(), found.ino())));
+        Ok(BoundSocket { listener, path: path.to_path_buf(), made })
     }
 
-    /// Takes over a socket that somebody else made and will remove.
-    pub fn adopt(socket: UnixListener) -> Result<(Listener, UnixListener), ListenError> {
+    /// Takes over a socket that another process has made and will remove.
+    pub fn adopt(listener: UnixListener) -> Result<BoundSocket, ListenError> {
         let broken = |error: io::Error| ListenError::Activation(error.to_string());
-        let path = match socket.local_addr().map_err(broken)?.as_pathname() {
+        let path = match listener.local_addr().map_err(broken)?.as_pathname() {
             Some(path) => path.to_path_buf(),
             None => return Err(ListenError::Activation("the socket has no path".into())),
         };
-        socket.set_nonblocking(true).map_err(broken)?;
-        Ok((Listener { path, made: None }, socket))
+        listener.set_nonblocking(true).map_err(broken)?;
+        Ok(BoundSocket { listener, path, made: Mutex::new(None) })
     }
 
     /// The path clients connect to.
@@ -109,26 +116,37 @@ impl Listener {
         &self.path
     }
 
-    /// Hands over the right to remove the socket.
-    pub(in crate::agent) fn take(&mut self) -> Listener {
-        Listener { path: self.path.clone(), made: self.made.take() }
-    }
-
-    /// Did we make the socket, or was it given to us?
-    pub fn is_ours(&self) -> bool {
-        self.made.is_some()
-    }
-
-    /// Removes the socket, if it is still the one we made.
-    pub fn remove(&mut self) {
-        let Some(made) = self.made.take() else { return };
-        let Ok((directory, name)) = split(&self.path) else { return };
+    /// Removes the path, if it still leads to this socket: no more clients can connect. Says whether this socket was made
+    /// here, so that no other process will accept the clients that are in its queue.
+    pub fn unlink(&self) -> bool {
+        let Some(made) = self.made.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
         // Without the lock another agent could be putting its socket there between our look and our unlink. A dead
         // socket left behind does no harm: the next agent replaces it.
-        let Ok(_lock) = Lock::take(directory, name) else { return };
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == made) {
+        if let Ok((directory, name)) = split(&self.path)
+            && let Ok(_lock) = Lock::take(directory, name)
+            && fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == made)
+        {
             let _ = fs::remove_file(&self.path);
         }
+        true
+    }
+}
+
+impl Drop for BoundSocket {
+    fn drop(&mut self) {
+        self.unlink();
+    }
+}
+
+impl AsFd for BoundSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl AsRawFd for BoundSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.listener.as_raw_fd()
     }
 }
 
@@ -168,7 +186,7 @@ fn refuse_unsafe(directory: &Path) -> Result<(), ListenError> {
         .map_err(|problem| ListenError::UnsafeDirectory { reason: problem.kind.to_string(), directory: problem.path })
 }
 
-/// Removes a dead socket of our own; refuses anything else that is in the way.
+/// Removes a dead socket of this user; refuses anything else that is in the way.
 fn clear_the_way(path: &Path, owner: Option<u32>) -> Result<(), ListenError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -182,7 +200,7 @@ fn clear_the_way(path: &Path, owner: Option<u32>) -> Result<(), ListenError> {
     match probe(path) {
         Ok(()) | Err(Errno::AGAIN) => return Err(ListenError::Live(path.to_path_buf())),
         Err(Errno::CONNREFUSED) => {}
-        // A datagram socket, or one we may not even ask: somebody has it.
+        // A datagram socket, or one that may not even be connected to: it belongs to another process.
         Err(errno) => return foreign(format!("a socket that cannot be told to be dead: {}", io::Error::from(errno))),
     }
     let own = rustix::process::geteuid().as_raw();
@@ -192,7 +210,7 @@ fn clear_the_way(path: &Path, owner: Option<u32>) -> Result<(), ListenError> {
     fs::remove_file(path).map_err(|error| io_error(path, "removing the dead socket", error))
 }
 
-/// Is anybody listening? Without waiting: a full backlog is an answer too.
+/// Is a process listening? This does not wait: a full backlog is an answer too.
 fn probe(path: &Path) -> Result<(), Errno> {
     let socket = stream_socket()?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
@@ -205,7 +223,7 @@ fn stream_socket() -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Nobody can connect before `listen`, so mode and owner are settled before there is anything to reach.
+/// No client can connect before `listen`, so mode and owner are set before the socket can be reached.
 fn listen(path: &Path, access: SocketAccess) -> Result<UnixListener, ListenError> {
     let socket = stream_socket().map_err(|e| io_error(path, "making a socket", e))?;
     let address = SocketAddrUnix::new(path).map_err(|e| io_error(path, "the path", e))?;
@@ -215,16 +233,16 @@ fn listen(path: &Path, access: SocketAccess) -> Result<UnixListener, ListenError
         }
         other => io_error(path, "binding the socket", other),
     })?;
-    let settled = settle(path, access)
+    let listening = set_access(path, access)
         .and_then(|()| rustix::net::listen(&socket, BACKLOG).map_err(|e| io_error(path, "listening", e)));
-    if let Err(error) = settled {
+    if let Err(error) = listening {
         let _ = fs::remove_file(path);
         return Err(error);
     }
     Ok(UnixListener::from(socket))
 }
 
-fn settle(path: &Path, access: SocketAccess) -> Result<(), ListenError> {
+fn set_access(path: &Path, access: SocketAccess) -> Result<(), ListenError> {
     if access.owner.is_some() || access.group.is_some() {
         std::os::unix::fs::lchown(path, access.owner, access.group)
             .map_err(|e| io_error(path, "changing its owner", e))?;
@@ -232,7 +250,7 @@ fn settle(path: &Path, access: SocketAccess) -> Result<(), ListenError> {
     fs::set_permissions(path, Permissions::from_mode(access.mode)).map_err(|e| io_error(path, "changing its mode", e))
 }
 
-/// The lock that keeps two agents from probing and binding at the same time. Its file is gone when nobody needs it.
+/// The lock that keeps two agents from probing and binding at the same time. Its file is removed with the lock.
 struct Lock {
     path: PathBuf,
     _file: File,
@@ -248,8 +266,8 @@ impl Lock {
         loop {
             let file = Lock::open(&path)?;
             match file.try_lock() {
-                // Whoever held it before us removes the file: a lock on a file that is no longer there locks nobody
-                // out, so it only counts while the path still leads to it.
+                // The previous holder removes the file. A lock on a removed file locks no other agent out, so it only
+                // counts while the path still leads to it.
                 Ok(()) if same_file(&path, &file) => return Ok(Lock { path, _file: file }),
                 Ok(()) => continue,
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
@@ -276,7 +294,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Before the lock is given up, so that nobody else's file is removed.
+        // Before the lock is given up, so that no other agent's file is removed.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Has the event loop of the current thread watch a descriptor for something to read.
+/// Registers a descriptor with the event loop of the current thread, for reading.
 ///
 /// tokio's safe constructor is deprecated because a type may name a descriptor it does not own, or name another one
 /// later. What is watched here are the standard library's owning types, which do neither.

@@ -1,10 +1,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the log is told of the same trouble.
+/// The shortest time between two log lines about the same problem.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A trouble that may come thousands of times a second, and that the log is told of now and then.
+/// Limits the log lines about a problem that may occur thousands of times a second.
 #[derive(Default)]
 pub(in crate::agent) struct LogThrottle {
     state: Mutex<State>,
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl LogThrottle {
-    /// Notes one more time. Gives back how often it happened since the log was last told, if it is time to tell it.
+    /// Counts one more occurrence. When a log line is due: how many there were since the last one.
     pub(in crate::agent) fn note(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.times += 1;
@@ -34,13 +34,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_is_told_once_in_a_while() {
-        let complaint = LogThrottle::default();
-        assert_eq!(complaint.note(), Some(1));
-        assert_eq!((complaint.note(), complaint.note()), (None, None));
-        if let Ok(mut state) = complaint.state.lock() {
+    fn a_log_line_is_due_once_per_interval() {
+        let throttle = LogThrottle::default();
+        assert_eq!(throttle.note(), Some(1));
+        assert_eq!((throttle.note(), throttle.note()), (None, None));
+        if let Ok(mut state) = throttle.state.lock() {
             state.last = Instant::now().checked_sub(INTERVAL);
         }
-        assert_eq!(complaint.note(), Some(3));
+        assert_eq!(throttle.note(), Some(3));
     }
 }

@@ -35,10 +35,18 @@ pub(in crate::agent) struct WorkloadOverrides {
     pub(in crate::agent) socket: Option<PathBuf>,
     /// The trust domain, when the rules name none. It must not contradict them.
     pub(in crate::agent) trust_domain: Option<TrustDomain>,
-    /// Where the keys are kept, instead of the directory in the rules.
-    pub(in crate::agent) state_dir: Option<PathBuf>,
-    /// Keep the keys in memory only.
-    pub(in crate::agent) state_in_memory: bool,
+    pub(in crate::agent) state: StateLocation,
+}
+
+/// Where the operator wants the keys to be kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::agent) enum StateLocation {
+    /// In memory only.
+    Memory,
+    Directory(PathBuf),
+    /// Where the rules say, or at the usual place.
+    #[default]
+    Default,
 }
 
 impl WorkloadOverrides {

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::error::RulesError;
 use super::schema::{FederationForm, WorkloadApiForm};
-use super::source::WorkloadOverrides;
+use super::source::{StateLocation, WorkloadOverrides};
 use super::svid_entry::lifetime;
 use crate::agent::authority::DEFAULT_CA_TTL;
 use crate::spiffe::{SpiffeId, TrustDomain};
@@ -133,10 +133,10 @@ impl WorkloadSettings {
                 return Err(RulesError::whole("[workload_api] has no trust_domain, and --trust-domain is not given"));
             }
         };
-        let state_dir = match (&asked.state_dir, &self.state_dir) {
-            _ if asked.state_in_memory => None,
-            (Some(path), _) | (None, Some(path)) => Some(path.clone()),
-            (None, None) => Some(PathBuf::from(DEFAULT_STATE_DIR)),
+        let state_dir = match (&asked.state, &self.state_dir) {
+            (StateLocation::Memory, _) => None,
+            (StateLocation::Directory(path), _) | (StateLocation::Default, Some(path)) => Some(path.clone()),
+            (StateLocation::Default, None) => Some(PathBuf::from(DEFAULT_STATE_DIR)),
         };
         let ca_ttl = self.ca_ttl.unwrap_or(DEFAULT_CA_TTL);
         Ok(WorkloadConfig {

@@ -1,7 +1,7 @@
-//! One connection: one question, one answer.
+//! One connection: one request, one response.
 //!
-//! Most clients have asked before they are accepted, and are answered on the spot without ever being registered with
-//! the event loop. The others become a task of their own.
+//! Most clients have sent their request before they are accepted. They are answered at once, without being registered
+//! with the event loop. Every other connection is served by a task.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tracing::debug;
 use super::answer::Answer;
 use super::decision::{Context, decide, publish_refusal};
 use super::request::{Arrival, Request};
-use super::server::Whoami;
+use super::shared::Whoami;
 use crate::agent::attest::{Depth, HashingError, with_hashes};
 use crate::agent::decisions::{AgentEvent, Caller};
-use crate::agent::endpoint::quota::Place;
+use crate::agent::endpoint::protocol::Accepted;
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
 use crate::peer::{Peer, PeerIds};
@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much of what an answered client still sends is thrown away before we stop listening to it.
 const MAX_DRAINED: usize = 4 * 1024 * 1024;
 
-/// What keeps a connection from being answered on the spot.
+/// What keeps a connection from being answered at once.
 enum Obstacle {
     /// The request is not there yet.
     Request(Request),
@@ -42,8 +42,15 @@ enum Obstacle {
     End,
 }
 
+/// A connection that could not be answered at once.
+pub(in crate::agent) struct Connection {
+    socket: Arc<OwnedFd>,
+    peer: Peer,
+    obstacle: Obstacle,
+}
+
 /// Receives a new connection: answers it now, or leaves it to a task.
-pub(in crate::agent) fn greet(whoami: &Arc<Whoami>, socket: OwnedFd, buffer: &mut [u8]) {
+pub(super) fn accept(whoami: &Whoami, socket: OwnedFd, buffer: &mut [u8]) -> Accepted<Connection> {
     let socket = Arc::new(socket);
     let peer = match Peer::of_accepted(Arc::clone(&socket), Arc::clone(&whoami.core.known)) {
         Ok(peer) => peer,
@@ -62,32 +69,34 @@ pub(in crate::agent) fn greet(whoami: &Arc<Whoami>, socket: OwnedFd, buffer: &mu
                 }
                 _ => tracing::warn!(target: log::TARGET, %error, code, "a peer could not be told"),
             }
-            dismiss(&socket, &answer, buffer);
-            return;
+            answer_at_once(&socket, &answer, buffer);
+            return Accepted::Done;
         }
     };
     let mut request = Request::default();
     let obstacle = match request.receive(&socket, buffer) {
-        Arrival::Broken => return,
+        Arrival::Broken => return Accepted::Done,
         Arrival::Waiting => Some(Obstacle::Request(request)),
         arrival => advance(whoami, &peer, &socket, request, arrival, buffer),
     };
-    let Some(obstacle) = obstacle else { return };
-    match whoami.limits.admit(peer.ids().uid) {
-        Some(place) => {
-            let whoami = Arc::clone(whoami);
-            tokio::spawn(async move { attend(whoami, socket, peer, place, obstacle).await });
-        }
-        // It has its answer.
-        None if matches!(obstacle, Obstacle::End) => {}
-        None => {
-            let who = peer.ids();
-            whoami.count(WhoamiCode::Busy);
-            publish_refusal(&whoami.core, &peer, WhoamiCode::Busy);
-            debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = WhoamiCode::Busy.as_str(), "refused");
-            dismiss(&socket, &Answer::refusal(WhoamiCode::Busy, "too many connections, try again later"), buffer);
-        }
+    match obstacle {
+        None => Accepted::Done,
+        Some(obstacle) => Accepted::Serve { uid: peer.ids().uid, connection: Connection { socket, peer, obstacle } },
     }
+}
+
+/// Turns away a client because the quota is used up.
+pub(super) fn reject(whoami: &Whoami, connection: &Connection, buffer: &mut [u8]) {
+    let Connection { socket, peer, obstacle } = connection;
+    if matches!(obstacle, Obstacle::End) {
+        // It has its answer.
+        return;
+    }
+    let who = peer.ids();
+    whoami.count(WhoamiCode::Busy);
+    publish_refusal(&whoami.core, peer, WhoamiCode::Busy);
+    debug!(target: log::TARGET, pid = who.pid, uid = who.uid, code = WhoamiCode::Busy.as_str(), "refused");
+    answer_at_once(socket, &Answer::refusal(WhoamiCode::Busy, "too many connections, try again later"), buffer);
 }
 
 /// Decides about a request that has arrived, and answers. `None` when the connection is done with.
@@ -179,15 +188,16 @@ fn drain(socket: impl AsFd, buffer: &mut [u8], total: &mut usize) -> Drained {
     Drained::Done
 }
 
-/// Answers a client there is no room for, as well as that can be done in an instant.
-fn dismiss(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
+/// Answers a client that is not served, as far as that is possible without waiting.
+fn answer_at_once(socket: &OwnedFd, answer: &Answer, buffer: &mut [u8]) {
     let _ = send(socket, answer.body(), SendFlags::NOSIGNAL);
     let _ = shutdown(socket, Shutdown::Write);
     drain(socket, buffer, &mut 0);
 }
 
-/// The life of a connection that could not be answered on the spot.
-async fn attend(whoami: Arc<Whoami>, socket: Arc<OwnedFd>, peer: Peer, place: Place, obstacle: Obstacle) {
+/// Serves a connection that could not be answered at once.
+pub(super) async fn serve(whoami: Arc<Whoami>, connection: Connection) {
+    let Connection { socket, peer, obstacle } = connection;
     let deadline = Instant::now() + whoami.connection_timeout;
     let socket = match watched(socket) {
         Ok(socket) => socket,
@@ -230,7 +240,6 @@ async fn attend(whoami: Arc<Whoami>, socket: Arc<OwnedFd>, peer: Peer, place: Pl
             }
         };
     }
-    drop(place);
 }
 
 /// Waits for the request: briefly for its first byte, then for all of it. A client that says nothing has none.

@@ -1,9 +1,10 @@
 //! The identity-by-PID protocol: one connection, one request, one response.
 
 mod answer;
-pub(super) mod connection;
+mod connection;
 mod decision;
-pub(super) mod idle_workers;
+mod protocol;
 pub(super) mod request;
-pub(super) mod server;
-pub(super) mod stats;
+mod shared;
+
+pub(super) use self::shared::Whoami;

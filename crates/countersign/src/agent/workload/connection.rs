@@ -1,4 +1,4 @@
-//! One connection: who is at its other end is settled when it is made, and looked at anew for every call.
+//! One connection: the kernel says which process made it, and the rules are evaluated anew for every call.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,49 +22,53 @@ use super::reply::Reply;
 use super::request::{deadline, method_of, must_carry_security_header, read, speaks_grpc};
 use super::x509::X509Svids;
 use super::{Workload, jwt, stream};
-use crate::agent::endpoint::quota::Place;
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
 use crate::peer::Peer;
 use crate::spiffe::workload_api::proto::Empty;
 use crate::spiffe::workload_api::{Code, Method, Status};
 
-/// Who says nothing this long after connecting does not speak HTTP/2.
+/// How long the HTTP/2 handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Calls at once on one connection.
 const MAX_STREAMS: u32 = 100;
-/// How long a stopping agent waits for callers to hear of it.
+/// How long a stopping agent waits until callers have read the end of their calls.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Streams a client may take back before we even looked at them.
+/// Streams a client may reset before the agent has read their request.
 const MAX_RESET_STREAMS: usize = 100;
-/// Bytes a caller may lag behind.
+/// Bytes that are buffered for a caller that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// What a client is told that there is no room for: our settings, then GOAWAY with `ENHANCE_YOUR_CALM`.
+/// What a client is told when the quota is used up: our settings, then GOAWAY with `ENHANCE_YOUR_CALM`.
 const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x1b\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
 
-/// Turns a client away, as well as that can be done in an instant.
-pub(super) fn dismiss(socket: &OwnedFd) {
+/// A connection, and the process that made it.
+pub(in crate::agent) struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: Peer,
+}
+
+/// Tells a client that it is not served, as far as that is possible without waiting.
+pub(super) fn turn_away(socket: &OwnedFd, buffer: &mut [u8]) {
     let _ = send(socket, NO_ROOM, SendFlags::NOSIGNAL);
     let _ = shutdown(socket, Shutdown::Write);
-    // Closing with bytes unread would destroy what we said on its way.
-    let mut rest = [0; 4096];
+    // Closing with bytes unread would destroy the message on its way.
     for _ in 0..16 {
-        if recv(socket, &mut rest, RecvFlags::empty()).map_or(0, |(count, _)| count) == 0 {
+        if recv(socket, &mut *buffer, RecvFlags::empty()).map_or(0, |(count, _)| count) == 0 {
             return;
         }
     }
 }
 
-/// The life of a connection.
-pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer, place: Place) {
-    let _place = place;
+/// Serves a connection to its end.
+pub(super) async fn serve(workload: Arc<Workload>, connection: Connection) {
+    let Connection { socket, peer } = connection;
     let death = peer.death().and_then(|pidfd| {
         watched(pidfd).map_err(|source| crate::peer::PeerError::Os { what: "watching a pidfd", source })
     });
     let death = match death {
         Ok(death) => death,
-        // It died, and the descriptor may be anybody's now.
+        // The process has died, and its pid may belong to another one now.
         Err(error) => return tracing::debug!(target: log::TARGET, %error, "a connection without a process"),
     };
     let Ok(socket) = tokio::net::UnixStream::from_std(UnixStream::from(socket)) else { return };
@@ -77,13 +81,13 @@ pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer,
         .max_concurrent_reset_streams(MAX_RESET_STREAMS)
         .max_send_buffer_size(SEND_BUFFER)
         .handshake::<_, Bytes>(frames);
-    let mut stop = workload.stop.subscribe();
+    let mut stop = workload.shutdown.subscribe();
     let mut connection = tokio::select! {
         shaken = timeout(HANDSHAKE, handshake) => match shaken {
             Ok(Ok(connection)) => connection,
             _ => return,
         },
-        _ = stop.wait_for(|stop| *stop) => return,
+        () = stop.requested() => return,
         _ = death.readable() => return,
     };
     let peer = Arc::new(peer);
@@ -105,8 +109,8 @@ pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer,
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 until.get_or_insert(Instant::now() + DRAIN_TIMEOUT);
             }
-            // After the calls have said goodbye the connection is closed when the client has heard it.
-            _ = stop.wait_for(|stop| *stop), if until.is_none() => {
+            // The calls end by themselves; then the connection is closed when the client has read it.
+            () = stop.requested(), if until.is_none() => {
                 connection.graceful_shutdown();
                 until = Some(Instant::now() + DRAIN_TIMEOUT);
             }
@@ -115,7 +119,7 @@ pub(super) async fn attend(workload: Arc<Workload>, socket: OwnedFd, peer: Peer,
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     let (workload, peer) = (Arc::clone(&workload), Arc::clone(&peer));
-                    calls.spawn(async move { serve(&workload, &peer, request, respond).await });
+                    calls.spawn(async move { call(&workload, &peer, request, respond).await });
                 }
                 Some(Err(_)) | None => return,
             },
@@ -131,7 +135,7 @@ fn log_flood(workload: &Workload, peer: &Peer) {
 }
 
 /// One call.
-async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+async fn call(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let reply = Reply::new(respond);
     if *request.method() != HttpMethod::POST {
         return reply.refuse(StatusCode::METHOD_NOT_ALLOWED);
@@ -160,7 +164,7 @@ async fn serve(workload: &Workload, peer: &Arc<Peer>, request: Request<RecvStrea
     let call = Call { workload, peer, method };
     match deadline(request.headers()) {
         None => dispatch(&call, request, reply).await,
-        // The caller has given up by then, and knows it without us.
+        // The caller has given up by then, and needs no message.
         Some(deadline) => drop(timeout(deadline, dispatch(&call, request, reply)).await),
     }
 }

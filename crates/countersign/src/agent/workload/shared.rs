@@ -7,20 +7,21 @@ use super::interceptor::Interceptor;
 use super::trust::Trust;
 use crate::agent::authority::Authority;
 use crate::agent::core::Core;
-use crate::agent::endpoint::quota::Limits;
+use crate::agent::core::stats::WorkloadCounters;
+use crate::agent::endpoint::quota::Quota;
+use crate::agent::endpoint::shutdown::Shutdown;
 use crate::agent::endpoint::throttled_log::LogThrottle;
-use crate::agent::whoami::stats::WorkloadCounters;
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
 /// What all connections to the Workload API share.
 pub(in crate::agent) struct Workload {
     pub(in crate::agent) core: Arc<Core>,
     pub(in crate::agent) authority: Arc<Authority>,
-    pub(in crate::agent) counters: WorkloadCounters,
-    pub(in crate::agent) limits: Arc<Limits>,
+    pub(in crate::agent) counters: Arc<WorkloadCounters>,
+    pub(super) quota: Arc<Quota>,
+    pub(super) shutdown: Shutdown,
     pub(super) trust: watch::Sender<Arc<Trust>>,
     pub(super) federations: Federations,
-    pub(super) stop: watch::Sender<bool>,
     pub(super) floods: LogThrottle,
     pub(super) interceptor: Arc<dyn Interceptor>,
 }
@@ -29,7 +30,7 @@ impl Workload {
     pub(in crate::agent) fn new(
         core: Arc<Core>,
         authority: Authority,
-        limits: Limits,
+        quota: Arc<Quota>,
         interceptor: Arc<dyn Interceptor>,
     ) -> Arc<Workload> {
         let authority = Arc::new(authority);
@@ -41,11 +42,11 @@ impl Workload {
         Arc::new(Workload {
             core,
             authority,
-            counters: WorkloadCounters::default(),
-            limits: Arc::new(limits),
+            counters: Arc::new(WorkloadCounters::new(Arc::clone(&quota))),
+            quota,
+            shutdown: Shutdown::default(),
             trust: watch::Sender::new(trust),
             federations,
-            stop: watch::Sender::new(false),
             floods: LogThrottle::default(),
             interceptor,
         })

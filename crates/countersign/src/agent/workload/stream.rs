@@ -47,7 +47,7 @@ pub(super) async fn tell<W: Watched>(call: &Call<'_>, mut reply: Reply, mut watc
     let workload = call.workload;
     let mut snapshots = workload.core.rules.subscribe();
     let mut trust = workload.trust.subscribe();
-    let mut stop = workload.stop.subscribe();
+    let mut stop = workload.shutdown.subscribe();
     let mut orders = workload.interceptor.orders();
     let mut last_message = None;
     loop {
@@ -71,7 +71,7 @@ pub(super) async fn tell<W: Watched>(call: &Call<'_>, mut reply: Reply, mut watc
         tokio::select! {
             biased;
             () = reply.cancelled() => return,
-            _ = stop.wait_for(|stop| *stop) => {
+            () = stop.requested() => {
                 return reply.finish(&Status::new(Code::Unavailable, "the agent is shutting down"));
             }
             _ = snapshots.changed() => {}
