@@ -7,7 +7,7 @@ use std::path::Path;
 
 use self::peer_process::{Connected, Stage, in_a_pid_namespace, skipped, take_over};
 use super::*;
-use crate::peer::{PathPattern, PeerConditions};
+use crate::peer::{PathPattern, PeerConditions, PeerPolicy};
 
 fn without_peer_pidfd(connected: &Connected) -> Result<Peer, PeerError> {
     Peer::new(socket::duplicate(connected.stream.as_raw_fd())?, Some(false))
