@@ -160,8 +160,8 @@ impl Agent {
         self.core.gate.is_closed()
     }
 
-    /// The lines a shell needs so that clients find this agent: one for the whoami socket, one for the Workload API and one
-    /// for the control socket, as far as they are served.
+    /// The lines a shell needs so that clients find this agent: one for the whoami socket, one for the Workload API
+    /// and one for the control socket, as far as they are served.
     pub fn export_lines(&self) -> String {
         let quoted = |text: &str| text.replace('\'', r"'\''");
         let mut lines = format!("export WHOAMI_SOCKET='{}'", quoted(&self.socket_path().to_string_lossy()));
@@ -202,8 +202,8 @@ impl Agent {
         Ok(changed)
     }
 
-    /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself makes no connections:
-    /// its owner fetches the bundles, and hands them over with [`Agent::take_foreign_bundle`].
+    /// The foreign trust domains whose bundles are to be fetched from an endpoint. The agent itself makes no
+    /// connections: its owner fetches the bundles, and hands them over with [`Agent::take_foreign_bundle`].
     pub fn bundle_endpoints(&self) -> Vec<(TrustDomain, BundleEndpoint)> {
         let snapshot = self.core.rules.current();
         let federations = snapshot.workload.iter().flat_map(|config| &config.federates_with);
@@ -215,8 +215,8 @@ impl Agent {
         self.workload.as_ref()?.protocol().foreign_bundle(name)
     }
 
-    /// Takes the bundle an endpoint of a foreign trust domain served. `None`: the rules ask for none of that name, or it is
-    /// older than the one that is known; else whether it says anything new.
+    /// Takes the bundle an endpoint of a foreign trust domain served. `None`: the rules ask for none of that name, or
+    /// it is older than the one that is known; else whether it says anything new.
     pub fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
         self.workload.as_ref()?.protocol().take_foreign_bundle(name, bundle)
     }
@@ -249,8 +249,8 @@ impl Agent {
         self.whoami.protocol().counters.stats()
     }
 
-    /// Stops answering: removes the sockets, serves the connections that are there (for about a second, at most), and ends
-    /// the threads. Closing twice is closing once.
+    /// Stops answering: removes the sockets, serves the connections that are there (for about a second, at most), and
+    /// ends the threads. Closing twice is closing once.
     pub fn close(&self) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         if *closed {

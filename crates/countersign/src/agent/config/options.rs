@@ -26,7 +26,8 @@ pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 pub struct AgentOptions {
     /// Where the rules come from.
     pub rules: RulesSource,
-    /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`](crate::whoami::DEFAULT_SOCKET_PATH), or a private place in development.
+    /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`](crate::whoami::DEFAULT_SOCKET_PATH), or a private place
+    /// in development.
     pub socket: Option<PathBuf>,
     /// Permission bits of the socket. Everybody may ask by default: the rules decide who is told what.
     pub socket_mode: u32,
@@ -61,11 +62,11 @@ pub struct AgentOptions {
     pub max_workload_connections: usize,
     /// Connections to the Workload API at once for one user.
     pub max_workload_connections_per_uid: usize,
-    /// The socket an operator is answered on. `None`: that of the machine for the agent of the machine, a private place in
-    /// development, and none for an agent with a whoami socket of its own.
+    /// The socket an operator is answered on. `None`: that of the machine for the agent of the machine, a private
+    /// place in development, and none for an agent with a whoami socket of its own.
     pub control_socket: Option<PathBuf>,
-    /// Permission bits of that socket. `None`: 0600, or 0666 when others than the owner are named below. Who may ask for
-    /// what is decided by the kernel's word all the same.
+    /// Permission bits of that socket. `None`: 0600, or 0666 when others than the owner are named below. Who may ask
+    /// for what is decided by the kernel's word all the same.
     pub control_socket_mode: Option<u32>,
     /// Users who may look, besides the owner (the agent's own user, and root).
     pub control_readers: Vec<u32>,

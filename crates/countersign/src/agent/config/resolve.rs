@@ -105,7 +105,6 @@ impl AgentConfig {
         let place = if is_dev { Some(dev::place()?) } else { None };
         let private = |name: &str| place.as_ref().map(|place: &Place| place.directory.join(name));
         let access = SocketAccess { mode: socket_mode, owner: socket_owner, group: socket_group };
-        let quota = |total, per_uid| Arc::new(Quota::new(total, per_uid));
         let whoami = WhoamiConfig {
             socket: socket.or_else(|| private("whoami.sock")).unwrap_or_else(|| DEFAULT_SOCKET_PATH.into()),
             access,
@@ -114,12 +113,10 @@ impl AgentConfig {
             connection_timeout,
             quota: quota(max_connections, max_connections_per_uid),
         };
-        let workload = WorkloadEndpointConfig {
-            default_socket: private("workload.sock").unwrap_or_else(|| DEFAULT_WORKLOAD_SOCKET_PATH.into()),
-            access,
-            quota: quota(max_workload_connections, max_workload_connections_per_uid),
-        };
-        let control_socket = ControlSocket::resolve(control_socket.or_else(|| private("control.sock")), of_the_machine);
+        let quota = quota(max_workload_connections, max_workload_connections_per_uid);
+        let workload = WorkloadEndpointConfig::resolve(private("workload.sock"), access, quota);
+        let socket = ControlSocket::resolve(control_socket.or_else(|| private("control.sock")), of_the_machine);
+        let control = ControlConfig::resolve(socket, control_socket_mode, control_readers, control_writers);
         let state = if state_in_memory {
             StateLocation::Memory
         } else {
@@ -131,7 +128,7 @@ impl AgentConfig {
             reload_interval,
             whoami,
             workload,
-            control: ControlConfig::resolve(control_socket, control_socket_mode, control_readers, control_writers),
+            control,
             audit_log,
             service_manager,
             of_the_machine,
@@ -152,6 +149,11 @@ impl AgentConfig {
 }
 
 impl WorkloadEndpointConfig {
+    fn resolve(private: Option<PathBuf>, access: SocketAccess, quota: Arc<Quota>) -> WorkloadEndpointConfig {
+        let default_socket = private.unwrap_or_else(|| DEFAULT_WORKLOAD_SOCKET_PATH.into());
+        WorkloadEndpointConfig { default_socket, access, quota }
+    }
+
     /// Where the Workload API is served.
     pub(in crate::agent) fn socket<'a>(&'a self, workload: &'a WorkloadConfig) -> &'a Path {
         workload.socket.as_deref().unwrap_or(&self.default_socket)
@@ -183,6 +185,10 @@ impl ControlConfig {
     pub(in crate::agent) fn others_are_named(&self) -> bool {
         !self.readers.is_empty() || !self.writers.is_empty()
     }
+}
+
+fn quota(total: usize, per_uid: usize) -> Arc<Quota> {
+    Arc::new(Quota::new(total, per_uid))
 }
 
 fn cores() -> usize {

@@ -43,7 +43,7 @@ impl Protocol for Control {
         match Peer::of(&socket) {
             Ok(peer) => Accepted::Serve { uid: peer.credentials().uid, connection: Connection { socket, peer } },
             Err(error) => {
-                tracing::warn!(target: log::TARGET, %error, "the kernel does not name the operator, who is not answered");
+                tracing::warn!(target: log::TARGET, %error, "the kernel does not name the operator");
                 Accepted::Done
             }
         }

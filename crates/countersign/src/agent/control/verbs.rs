@@ -8,7 +8,7 @@ use super::metrics::metrics;
 use super::operator::{Following, Operator};
 use super::shared::Control;
 use super::status::status;
-use crate::agent::decisions::{AgentEvent, Caller};
+use crate::agent::decisions::{AgentEvent, Caller, KillOrder};
 use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
 
 /// Alerts that are told when nobody says how many.
@@ -55,7 +55,8 @@ pub(super) fn refuse(control: &Control, operator: &Operator, id: Option<&Request
 
 fn operator_request(control: &Control, caller: &Caller, verb: &'static str, refused: Option<ControlCode>) {
     if let Some(code) = refused {
-        tracing::warn!(target: crate::agent::log::TARGET, pid = caller.pid, uid = caller.uid, verb, code = code.as_str(), "an operator was refused");
+        let (pid, uid, code) = (caller.pid, caller.uid, code.as_str());
+        tracing::warn!(target: crate::agent::log::TARGET, pid, uid, verb, code, "an operator was refused");
     }
     control.core.bus.publish(|| AgentEvent::OperatorRequest { caller: caller.clone(), verb, refused });
 }
@@ -166,7 +167,8 @@ impl Control {
         self.core.rules.look_again();
         match done {
             Ok(order) => {
-                tracing::warn!(target: crate::agent::log::TARGET, by = order.activated_by, reason = order.reason, "the kill switch is on");
+                let KillOrder { activated_by: by, reason, .. } = &order;
+                tracing::warn!(target: crate::agent::log::TARGET, by, reason, "the kill switch is on");
                 let mut payload = Map::new();
                 payload.insert("killed".into(), true.into());
                 payload.insert("persistent".into(), self.kill_switch.outlives_us().into());

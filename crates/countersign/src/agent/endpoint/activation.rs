@@ -15,8 +15,8 @@ pub(in crate::agent) struct Activated {
     pub(in crate::agent) control: Option<BoundSocket>,
 }
 
-/// Takes them over. The one named `workload` is the Workload API's, the one named `control` the control socket; any other
-/// is the whoami socket.
+/// Takes them over. The one named `workload` is the Workload API's, the one named `control` the control socket; any
+/// other is the whoami socket.
 #[cfg(target_os = "linux")]
 pub(in crate::agent) fn activated() -> Result<Activated, ListenError> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();

@@ -116,8 +116,8 @@ impl BoundSocket {
         &self.path
     }
 
-    /// Removes the path, if it still leads to this socket: no more clients can connect. Says whether this socket was made
-    /// here, so that no other process will accept the clients that are in its queue.
+    /// Removes the path, if it still leads to this socket: no more clients can connect. Says whether this socket was
+    /// made here, so that no other process will accept the clients that are in its queue.
     pub fn unlink(&self) -> bool {
         let Some(made) = self.made.lock().unwrap_or_else(PoisonError::into_inner).take() else { return false };
         // Without the lock another agent could be putting its socket there between our look and our unlink. A dead

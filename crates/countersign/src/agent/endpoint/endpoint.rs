@@ -20,8 +20,8 @@ const BUFFER: usize = 16 * 1024;
 /// How long a stopping endpoint waits for work that blocks a thread.
 const BLOCKING_DRAIN: Duration = Duration::from_millis(100);
 
-/// A socket that is served on threads of its own: one protocol that is kept busy does not slow down another. Dropping it
-/// closes it.
+/// A socket that is served on threads of its own: one protocol that is kept busy does not slow down another. Dropping
+/// it closes it.
 pub(in crate::agent) struct Endpoint<P: Protocol> {
     protocol: Arc<P>,
     path: PathBuf,
@@ -29,8 +29,8 @@ pub(in crate::agent) struct Endpoint<P: Protocol> {
 }
 
 impl<P: Protocol> Endpoint<P> {
-    /// Starts serving; once this returns, clients are answered. All threads but the first are parked until clients queue
-    /// up.
+    /// Starts serving; once this returns, clients are answered. All threads but the first are parked until clients
+    /// queue up.
     pub(in crate::agent) fn start(protocol: Arc<P>, socket: BoundSocket, threads: usize) -> io::Result<Endpoint<P>> {
         let path = socket.path().to_path_buf();
         let socket = Arc::new(socket);
@@ -66,8 +66,8 @@ impl<P: Protocol> Endpoint<P> {
         &self.path
     }
 
-    /// Removes the socket, serves the connections that are there for at most [`Protocol::DRAIN`], and ends the threads.
-    /// Closing twice is closing once.
+    /// Removes the socket, serves the connections that are there for at most [`Protocol::DRAIN`], and ends the
+    /// threads. Closing twice is closing once.
     pub(in crate::agent) fn close(&self) {
         self.protocol.shutdown().begin();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Serving a Unix socket: how it is made, how connections are accepted, how many are served at once, and how it ends. The
-//! three protocols of the agent say what is answered.
+//! Serving a Unix socket: how it is made, how connections are accepted, how many are served at once, and how it ends.
+//! The three protocols of the agent say what is answered.
 
 mod accept;
 pub(super) mod activation;

@@ -8,9 +8,9 @@ use super::shutdown::Shutdown;
 
 /// What an [`Endpoint`](super::endpoint::Endpoint) serves.
 ///
-/// The endpoint accepts a connection and hands it to [`accept`](Protocol::accept). What is answered at once counts against
-/// no quota. Anything else takes a permit, which is the one place where the share of a user is enforced, and is then served
-/// by a task, or rejected.
+/// The endpoint accepts a connection and hands it to [`accept`](Protocol::accept). What is answered at once counts
+/// against no quota. Anything else takes a permit, which is the one place where the share of a user is enforced, and
+/// is then served by a task, or rejected.
 pub(in crate::agent) trait Protocol: Send + Sync + Sized + 'static {
     /// The name of its threads. The kernel shows 15 bytes of it.
     const NAME: &'static str;
@@ -26,7 +26,8 @@ pub(in crate::agent) trait Protocol: Send + Sync + Sized + 'static {
     /// What stops it.
     fn shutdown(&self) -> &Shutdown;
 
-    /// Receives a new connection and, if that is possible without waiting, answers it. `buffer` may be used for reading.
+    /// Receives a new connection and, if that is possible without waiting, answers it. `buffer` may be used for
+    /// reading.
     fn accept(&self, socket: OwnedFd, buffer: &mut [u8]) -> Accepted<Self::Connection>;
 
     /// Serves a connection to its end.

@@ -10,6 +10,7 @@ use h2::{Reason, RecvStream};
 use http::{Method as HttpMethod, Request, StatusCode};
 use prost::bytes::Bytes;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -24,7 +25,7 @@ use super::x509::X509Svids;
 use super::{Workload, jwt, stream};
 use crate::agent::endpoint::readiness::watched;
 use crate::agent::log;
-use crate::peer::Peer;
+use crate::peer::{Peer, PeerError, PeerIds};
 use crate::spiffe::workload_api::proto::Empty;
 use crate::spiffe::workload_api::{Code, Method, Status};
 
@@ -63,10 +64,7 @@ pub(super) fn turn_away(socket: &OwnedFd, buffer: &mut [u8]) {
 /// Serves a connection to its end.
 pub(super) async fn serve(workload: Arc<Workload>, connection: Connection) {
     let Connection { socket, peer } = connection;
-    let death = peer.death().and_then(|pidfd| {
-        watched(pidfd).map_err(|source| crate::peer::PeerError::Os { what: "watching a pidfd", source })
-    });
-    let death = match death {
+    let death = match watch_death(&peer) {
         Ok(death) => death,
         // The process has died, and its pid may belong to another one now.
         Err(error) => return tracing::debug!(target: log::TARGET, %error, "a connection without a process"),
@@ -74,13 +72,7 @@ pub(super) async fn serve(workload: Arc<Workload>, connection: Connection) {
     let Ok(socket) = tokio::net::UnixStream::from_std(UnixStream::from(socket)) else { return };
     let flooding = Arc::new(Notify::new());
     let frames = ClientFrames::new(socket, Arc::clone(&flooding));
-    let handshake = h2::server::Builder::new()
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(HEADER_BYTES as u32)
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_concurrent_reset_streams(MAX_RESET_STREAMS)
-        .max_send_buffer_size(SEND_BUFFER)
-        .handshake::<_, Bytes>(frames);
+    let handshake = http2().handshake::<_, Bytes>(frames);
     let mut stop = workload.shutdown.subscribe();
     let mut connection = tokio::select! {
         shaken = timeout(HANDSHAKE, handshake) => match shaken {
@@ -127,10 +119,26 @@ pub(super) async fn serve(workload: Arc<Workload>, connection: Connection) {
     }
 }
 
+fn watch_death(peer: &Peer) -> Result<AsyncFd<OwnedFd>, PeerError> {
+    watched(peer.death()?).map_err(|source| PeerError::Os { what: "watching a pidfd", source })
+}
+
+/// HTTP/2 with the limits of this server.
+fn http2() -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(HEADER_BYTES as u32)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_concurrent_reset_streams(MAX_RESET_STREAMS)
+        .max_send_buffer_size(SEND_BUFFER);
+    builder
+}
+
 fn log_flood(workload: &Workload, peer: &Peer) {
     if let Some(times) = workload.floods.note() {
-        let who = peer.credentials();
-        tracing::warn!(target: log::TARGET, pid = who.pid, uid = who.uid, times, "a client floods the Workload API and is cut off");
+        let PeerIds { pid, uid, .. } = peer.ids();
+        tracing::warn!(target: log::TARGET, pid, uid, times, "a client floods the Workload API and is cut off");
     }
 }
 

@@ -52,7 +52,8 @@ impl Workload {
         })
     }
 
-    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is known.
+    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is
+    /// known.
     pub(in crate::agent) fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
         let changed = self.federations.take(name, bundle)?;
         if changed {
