@@ -1,11 +1,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-
-/// How long a stopping agent waits for work that has begun: its result is of no use any more.
-const DRAIN: Duration = Duration::from_millis(10);
 
 /// A few threads for work that waits for a disk, shared by all protocols: however many clients ask, no more than these
 /// read at the same time.
@@ -19,10 +15,11 @@ impl BlockingPool {
         Ok((BlockingPool(Mutex::new(Some(runtime))), handle))
     }
 
-    /// Ends the threads. Closing twice is closing once.
+    /// Ends the threads, without waiting for work that has begun: its result is of no use any more, and the owner of the
+    /// agent may close it on an event loop, which must not wait. Closing twice is closing once.
     pub(in crate::agent) fn close(&self) {
         if let Some(runtime) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            runtime.shutdown_timeout(DRAIN);
+            runtime.shutdown_background();
         }
     }
 }
