@@ -11,6 +11,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import tls from 'node:tls'
 import countersign from 'countersign'
+import loader from '../lib/native/load.js'
 import { certificate } from './support/certificate.mjs'
 import { socketPair } from './support/socket-pair.mjs'
 
@@ -375,5 +376,34 @@ describe('a policy', () => {
     ]) {
       throwsTyped(() => authorizePeer(server, /** @type {any} */ (policy)), 'ERR_INVALID_ARGUMENT')
     }
+  })
+})
+
+describe('the addon reads policies exactly', () => {
+  const PolicySet = loader.linuxOnly('PolicySet', 'a test')
+  /** @param {object} policy */
+  const parse = (policy) => PolicySet.parse(JSON.stringify([policy]))
+
+  test('what it does not understand is never no condition', () => {
+    for (const policy of [
+      { uid, exeSha255: 'x' },
+      { uid, exe_sha256: 'ab'.repeat(32) },
+      { uid, exe: null },
+      { uid, exe: 1 },
+      { uid, unit: ['x.service'] },
+      { uid, group: -1 },
+      { uid: 2 ** 32 },
+      { uid: '0' },
+      { uid, process: 'x', allowSpoofable: 'yes' },
+      []
+    ]) {
+      assert.equal(typeof parse(policy), 'string', JSON.stringify(policy))
+    }
+  })
+
+  test('every member of a policy is read', () => {
+    const all = { uid, gid, group: gid, pid: 1, process: 'x', exe: '/a/*', cgroup: '/c', unit: 'u.service' }
+    assert.equal(typeof parse({ ...all, exeSha256: 'ab'.repeat(32), allowSpoofable: true }), 'object')
+    assert.match(String(parse({ exeSha256: 'x' })), /^exeSha256: "x" is not 64 hexadecimal digits$/)
   })
 })

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::agent::audit_log::{AuditLogError, LogWriter};
-use crate::agent::authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Rotation};
+use crate::agent::authority::{Authority, AuthorityError, Rotation};
 use crate::agent::config::dev::TemporaryDirectory;
 use crate::agent::config::options::AgentOptions;
 use crate::agent::config::resolve::{AgentConfig, ControlSocket};
@@ -21,7 +21,7 @@ use crate::agent::log;
 use crate::agent::record::{Journal, RecordWriter};
 use crate::agent::rules::error::RulesError;
 use crate::agent::rules::store::{ReadRules, ReloadReport, RuleStore};
-use crate::agent::rules::workload_api::{BundleEndpoint, WorkloadConfig};
+use crate::agent::rules::workload_api::{BundleEndpoint, DEFAULT_CA_TTL, WorkloadConfig};
 use crate::agent::self_audit::Posture;
 use crate::agent::service_manager::{self, Change};
 use crate::agent::whoami::Whoami;

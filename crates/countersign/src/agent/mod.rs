@@ -49,7 +49,7 @@ mod workload;
 pub use self::core::stats::{AgentStats, WorkloadStats};
 pub use agent::{Agent, AgentError};
 pub use audit_log::{AuditLogError, AuditLogOptions, LogFailure};
-pub use authority::{Authority, AuthorityError, DEFAULT_CA_TTL, Issuing, Rotation};
+pub use authority::{Authority, AuthorityError, Issuing, Rotation};
 pub use config::arguments::{ARGUMENTS, Argument, ParsedArgs};
 pub use config::command_line::UsageError;
 pub use config::options::{AgentOptions, DEFAULT_RULES_PATH, MAX_REQUEST_BYTES};
@@ -58,18 +58,18 @@ pub use endpoint::bind::{BoundSocket, ListenError, SocketAccess};
 pub use fs::file_state::FileState;
 pub use fs::private_file::PrivateFileError;
 pub use fs::problem::{Problem, ProblemKind, Weight, Writers};
-pub use rules::dev::{DEV_IDENTITY, DEV_TRUST_DOMAIN};
+pub use rules::dev::DEV_IDENTITY;
 pub use rules::error::{Position, RulesError};
 pub use rules::explain::{Explanation, Verdict};
 pub use rules::lint::{Finding, FindingKind};
 pub use rules::rule::Rule;
 pub use rules::ruleset::RuleSet;
-pub use rules::source::RulesSource;
+pub use rules::source::{DEV_TRUST_DOMAIN, RulesSource};
 pub use rules::store::ReloadReport;
 pub use rules::svid_entry::SvidRule;
 pub use rules::token::{TokenError, TokenSource};
 pub use rules::workload_api::{
-    BundleEndpoint, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, Federation, WorkloadSettings,
+    BundleEndpoint, DEFAULT_CA_TTL, DEFAULT_STATE_DIR, DEFAULT_WORKLOAD_SOCKET_PATH, Federation, WorkloadSettings,
 };
 
 pub use crate::whoami::WhoamiCode;

@@ -29,7 +29,8 @@ pub enum PolicyError {
     Empty,
     /// Only `process`, which every process sets for itself.
     #[error(
-        "`process` alone proves nothing (a process names itself): add uid, gid, group, pid, exe, exe_sha256, cgroup or unit, or set allow_spoofable"
+        "`process` alone proves nothing (a process names itself): add uid, gid, group, pid, exe, exe_sha256, cgroup or \
+         unit, or set allow_spoofable"
     )]
     Spoofable,
     /// A field whose value cannot mean anything.

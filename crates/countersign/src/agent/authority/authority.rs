@@ -12,9 +12,6 @@ use super::state_dir::StateDir;
 use crate::agent::log;
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
-/// How long a key lives when nothing else is said: peers have ten days to notice the next one.
-pub const DEFAULT_CA_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// Issues for one trust domain. What it knows is on disk before anybody else learns of it.
 pub struct Authority {
     trust_domain: TrustDomain,

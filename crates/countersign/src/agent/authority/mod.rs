@@ -12,7 +12,7 @@ mod keyring;
 mod state;
 mod state_dir;
 
-pub use self::authority::{Authority, DEFAULT_CA_TTL};
+pub use self::authority::Authority;
 pub use self::error::AuthorityError;
 pub use self::issuing::Issuing;
 pub use self::keyring::Rotation;

@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What tells one state of a file from another, across atomic renames and swapped symbolic links.
+/// Distinguishes one state of a file from another, across atomic renames and replaced symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileState {
     dev: u64,
@@ -14,7 +14,7 @@ pub struct FileState {
 }
 
 impl FileState {
-    /// The state of the file a path leads to now.
+    /// The present state of the file at a path.
     pub fn of(path: &Path) -> io::Result<FileState> {
         Ok(FileState::from(&std::fs::metadata(path)?))
     }

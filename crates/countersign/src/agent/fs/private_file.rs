@@ -1,5 +1,5 @@
-//! The agent's own files. Nobody else can read or write them. A new version replaces the old one as a whole: when the power
-//! fails, the file is either the old one or the new one.
+//! The agent's own files. Nobody else can read or write them. A new version replaces the old one as a whole: when the
+//! power fails, the file is either the old one or the new one.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};

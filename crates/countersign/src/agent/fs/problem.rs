@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// Why a file or a directory is not trusted.
 ///
-/// Prints as `path: reason (remedy)`. The path is that of the step that is wrong, which may be a directory far above the
-/// file, or the place a symbolic link leads to.
+/// Prints as `path: reason (remedy)`. The path is that of the step that is wrong: it may be a directory far above the
+/// file, or lie behind a symbolic link.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {kind}", path.display())]
 pub struct Problem {
@@ -102,6 +102,11 @@ impl Problem {
         matches!(&self.kind, ProblemKind::Os(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
+    /// The operating system did not let us look.
+    pub(in crate::agent) fn is_os_error(&self) -> bool {
+        matches!(self.kind, ProblemKind::Os(_))
+    }
+
     /// The reason alone if the path is this one, and the path with it if it is another.
     pub(in crate::agent) fn about(&self, path: &Path) -> String {
         if self.path == path { self.kind.to_string() } else { self.to_string() }
@@ -117,8 +122,8 @@ impl Problem {
         }
     }
 
-    /// The permission bits that repair the file itself, if bits are what is wrong. The directories above it may be shared
-    /// with other programs.
+    /// The permission bits that repair the file itself, if bits are what is wrong. The directories above it may be
+    /// shared with other programs.
     pub(in crate::agent) fn repaired_mode(&self) -> Option<u32> {
         self.seen.filter(|seen| seen.is_target)?;
         match self.kind {

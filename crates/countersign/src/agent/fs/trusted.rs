@@ -1,8 +1,8 @@
 //! Which files the agent relies on: one decision for the start, every reload and the self audit.
 //!
-//! A path is walked from `/`, one name at a time and through every symbolic link, and each step is judged by its open
-//! descriptor. What is read is a descriptor that was judged, so that nothing can be put in its place in between. Only root
-//! and the agent's own user are trusted.
+//! A path is walked from `/`, one name at a time and through every symbolic link, and each step is checked through its
+//! open descriptor. What is read is a descriptor that was checked, so that nothing can be put in its place in between.
+//! Only root and the agent's own user are trusted.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -86,7 +86,7 @@ fn open_with(path: &Path, policy: &TrustPolicy, access: OFlags) -> Result<Truste
     let file = file.map(File::from).map_err(failed)?;
     let found = file.metadata().map_err(|error| Problem::os(&target.path, error))?;
     // It may be another file than a moment ago. What counts is the one that is read.
-    judge_target(&Entry::from(&found), &target.path, policy, &mut report)?;
+    check_target(&Entry::from(&found), &target.path, policy, &mut report)?;
     Ok(TrustedFile { file, found, path: target.path, doubts })
 }
 
@@ -101,7 +101,7 @@ pub(in crate::agent) fn inspect(path: &Path, policy: &TrustPolicy) -> Vec<Proble
         Ok(())
     };
     let looked = resolve(path, policy, &mut report)
-        .and_then(|target| judge_target(&target.entry, &target.path, policy, &mut report));
+        .and_then(|target| check_target(&target.entry, &target.path, policy, &mut report));
     problems.extend(looked.err());
     problems
 }
@@ -146,7 +146,7 @@ struct Directory {
     entry: Entry,
 }
 
-/// What is judged about a file or a directory.
+/// What is checked about a file or a directory.
 #[derive(Clone, Copy)]
 struct Entry {
     kind: Kind,
@@ -177,7 +177,7 @@ impl From<&Metadata> for Entry {
 
 type Report<'a> = &'a mut dyn FnMut(Problem) -> Result<(), Problem>;
 
-/// Walks to the end of a path and judges every directory on the way.
+/// Walks to the end of a path and checks every directory on the way.
 fn resolve(path: &Path, policy: &TrustPolicy, report: Report<'_>) -> Result<Resolved, Problem> {
     let absolute = std::path::absolute(path).map_err(|error| Problem::os(path, error))?;
     let mut rest: VecDeque<OsString> = names(&absolute).collect();
@@ -192,9 +192,9 @@ fn resolve(path: &Path, policy: &TrustPolicy, report: Report<'_>) -> Result<Reso
         }
         let step = directory.path.join(&name);
         let looked = look(directory, &name, &step);
-        // A directory is judged although the name is missing: others could put a file there.
+        // A directory is checked although the name is missing: others could put a file there.
         let next = looked.as_ref().ok().map(|(_, entry)| *entry);
-        judge_directory(directory, next, &step, rest.is_empty(), policy, report)?;
+        check_directory(directory, next, &step, rest.is_empty(), policy, report)?;
         let (fd, entry) = looked?;
         match entry.kind {
             Kind::Link if rest.is_empty() && !policy.follows_link => {
@@ -312,7 +312,7 @@ impl Entry {
 }
 
 /// Could others put something else in the place of the next step?
-fn judge_directory(
+fn check_directory(
     directory: &Directory,
     next: Option<Entry>,
     step: &Path,
@@ -344,7 +344,7 @@ fn judge_directory(
 }
 
 /// Is the file itself what the policy asks for?
-fn judge_target(entry: &Entry, path: &Path, policy: &TrustPolicy, report: Report<'_>) -> Result<(), Problem> {
+fn check_target(entry: &Entry, path: &Path, policy: &TrustPolicy, report: Report<'_>) -> Result<(), Problem> {
     entry.must_be(policy.target, path)?;
     let problem = |kind, weight| Problem { path: path.to_path_buf(), kind, weight, seen: entry.seen(true) };
     let mode = entry.mode;

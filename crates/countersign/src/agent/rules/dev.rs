@@ -13,8 +13,6 @@ use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// The identity a development agent gives.
 pub const DEV_IDENTITY: &str = "DEV";
-/// The trust domain of a development agent: the one of every example.
-pub const DEV_TRUST_DOMAIN: &str = "example.org";
 
 /// One rule: the agent's own user, and the given executable.
 pub(super) fn rules(exe: Option<&Path>, trust_domain: &TrustDomain) -> Result<RuleSet, RulesError> {

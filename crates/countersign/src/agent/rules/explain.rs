@@ -6,16 +6,16 @@ use crate::spiffe::SpiffeId;
 /// Which rule a process gets, and why not another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// What became of each rule, in order.
+    /// The result of each rule, in order.
     pub verdicts: Vec<Verdict>,
 }
 
-/// What became of one rule.
+/// The result of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The number of the rule, from 0.
     pub rule: usize,
-    /// The identity it would have given to who asks who it is.
+    /// The identity it gives over the whoami protocol.
     pub identity: Option<String>,
     /// The SPIFFE ID it gives over the Workload API.
     pub spiffe_id: Option<SpiffeId>,
@@ -38,7 +38,7 @@ impl Explanation {
 }
 
 impl RuleSet {
-    /// Holds every rule against a process, also those after the first match.
+    /// Evaluates every rule for a process, also those after the first match.
     pub fn explain(&self, peer: &Peer) -> Result<Explanation, PeerError> {
         let look = Examination::new(peer);
         let verdict = |(number, rule): (usize, &Rule)| {

@@ -9,10 +9,10 @@ use super::svid_entry::SvidRule;
 use super::token::TokenSource;
 use crate::peer::{GroupNameOrNumber, PeerConditions, PeerPolicy, PolicyError};
 
-/// One rule: who it is for, and what such a process is told.
+/// One rule: which processes it matches, and what it gives them.
 #[derive(Debug)]
 pub struct Rule {
-    /// The identity handed out to who asks who it is; without one the rule is not about that.
+    /// The identity it gives over the whoami protocol, if it gives one.
     pub identity: Option<String>,
     /// The conditions; every one must hold.
     pub policy: PeerPolicy,
@@ -22,14 +22,14 @@ pub struct Rule {
     pub config_url: String,
     /// Where the token comes from.
     pub token: TokenSource,
-    /// What is handed out over the Workload API; without it the rule is not about that.
+    /// What it gives over the Workload API, if anything.
     pub svid: Option<Arc<SvidRule>>,
     /// Where the rule begins in its file; `None` for a rule made in memory.
     pub position: Option<Position>,
     pub(in crate::agent) before_hash: BeforeHash,
 }
 
-/// What can be told about a peer before its executable is read from end to end for its hash.
+/// What can be decided about a peer before its whole executable is read for its hash.
 #[derive(Debug)]
 pub(in crate::agent) enum BeforeHash {
     /// The rule asks for no hash.
@@ -132,7 +132,8 @@ fn in_words(error: PolicyError) -> String {
             format!("match is empty and would fit every process, expected at least one of {VOUCHED}")
         }
         PolicyError::Spoofable => format!(
-            "match rests on process alone, and a process names itself: add one of {VOUCHED}, or set allow_spoofable = true in the rule"
+            "match rests on process alone, and a process names itself: \
+             add one of {VOUCHED}, or set allow_spoofable = true in the rule"
         ),
         invalid @ PolicyError::Invalid { .. } => invalid.to_string(),
     }

@@ -2,10 +2,10 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::dev::DEV_TRUST_DOMAIN;
 use super::error::RulesError;
 use super::rule::Rule;
 use super::schema::{FileForm, RuleForm};
+use super::source::DEV_TRUST_DOMAIN;
 use super::svid_entry::list;
 use super::workload_api::WorkloadSettings;
 use crate::spiffe::TrustDomain;
@@ -60,9 +60,9 @@ impl RuleSet {
 
     /// The trust domain of the table, or else of the first SPIFFE ID, or else that of every example.
     pub(in crate::agent) fn some_trust_domain(&self) -> Option<TrustDomain> {
-        let told = self.workload_api.as_ref().and_then(|settings| settings.trust_domain.clone());
+        let configured = self.workload_api.as_ref().and_then(|settings| settings.trust_domain.clone());
         let first = || Some(self.rules.iter().find_map(|rule| rule.svid.as_ref())?.spiffe_id.trust_domain());
-        told.or_else(first).or_else(|| TrustDomain::parse(DEV_TRUST_DOMAIN).ok())
+        configured.or_else(first).or_else(|| TrustDomain::parse(DEV_TRUST_DOMAIN).ok())
     }
 
     /// Every SPIFFE ID is in this trust domain, and every foreign bundle it asks for is known.

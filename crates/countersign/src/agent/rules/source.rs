@@ -3,6 +3,9 @@ use std::path::PathBuf;
 
 use crate::spiffe::TrustDomain;
 
+/// The trust domain of a development agent: the one of every example.
+pub const DEV_TRUST_DOMAIN: &str = "example.org";
+
 /// Where the rules come from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RulesSource {

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use super::dev::{self, DEV_TRUST_DOMAIN};
+use super::dev;
 use super::error::RulesError;
 use super::ruleset::RuleSet;
-use super::source::{RulesSource, WorkloadOverrides};
+use super::source::{DEV_TRUST_DOMAIN, RulesSource, WorkloadOverrides};
 use super::workload_api::{WorkloadConfig, WorkloadSettings};
 use crate::agent::decisions::{AgentEvent, EventBus};
 use crate::agent::fs::file_state::FileState;
@@ -26,7 +26,7 @@ pub(in crate::agent) struct RuleStore {
     tried: Mutex<Option<FileState>>,
 }
 
-/// One snapshot of the rules, and what is read anew with it.
+/// One snapshot of the rules, and what is read together with it.
 pub(in crate::agent) struct RulesSnapshot {
     pub(in crate::agent) rules: RuleSet,
     pub(in crate::agent) hostname: String,
@@ -74,12 +74,12 @@ impl RuleStore {
         }
     }
 
-    /// Hears of new snapshots.
+    /// Receives a tick for every new snapshot.
     pub(in crate::agent) fn subscribe(&self) -> watch::Receiver<u64> {
         self.snapshots.subscribe()
     }
 
-    /// Has everybody who goes by the rules look at them again.
+    /// Has all subscribers evaluate the rules again.
     pub(in crate::agent) fn look_again(&self) {
         self.snapshots.send_modify(|snapshots| *snapshots += 1);
     }
@@ -101,11 +101,11 @@ impl RuleStore {
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) != now
     }
 
-    /// Reads the rules anew. If they are broken the old ones stay in force.
+    /// Reads the rules again. If they are broken or not trusted, the old ones stay in force.
     pub(in crate::agent) fn reload(&self) -> Result<ReloadReport, RulesError> {
         match self.source {
             RulesSource::File(_) => self.take(&self.source),
-            // What was given once is what it is; it may have been replaced since.
+            // There is no file to read again. The rules in force may have been replaced since.
             RulesSource::Text(_) | RulesSource::Dev { .. } => {
                 let current = self.current();
                 let warnings = current.rules.warnings().to_vec();
@@ -114,7 +114,7 @@ impl RuleStore {
         }
     }
 
-    /// Goes by this text from now on. If it is broken the old rules stay in force.
+    /// Replaces the rules by this text. If it is broken the old rules stay in force.
     pub(in crate::agent) fn replace(&self, text: &str) -> Result<ReloadReport, RulesError> {
         self.take(&RulesSource::Text(Zeroizing::new(text.to_owned())))
     }
@@ -150,7 +150,7 @@ impl RuleStore {
 }
 
 impl RulesSnapshot {
-    /// What is built on cannot be changed under what was built.
+    /// Sockets, keys and names were made from these settings, and cannot be changed while they are in use.
     fn may_follow(&self, last: &RulesSnapshot) -> Result<(), RulesError> {
         let fixed =
             |what: &str| Err(RulesError::whole(format!("{what} of [workload_api] changed: that takes a restart")));

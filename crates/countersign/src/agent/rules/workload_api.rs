@@ -9,13 +9,15 @@ use super::error::RulesError;
 use super::schema::{FederationForm, WorkloadApiForm};
 use super::source::{StateLocation, WorkloadOverrides};
 use super::svid_entry::lifetime;
-use crate::agent::authority::DEFAULT_CA_TTL;
 use crate::spiffe::{SpiffeId, TrustDomain};
 
 /// Where the Workload API is answered on when nothing else is said.
 pub const DEFAULT_WORKLOAD_SOCKET_PATH: &str = "/run/countersign/workload.sock";
 /// Where the keys of the authority are when nothing else is said.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/countersign";
+
+/// How long a key lives when nothing else is said: peers have ten days to notice the next one.
+pub const DEFAULT_CA_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const X509_SVID_TTL: Duration = Duration::from_secs(3600);
 const JWT_SVID_TTL: Duration = Duration::from_secs(300);
@@ -57,7 +59,7 @@ pub struct BundleEndpoint {
     pub spiffe_id: Option<SpiffeId>,
 }
 
-/// How the Workload API of an agent runs, all told.
+/// The resolved settings of the Workload API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::agent) struct WorkloadConfig {
     pub(in crate::agent) trust_domain: TrustDomain,

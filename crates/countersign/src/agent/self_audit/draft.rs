@@ -106,7 +106,7 @@ impl Draft {
         self
     }
 
-    /// Repairs it, if that is asked for and can be done: then it is no weakness any more, and only told of.
+    /// Repairs it, if that is asked for and possible. A repaired finding is only informative.
     pub(super) fn finish(mut self, fix: bool) -> AuditFinding {
         if let Some((path, mode)) = self.repair.filter(|_| fix) {
             match repair(&path, mode) {
@@ -122,7 +122,7 @@ impl Draft {
     }
 }
 
-/// A symbolic link is nobody's: what it leads to may be another file in a moment.
+/// Never true of a symbolic link: it can lead to another file a moment later.
 fn is_ours(path: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();
     fs::symlink_metadata(path).is_ok_and(|found| found.uid() == own && !found.is_symlink())

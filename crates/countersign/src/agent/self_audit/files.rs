@@ -57,9 +57,9 @@ impl Posture {
         }
         for socket in self.other_sockets.iter().chain([&self.control_socket]) {
             let Some(directory) = socket.parent() else { continue };
-            for problem in trusted::inspect(directory, &SOCKET_DIR) {
+            for problem in trusted::inspect(directory, &SOCKET_DIR).iter().filter(|problem| !problem.is_os_error()) {
                 let title = "Others could put a socket in the place of the agent's";
-                let draft = Draft::of("CS-SOCK-002", Area::Sockets, title, &problem);
+                let draft = Draft::of("CS-SOCK-002", Area::Sockets, title, problem);
                 drafts.push(draft.because(
                     "A user who can write to the directory of a socket can answer in the name of the agent.",
                     format!("{}, or use another directory", problem.remedy()),
@@ -83,14 +83,13 @@ impl Posture {
         for (path, policy) in self.key_files() {
             // What is wrong with the directory is a finding of its own.
             let problems = trusted::inspect(&path, policy);
-            for problem in problems.iter().filter(|problem| problem.path.file_name() == path.file_name()) {
-                if problem.is_missing() {
-                    continue;
-                }
+            for problem in
+                problems.iter().filter(|problem| !problem.is_os_error() && problem.path.file_name() == path.file_name())
+            {
                 drafts.push(
                     Draft::of("CS-KEY-001", Area::Keys, "Others have access to a key", problem)
                         .because(
-                            "A user who can read the key can issue identities, or sign a log, in the name of the agent.",
+                            "A user who can read the key can issue identities, or sign a log, as the agent.",
                             format!("{}, and change the key", problem.remedy()),
                         )
                         .severity(Severity::Critical),
@@ -98,7 +97,7 @@ impl Posture {
             }
         }
         let Some(directory) = &self.state_dir else { return };
-        for problem in trusted::inspect(directory, &STATE_DIR).iter().filter(|problem| !problem.is_missing()) {
+        for problem in trusted::inspect(directory, &STATE_DIR).iter().filter(|problem| !problem.is_os_error()) {
             let severity = if problem.weight == Weight::Refused { Severity::Critical } else { Severity::Medium };
             drafts.push(
                 Draft::of("CS-KEY-002", Area::Keys, "Others can write to the state directory", problem)
@@ -112,7 +111,7 @@ impl Posture {
         let Some(log) = &self.audit_log else { return };
         let title = "Others have access to the audit log";
         let why = "It says which process asked for what, and when.";
-        for problem in trusted::inspect(&log.path, &LOG).iter().filter(|problem| !problem.is_missing()) {
+        for problem in trusted::inspect(&log.path, &LOG).iter().filter(|problem| !problem.is_os_error()) {
             drafts.push(Draft::of("CS-LOG-005", Area::Log, title, problem).because(why, problem.remedy()));
         }
         if let Ok(found) = fs::symlink_metadata(&log.path)

@@ -55,7 +55,7 @@ impl Posture {
                     "The kill switch is on",
                     format!("{} by {}: {}", order.activated, order.activated_by, order.reason),
                 )
-                .because("Nobody is vouched for.", "countersign resume"),
+                .because("No identity is given to any process.", "countersign resume"),
             );
         }
     }
@@ -72,7 +72,7 @@ impl Posture {
                     format!("{TIMESYNC}/synchronized is not there"),
                 )
                 .because(
-                    "SVIDs are judged by the clock of whoever is shown them.",
+                    "SVIDs are verified by the clock of the machine that receives them.",
                     "Find out why the time service has not reached anybody.",
                 ),
             );
@@ -110,7 +110,7 @@ impl Posture {
                         "No audit log is kept",
                         "--audit-log is not given",
                     )
-                    .because("Who was vouched for cannot be told afterwards.", "--audit-log FILE"),
+                    .because("There is no record of which process got which identity.", "--audit-log FILE"),
                 );
             }
             return;
@@ -125,37 +125,10 @@ impl Posture {
                     "The agent goes on when its log cannot be written",
                     format!("{path}: --log-failure continue"),
                 )
-                .because("Whoever fills the disk is not recorded from then on.", "--log-failure refuse"),
+                .because("Nothing is recorded after the disk is full.", "--log-failure refuse"),
             );
         }
-        let health = record.health();
-        if let Some(failing) = health.failing {
-            drafts.push(
-                Draft::new(
-                    "CS-LOG-002",
-                    Severity::Critical,
-                    Area::Log,
-                    "The audit log cannot be written",
-                    format!("{path}: {failing}"),
-                )
-                .because(
-                    "Nobody is vouched for until it can, unless that was decided otherwise.",
-                    "Make room, or repair the disk.",
-                ),
-            );
-        }
-        if health.lost > 0 {
-            drafts.push(
-                Draft::new(
-                    "CS-LOG-006",
-                    Severity::High,
-                    Area::Log,
-                    "The audit log lacks events",
-                    format!("{path}: {} events", health.lost),
-                )
-                .because("They came while it could not be written.", "The log says where they are missing."),
-            );
-        }
+        log_health(record, &path.to_string(), drafts);
         let Some(on_disk) = record.on_disk.as_ref().filter(|_| deep) else { return };
         let options = VerifyOptions { keys: vec![on_disk.key()], ..VerifyOptions::default() };
         if let Err(error) = verify(on_disk.path(), &options) {
@@ -168,10 +141,41 @@ impl Posture {
                     error.to_string(),
                 )
                 .because(
-                    "Lines were changed, removed or put there by somebody else.",
+                    "Lines were changed, removed or added by another program.",
                     "Keep it as evidence, and find out who can write to it.",
                 ),
             );
         }
+    }
+}
+
+fn log_health(record: &Journal, path: &str, drafts: &mut Vec<Draft>) {
+    let health = record.health();
+    if let Some(failing) = health.failing {
+        drafts.push(
+            Draft::new(
+                "CS-LOG-002",
+                Severity::Critical,
+                Area::Log,
+                "The audit log cannot be written",
+                format!("{path}: {failing}"),
+            )
+            .because(
+                "No identity is given until it can be written, unless --log-failure says otherwise.",
+                "Make room, or repair the disk.",
+            ),
+        );
+    }
+    if health.lost > 0 {
+        drafts.push(
+            Draft::new(
+                "CS-LOG-006",
+                Severity::High,
+                Area::Log,
+                "The audit log lacks events",
+                format!("{path}: {} events", health.lost),
+            )
+            .because("They came while it could not be written.", "The log says where they are missing."),
+        );
     }
 }

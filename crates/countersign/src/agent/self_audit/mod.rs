@@ -1,4 +1,4 @@
-//! What the agent finds when it looks at itself: who could reach its sockets, read its keys, rewrite its rules; which rules
+//! The audit of the agent itself: which users could reach its sockets, read its keys or rewrite its rules; which rules
 //! give more than they seem to; and whether its clock and its log can be relied on.
 
 mod draft;

@@ -32,7 +32,7 @@ pub(super) fn look(snapshot: &RulesSnapshot, deep: bool, drafts: &mut Vec<Draft>
             FindingKind::Shadowed => ("CS-RULE-002", "A rule is never reached"),
         };
         drafts.push(Draft::new(id, Severity::Medium, Area::Rules, title, finding.to_string()).because(
-            "The first rule that fits decides; this one gives nobody anything.",
+            "The first rule that matches decides; this one gives no process anything.",
             "Put the narrower rule first, or remove one.",
         ));
     }
@@ -72,7 +72,7 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
         );
     } else if names_program && !names_user && !names_service {
         drafts.push(
-            Draft::new("CS-RULE-005", Severity::Low, Area::Rules, "A rule is for a program, whoever runs it", name)
+            Draft::new("CS-RULE-005", Severity::Low, Area::Rules, "A rule is for a program of every user", name)
                 .because(
                     "Every user of the machine can start the program, with arguments and an environment of their own.",
                     "Add uid or unit.",
@@ -135,7 +135,7 @@ fn executable(exe: &Path, sha256: Option<&Sha256>, name: &str, drafts: &mut Vec<
                 format!("{}, {name}", exe.display()),
             )
             .because(
-                "Its hash is not the one in the rule: nobody gets the identity.",
+                "Its hash is not the one in the rule: no process gets the identity.",
                 "Was it updated? Then update exe_sha256. If not, find out who changed it.",
             ),
         );
@@ -146,12 +146,12 @@ fn executable(exe: &Path, sha256: Option<&Sha256>, name: &str, drafts: &mut Vec<
 fn replaceable(path: &Path, policy: &TrustPolicy, name: &str, drafts: &mut Vec<Draft>) {
     let problems = trusted::inspect(path, policy);
     let refused = problems.iter().find(|problem| problem.weight == Weight::Refused);
-    let Some(problem) = refused.or(problems.first()).filter(|problem| !problem.is_missing()) else { return };
+    let Some(problem) = refused.or(problems.first()).filter(|problem| !problem.is_os_error()) else { return };
     drafts.push(
         Draft::of("CS-EXE-001", Area::Executables, "Others can replace the executable of a rule", problem)
             .because(
                 "A user who can write the file gets the identity of the rule.",
-                "Have root own it and everything above it, writable by nobody else.",
+                "Have root own it and everything above it, writable by no other user.",
             )
             .about(name),
     );

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::shared::Workload;
-use crate::agent::authority::DEFAULT_CA_TTL;
+use crate::agent::rules::workload_api::DEFAULT_CA_TTL;
 use crate::agent::decisions::AgentEvent;
 use crate::agent::log;
 

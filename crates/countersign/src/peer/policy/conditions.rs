@@ -53,8 +53,8 @@ impl Deref for PeerPolicy {
 }
 
 impl PeerConditions {
-    /// The policy, if it can mean something: at least one condition, not `process` alone (unless `allow_spoofable`), and
-    /// absolute paths.
+    /// The policy, if it can mean something: at least one condition, not `process` alone (unless `allow_spoofable`),
+    /// and absolute paths.
     pub fn build(self) -> Result<PeerPolicy, PolicyError> {
         // All fields are named here: a new condition does not compile before it is decided what it proves.
         let PeerConditions { uid, gid, group, exe, exe_sha256, process, pid, cgroup, unit, allow_spoofable } = &self;

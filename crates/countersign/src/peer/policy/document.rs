@@ -174,7 +174,8 @@ mod tests {
     fn every_member_is_read() {
         let hash = "ab".repeat(32);
         let json = format!(
-            r#"{{"uid":1,"gid":2,"group":3,"exe":"/a/*","exe_sha256":"{hash}","process":"p","pid":4,"cgroup":"/c","unit":"u.service","allow_spoofable":true}}"#
+            r#"{{"uid":1,"gid":2,"group":3,"exe":"/a/*","exe_sha256":"{hash}","process":"p","pid":4,
+                 "cgroup":"/c","unit":"u.service","allow_spoofable":true}}"#
         );
         let expected = PeerConditions {
             uid: Some(1),
