@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use agent_scene::{Scene, eventually, is_root, own_rule};
 use countersign::agent::{
-    Agent, AgentError, AgentEvent, AgentOptions, AuditLogOptions, Authority, DEFAULT_CA_TTL, Listener, RuleSet,
+    Agent, AgentError, AgentEvent, AgentOptions, AuditLogOptions, Authority, BoundSocket, DEFAULT_CA_TTL, RuleSet,
     SocketAccess, TokenSource,
 };
 use countersign::control::{AuditReport, ControlClient, Severity, Verb};
@@ -201,7 +201,7 @@ fn a_socket_is_not_made_where_others_could_replace_it() {
     let scene = Scene::new();
     let above = directory(&scene, "above");
     let bind =
-        || Listener::bind(&scene.path("above/inner/x.sock"), SocketAccess { mode: 0o600, owner: None, group: None });
+        || BoundSocket::bind(&scene.path("above/inner/x.sock"), SocketAccess { mode: 0o600, owner: None, group: None });
     directory(&scene, "above/inner");
     chown(&above, Some(STRANGER), None).unwrap();
     assert!(bind().expect_err("must be refused").to_string().contains("/above: owned by uid 61001"));

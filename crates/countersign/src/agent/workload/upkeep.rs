@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::shared::Workload;
-use crate::agent::rules::workload_api::DEFAULT_CA_TTL;
 use crate::agent::decisions::AgentEvent;
 use crate::agent::log;
+use crate::agent::rules::workload_api::DEFAULT_CA_TTL;
 
 /// Rotates the keys of the authority when they are due, and reads foreign bundles again when their files have changed.
 pub(super) async fn keep_trust(workload: Arc<Workload>) {
