@@ -70,6 +70,11 @@ allow_spoofable = true
 fn a_typo_never_widens_access() {
     refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1, exxe = \"/bin/x\" }\n", 3, 20, "exxe");
     refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\ntokn = \"x\"\n", 4, 1, "tokn");
+    // What the addon's policies know besides, and what has no names.
+    refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1, pid = 7 }\n", 3, 26, "pid");
+    refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1, allow_spoofable = true }\n", 3, 38, "allow_spoofable");
+    refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1, exeSha256 = \"00\" }\n", 3, 20, "exeSha256");
+    refused_at("[[rule]]\nidentity = \"A\"\nmatch = [1]\n", 3, 9, "conditions with names");
     refused_at("[[rules]]\nidentity = \"A\"\n", 1, 3, "rules");
     refused_at("[[rule]]\nidentity = \"A\"\nmatch = { uid = 1 }\nspiffe_ids = \"spiffe://a/b\"\n", 4, 1, "spiffe_ids");
 }

@@ -241,7 +241,8 @@ fn a_bundle_of_another_user_is_not_taken() {
     scene.write("foreign/partner.pem", &bundle());
     symlink("foreign/partner.pem", scene.path("partner.pem")).unwrap();
     let rules = format!(
-        "[workload_api]\ntrust_domain = \"example.org\"\n[workload_api.federates_with.\"partner.org\"]\nbundle_file = \"{}\"\n{}",
+        "[workload_api]\ntrust_domain = \"example.org\"\n\
+         [workload_api.federates_with.\"partner.org\"]\nbundle_file = \"{}\"\n{}",
         scene.path("partner.pem").display(),
         own_rule("ME")
     );

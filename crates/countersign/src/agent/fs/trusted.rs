@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::mem::discriminant;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -95,7 +96,9 @@ pub(in crate::agent) fn inspect(path: &Path, policy: &TrustPolicy) -> Vec<Proble
     let mut problems: Vec<Problem> = Vec::new();
     let mut report = |problem: Problem| {
         // A directory may be on the way more than once.
-        if problems.iter().all(|known| known.path != problem.path) {
+        let is_same =
+            |known: &Problem| known.path == problem.path && discriminant(&known.kind) == discriminant(&problem.kind);
+        if !problems.iter().any(is_same) {
             problems.push(problem);
         }
         Ok(())

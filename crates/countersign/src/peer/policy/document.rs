@@ -1,7 +1,9 @@
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::{PeerConditions, PolicyError, ProcessName, Sha256, UnitName};
 use crate::peer::{Group, PathPattern, uid_of_user};
@@ -10,9 +12,10 @@ use crate::peer::{Group, PathPattern, uid_of_user};
 /// error: a condition that is not understood must never count as no condition.
 #[derive(serde::Deserialize)]
 #[serde(
+    remote = "Self",
     deny_unknown_fields,
     bound(deserialize = "S::Of<u32>: Deserialize<'de>, S::Of<String>: Deserialize<'de>, \
-    S::Of<GroupNameOrNumber>: Deserialize<'de>, S::Of<bool>: Deserialize<'de>")
+                       S::Of<GroupNameOrNumber>: Deserialize<'de>, S::Of<bool>: Deserialize<'de>")
 )]
 #[allow(missing_docs, reason = "the fields of `PeerConditions`")]
 pub struct PolicyDocument<S: Shape> {
@@ -39,6 +42,35 @@ pub struct PolicyDocument<S: Shape> {
     pub unit: Option<S::Of<String>>,
     #[serde(default, deserialize_with = "present")]
     pub allow_spoofable: Option<S::Of<bool>>,
+}
+
+/// Only members with names: the derived code alone would also take a list, and its first value for `uid`.
+impl<'de, S: Shape> Deserialize<'de> for PolicyDocument<S>
+where
+    S::Of<u32>: Deserialize<'de>,
+    S::Of<String>: Deserialize<'de>,
+    S::Of<GroupNameOrNumber>: Deserialize<'de>,
+    S::Of<bool>: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<S>(PhantomData<S>);
+        impl<'de, S: Shape> Visitor<'de> for Members<S>
+        where
+            S::Of<u32>: Deserialize<'de>,
+            S::Of<String>: Deserialize<'de>,
+            S::Of<GroupNameOrNumber>: Deserialize<'de>,
+            S::Of<bool>: Deserialize<'de>,
+        {
+            type Value = PolicyDocument<S>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("conditions with names")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<PolicyDocument<S>, A::Error> {
+                PolicyDocument::<S>::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 /// How a document holds its values: alone, or each with its place in the text.
