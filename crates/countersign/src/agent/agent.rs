@@ -330,7 +330,7 @@ fn start_control(
         control_mode: asked.access.mode,
         others_are_named: asked.others_are_named(),
         other_sockets: [Some(sockets.whoami.clone()), sockets.workload.clone()].into_iter().flatten().collect(),
-        state_dir: state_dir,
+        state_dir,
         audit_log: config.audit_log.clone(),
         is_dev: config.is_dev,
         seen: Mutex::default(),
