@@ -107,9 +107,11 @@ impl Problem {
         matches!(self.kind, ProblemKind::Os(_))
     }
 
-    /// The reason alone if the path is this one, and the path with it if it is another.
+    /// The reason alone if the path is this one, and the path with it if it is another. A file is missing however much of
+    /// its path is.
     pub(in crate::agent) fn about(&self, path: &Path) -> String {
-        if self.path == path { self.kind.to_string() } else { self.to_string() }
+        let is_this = self.path == path || self.is_missing() && path.starts_with(&self.path);
+        if is_this { self.kind.to_string() } else { self.to_string() }
     }
 
     /// What repairs it.
