@@ -1,9 +1,9 @@
 /**
- * `countersign/control`: see an agent, and steer it. For operators and their tools.
+ * `countersign/control`: monitor and control an agent. For operators and their tools.
  *
  * The agent answers on a socket of its own (0600), and authorizes each request by the user the kernel names: the
  * agent's own user and root may do everything, others only what they are named for. The wire is that of the crate
- * `secureops-ipc` (one JSON object a line), repaired where that cannot work; docs/control.md has all of it.
+ * `secureops-ipc` (one JSON object a line), with extensions; docs/control.md describes it.
  *
  * @example
  * const { ControlClient } = require('countersign/control')
@@ -34,7 +34,7 @@ export interface Alert {
   readonly details: string | undefined
   /** The number of the alert, which grows by one with each. It begins anew when the agent does. */
   readonly seq: number | undefined
-  /** In an alert of `subscription`: how many came faster than they were read and are not told. */
+  /** In an alert of `subscription`: how many alerts the reader lost because it was too slow. */
   readonly missed: number | undefined
 }
 
@@ -122,7 +122,7 @@ export interface AgentStatus {
         readonly waiting: number
         /** Why it cannot be written. */
         readonly failing: string | undefined
-        /** Events that are in no log, and decisions that were taken back because they could not be recorded. */
+        /** Events that are in no log, and decisions that were revoked because they could not be recorded. */
         readonly lost: number
         readonly takenBack: number
       }
@@ -206,17 +206,16 @@ export interface AlertSubscription extends AsyncIterableIterator<Alert> {
 }
 
 /**
- * Asks an agent how it does, and steers it, over one connection that is made when it is needed and again when it broke.
- * Calls may run side by side, and may be given up at any time. It keeps no process alive but by a call that is waited
- * for.
+ * Reads the status of an agent and controls it, over one connection that is opened on demand and reopened after a
+ * failure. Calls may run concurrently, and may be cancelled at any time. Only a pending call keeps the process alive.
  *
  * Every method fails with a {@link CountersignError}:
- * - `ERR_DAEMON`: the agent refused; `daemonCode` is `E_DENIED` (you may not), `E_BAD_REQUEST`, `E_BUSY`, `E_RULES`,
- *   `E_STATE`, `E_INTERNAL` or `E_TOO_LARGE`
- * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: no agent answers, or not any more
+ * - `ERR_DAEMON`: the agent refused; `daemonCode` is `E_DENIED` (permission denied), `E_BAD_REQUEST`, `E_BUSY`,
+ *   `E_RULES`, `E_STATE`, `E_INTERNAL` or `E_TOO_LARGE`
+ * - `ERR_SOCKET_NOT_FOUND`, `ERR_CONNECTION_FAILED`: no agent answers, or the connection broke
  * - `ERR_TIMEOUT`, `ERR_UNTRUSTED_SERVER`, `ERR_CLOSED`, `ERR_INVALID_ARGUMENT`
- * - `ERR_EMPTY_REPLY`: a server built on `secureops-ipc` failed; that is all it can say
- * - `ERR_INVALID_JSON`, `ERR_MISSING_FIELD`, `ERR_RESPONSE_TOO_LARGE`: what came is no answer of an agent
+ * - `ERR_EMPTY_REPLY`: a server built on `secureops-ipc` failed; it reports no reason
+ * - `ERR_INVALID_JSON`, `ERR_MISSING_FIELD`, `ERR_RESPONSE_TOO_LARGE`: the reply is not valid
  */
 export class ControlClient {
   constructor(options?: ControlClientOptions)
@@ -224,34 +223,34 @@ export class ControlClient {
   get timeout(): number | null
   /** Whether an agent answers. */
   ping(options?: ControlCallOptions): Promise<void>
-  /** How does it do? */
+  /** The status of the agent. */
   status(options?: ControlCallOptions): Promise<AgentStatus>
-  /** What happened lately, the oldest first. Default: the last 100. */
+  /** Recent alerts, the oldest first. Default: the last 100. */
   alerts(options?: ControlCallOptions & { limit?: number }): Promise<Alert[]>
   /**
-   * What happens from now on. A reader that is slower than the agent learns how many alerts it missed (`missed`).
+   * New alerts from now on. A reader that is slower than the agent learns how many alerts it missed (`missed`).
    *
    * @example
    * for await (const { severity, message } of agent.subscribe()) if (severity === 'CRITICAL') page(message)
    */
   subscribe(options?: SubscribeOptions): AlertSubscription
-  /** Read the rules anew. `E_RULES`: they are broken, and the old ones stay in force. */
+  /** Read the rules again. `E_RULES`: they are invalid, and the old ones stay in force. */
   reloadPolicy(options?: ControlCallOptions): Promise<{ rules: number; warnings: string[] }>
   /**
    * Issue no identity until resumed, also after a restart (`persistent`). A workload with an SVID on an open stream is
-   * told at once. `E_STATE`: it is on, but could not be written down, and a restart would forget it.
+   * informed at once. `E_STATE`: the switch is on, but could not be written to disk, and a restart would lose it.
    */
   kill(options?: ControlCallOptions & { reason?: string }): Promise<{ persistent: boolean }>
-  /** Vouch again. `E_STATE`: it could not be taken back, and stays on. */
+  /** Issue identities again. `E_STATE`: the switch could not be removed, and stays on. */
   resume(options?: ControlCallOptions): Promise<{ wasKilled: boolean }>
   /**
-   * Look at the agent's own posture. `deep` reads executables and the whole audit log; `fix` repairs modes of its own
-   * files, nothing else.
+   * Run the self audit of the agent. `deep` reads executables and the whole audit log; `fix` repairs modes of the
+   * agent's own files, nothing else.
    */
   audit(options?: ControlCallOptions & { deep?: boolean; fix?: boolean }): Promise<AuditReport>
   /** Counters in the text format of Prometheus. */
   metrics(options?: ControlCallOptions): Promise<string>
-  /** End what is open; waiting calls fail with `ERR_CLOSED`. */
+  /** Close the connection; pending calls fail with `ERR_CLOSED`. */
   close(): void
   [Symbol.dispose](): void
   [Symbol.asyncDispose](): Promise<void>

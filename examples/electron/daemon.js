@@ -1,6 +1,6 @@
 'use strict'
-// The daemon of a desktop application: it listens on a Unix socket, and lets nobody in but the program it belongs to. What
-// is said goes through TLS inside of the socket, with SPIFFE identities on both ends.
+// The daemon of a desktop application: it listens on a Unix socket, and accepts only the program that it belongs to.
+// Their traffic is TLS inside the socket, with SPIFFE identities on both ends.
 //   SPIFFE_ENDPOINT_SOCKET=... node daemon.js /run/user/1000/acme.sock [the application's executable]
 const net = require('node:net')
 const tls = require('node:tls')
@@ -20,7 +20,7 @@ async function main() {
 
   const outer = net.createServer((socket) => {
     try {
-      // The kernel's word, before the first byte.
+      // Verified by the kernel's peer credentials, before the first byte.
       authorizePeer(socket, { uid: process.getuid(), exe })
     } catch (error) {
       console.log(`daemon: ${error.message}`)

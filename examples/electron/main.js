@@ -8,11 +8,11 @@ const { authorize, clientOptions, peerOf } = require('countersign/tls')
 
 const [path, exe = process.execPath] = process.argv.slice(2)
 
-/** Ask the daemon how it is. @param {X509Source} source */
+/** Fetch the status of the daemon. @param {X509Source} source */
 async function status(source) {
-  // First the kernel: not one byte to an impostor that got hold of the path.
+  // First the kernel: the client sends no byte to an impostor that bound the path.
   const socket = await connectVerified(path, { uid: process.getuid(), exe }, { timeout: 2000 })
-  // Then the certificate: which of the programs with this executable it is.
+  // Then the certificate: it names the program, when one executable runs many.
   const connection = tls.connect({
     socket,
     ...clientOptions(source, authorize.memberOf(source.svid().spiffeId.trustDomain))
@@ -27,7 +27,7 @@ async function status(source) {
 async function main() {
   const source = await X509Source.open({ timeout: 5000 })
   if (process.versions.electron) {
-    // The window gets what was said, and neither socket nor key.
+    // The window receives only the status, and neither socket nor key.
     const { app, BrowserWindow, ipcMain } = require('electron')
     await app.whenReady()
     ipcMain.handle('daemon:status', () => status(source))

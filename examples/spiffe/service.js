@@ -1,16 +1,16 @@
 'use strict'
-// A service that gets its SVIDs from the Workload API, and proves with a token who it is.
+// A service that gets its SVIDs from the Workload API, and authenticates with a token.
 //   SPIFFE_ENDPOINT_SOCKET=unix:... node service.js
 const { JwtSource, WorkloadApiClient, X509Source } = require('countersign')
 
 async function main() {
-  const source = await X509Source.open() // kept fresh for as long as it is open
-  console.log(source.svid()) // the private key is a KeyObject, and not shown
+  const source = await X509Source.open() // renewed for as long as it is open
+  console.log(source.svid()) // the private key is a KeyObject, and is not printed
 
   const tokens = new JwtSource()
   const { token } = await tokens.fetch({ audience: 'spiffe://example.org/shop' })
 
-  // What the shop does with it: ask the Workload API, or judge it with the bundles (`tokens.validate`).
+  // How the shop verifies it: by the Workload API, or with the bundles (`tokens.validate`).
   const client = new WorkloadApiClient()
   const { spiffeId, claims } = await client.validateJwtSvid({ audience: 'spiffe://example.org/shop', token })
   console.log(`the token is good: ${spiffeId}, for ${claims.aud}, until ${new Date(claims.exp * 1000).toISOString()}`)

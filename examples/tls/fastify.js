@@ -1,5 +1,6 @@
 'use strict'
-// Fastify with two ways in: workloads with a certificate everywhere, and, on one route, callers with a token behind them.
+// Fastify with two kinds of authentication: certificates on every route, and on one route a token of the original
+// caller.
 //   npm install fastify
 //   SPIFFE_ENDPOINT_SOCKET=unix:/run/spire/agent.sock node fastify.js
 const fastify = require('fastify')
@@ -25,7 +26,7 @@ async function main() {
   secureServer(app.server, source, neighbours)
   app.get('/', (request) => `hello ${peerOf(request).spiffeId}`)
   app.register(async (orders) => {
-    // The connection may be a proxy's: who is behind the request says the token.
+    // The connection may be a proxy's: the token names the original caller.
     orders.addHook('onRequest', requireBearer(tokens, { audience: AUDIENCE, authorize: neighbours }))
     orders.get(
       '/orders',

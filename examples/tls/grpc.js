@@ -1,12 +1,12 @@
 'use strict'
-// gRPC between services that prove who they are.
+// gRPC between services that authenticate each other.
 //   npm install @grpc/grpc-js
 //   SPIFFE_ENDPOINT_SOCKET=unix:/run/spire/agent.sock node grpc.js
 const grpc = require('@grpc/grpc-js')
 const { X509Source } = require('countersign')
 const { authorize, bindServer, channelCredentials, peerOf } = require('countersign/grpc')
 
-// A service as a generated file would have it, with texts for messages.
+// A service definition as a generator would write it, with strings for messages.
 const text = { serialize: (value) => Buffer.from(value), deserialize: (bytes) => bytes.toString() }
 const Greeter = grpc.makeGenericClientConstructor(
   {
@@ -31,7 +31,7 @@ async function main() {
   server.addService(Greeter.service, {
     greet: (call, callback) => callback(null, `hello ${call.request}, said ${peerOf(call).spiffeId}`)
   })
-  // In place of server.bindAsync. The authorizer may ask a database.
+  // Instead of server.bindAsync. The authorizer may query a database.
   const bound = await bindServer(grpc, server, '127.0.0.1:0', source, async (id) => id.equals(spiffeId))
 
   const client = new Greeter(`localhost:${bound.port}`, channelCredentials(grpc, source, authorize.id(spiffeId)))

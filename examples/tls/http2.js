@@ -1,6 +1,6 @@
 'use strict'
-// HTTP/2 between services that prove who they are. A session lives long: this one ends by itself, gently, so that the next
-// one shows the newest identity.
+// HTTP/2 between services that authenticate each other. A session lives long: this one closes gracefully at its age
+// limit, so that the next one presents the newest identity.
 //   SPIFFE_ENDPOINT_SOCKET=unix:/run/spire/agent.sock node http2.js
 const { once } = require('node:events')
 const http2 = require('node:http2')

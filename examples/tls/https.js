@@ -1,6 +1,6 @@
 'use strict'
-// Two services that prove to each other who they are: one serves HTTPS, the other one fetches from it. Here one process
-// plays both, with the identity its Workload API gives it.
+// Two services that authenticate each other: one serves HTTPS, the other one fetches from it. Here one process is both,
+// with the identity from its Workload API.
 //   SPIFFE_ENDPOINT_SOCKET=unix:/run/spire/agent.sock node https.js
 const https = require('node:https')
 const { X509Source } = require('countersign')
@@ -11,7 +11,7 @@ async function main() {
   const { spiffeId } = source.svid()
   const neighbours = authorize.memberOf(spiffeId.trustDomain)
 
-  // The service. Who gets as far as the handler is proven and welcome.
+  // The service. Every client that reaches the handler is verified and authorized.
   const server = https.createServer(serverOptions(source, neighbours), (request, response) => {
     response.end(`hello ${peerOf(request).spiffeId}`)
   })
@@ -25,7 +25,7 @@ async function main() {
   const fetch = createFetch(source, authorize.id(spiffeId))
   console.log(`client: ${await (await fetch(url)).text()}`)
 
-  // It expected somebody else: not a byte of the request leaves it.
+  // This client expects another server: it sends no byte of the request.
   const wary = createFetch(source, authorize.id('spiffe://example.org/somebody-else'))
   await wary(url).catch(({ cause }) => console.log(`client: ${cause.message}`))
 

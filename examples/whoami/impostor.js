@@ -1,5 +1,5 @@
 'use strict'
-// A process that got hold of the socket path and would hand out identities. Says what reached it.
+// A process that has bound the socket path and could give out identities. It prints how many bytes reached it.
 const { createServer } = require('node:net')
 
 let bytes = 0

@@ -1,11 +1,11 @@
 'use strict'
-// A service that learns who it is, and then who listens at the socket it asked.
+// A service that verifies the daemon at the whoami socket, and then learns its own identity.
 //   WHOAMI_SOCKET=... EXPECT_EXE=... node service.js
 const { getIdentity } = require('countersign')
 
 async function main() {
   const me = await getIdentity({
-    // The daemon must be the one we know, or not a byte is sent.
+    // The daemon must match this policy before the client sends a byte.
     expectServer: { uid: process.getuid(), exe: process.env.EXPECT_EXE },
     runner: { instanceId: 42n, timestamp: new Date(), extra: { zone: 'eu-1' } }
   })

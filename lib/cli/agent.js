@@ -52,10 +52,10 @@ const command = {
       })
     else if (dev) {
       process.stderr.write(
-        `# every process of uid ${process.getuid?.()} that runs ${process.execPath} is told it is DEV\n`
+        `# every process of uid ${process.getuid?.()} that runs ${process.execPath} gets the identity DEV\n`
       )
       process.stderr.write(
-        `# SPIFFE: the authority of ${trustDomain} for this machine and nobody else; its keys are gone with this ` +
+        `# SPIFFE: the authority of ${trustDomain} for this machine only; its keys exist only as long as this ` +
           `process\n`
       )
       process.stdout.write(`${agent.exportLines}\n`)

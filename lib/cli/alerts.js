@@ -19,7 +19,7 @@ const command = {
   usage: '[--limit N] [--follow] [--socket PATH]',
   options: {
     limit: { type: 'string', value: 'N', help: 'how many at most (default 100)' },
-    follow: { type: 'boolean', help: 'go on with what happens from now on; with --json one document a line' },
+    follow: { type: 'boolean', help: 'continue with new alerts; with --json one document a line' },
     ...OPERATOR
   },
   async run({ values, positionals, json }) {

@@ -16,7 +16,7 @@ const WORKLOAD = /** @type {const} */ ({
 /** Which of several identities is meant. */
 const CHOICE = /** @type {const} */ ({
   'spiffe-id': { type: 'string', value: 'ID', help: 'only this identity' },
-  hint: { type: 'string', value: 'HINT', help: 'only the identity an operator gave this hint' }
+  hint: { type: 'string', value: 'HINT', help: 'only the identity with this hint of the operator' }
 })
 
 /**
@@ -52,7 +52,7 @@ function choice({ 'spiffe-id': spiffeId, hint }) {
 
 /** @param {string[]} positionals */
 function none(positionals) {
-  // Not shown: it may be a token in the wrong place.
+  // Not printed: it may be a token in the wrong place.
   if (positionals.length > 0)
     throw new UsageError(
       `unexpected argument (there ${positionals.length === 1 ? 'is one' : `are ${positionals.length}`} that no ` +

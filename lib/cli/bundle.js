@@ -1,5 +1,5 @@
 'use strict'
-/** `countersign bundle`: show whom a workload of this machine trusts, and set whom it shall. */
+/** `countersign bundle`: show and set the trust bundles of this machine. */
 
 const { randomBytes } = require('node:crypto')
 const fs = require('node:fs')
@@ -36,9 +36,9 @@ const command = {
       help: 'set: the rules file that says where the agent looks for the bundle'
     }
   },
-  details: () => `show asks the Workload API as this process: whoever has an identity may know the bundles.
-set reads FILE, or standard input, checks it, and puts it where the rules file says (bundle_file); a running agent takes
-it within a second, or says in its log why not.
+  details: () => `show asks the Workload API as this process: every process with an identity receives the bundles.
+set reads FILE, or standard input, checks it, and writes it to the path in the rules file (bundle_file); a running agent
+uses it within a second, or says in its log why not.
 
 Options:
   --id ID            the trust domain, such as spiffe://partner.org (show: default the workload's own)

@@ -1,5 +1,5 @@
 'use strict'
-/** `countersign bundles`: whom this process may trust. */
+/** `countersign bundles`: the trust bundles of this process. */
 
 const { WorkloadApiClient } = require('../../index')
 const { CountersignError } = require('../native/errors')

@@ -16,7 +16,7 @@ const command = {
     'as-pid': {
       type: 'string',
       value: 'PID',
-      help: 'a running process: which rule it gets, and why not an earlier one'
+      help: 'a running process: which rule matches it, and why no earlier one does'
     }
   },
   run({ values, positionals, json }) {

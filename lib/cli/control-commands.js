@@ -24,7 +24,7 @@ const kill = {
   summary: 'Make the agent refuse all identities, until it is resumed',
   usage: '[--reason TEXT] [--socket PATH]',
   options: {
-    reason: { type: 'string', value: 'TEXT', help: 'why; it is shown by status and stands in the audit log' },
+    reason: { type: 'string', value: 'TEXT', help: 'the reason, for status and the audit log' },
     ...OPERATOR
   },
   notes: 'It stays so when the agent is started anew. countersign resume ends it.',
@@ -32,7 +32,7 @@ const kill = {
     const { persistent } = await withAgent(values, positionals, (agent) => agent.kill({ reason: values.reason }))
     if (json) return printJson({ killed: true, persistent })
     process.stdout.write(
-      `nobody is vouched for until: countersign ` +
+      `no process gets an identity until: countersign ` +
         `resume${persistent ? '' : ' (or until the agent is started anew: it has no state directory)'}\n`
     )
   }

@@ -17,8 +17,8 @@ const command = {
   summary: 'Explain how the Workload API is set up here, and what is wrong with it',
   usage: '[--endpoint ENDPOINT]',
   options: { ...WORKLOAD, timeout: { ...WORKLOAD.timeout, help: `milliseconds for each step (default ${STEP})` } },
-  notes: `Run it as the user, in the container and with the environment of the program that has trouble. It fetches all
-that a workload can fetch, also a token for the audience "countersign-doctor"; keys and tokens are not shown.
+  notes: `Run it as the user, in the container and with the environment of the program that fails. It fetches everything
+that a workload can fetch, including a token for the audience "countersign-doctor"; it prints no keys and no tokens.
 Exit codes: 0 no errors (there may be warnings), 1 errors, 3 no agent answers, 4 this process has no identity.`,
   async run({ values, positionals, json }) {
     none(positionals)

@@ -16,7 +16,7 @@ const fetch = {
   summary: 'Fetch a token for an audience',
   usage: '--audience NAME [--audience NAME]... [--raw]',
   options: {
-    audience: { type: 'string', value: 'NAME', multiple: true, help: 'whom it shall be for; repeatable' },
+    audience: { type: 'string', value: 'NAME', multiple: true, help: 'the audience of the token; repeatable' },
     ...CHOICE,
     raw: { type: 'boolean', help: 'nothing but the token' },
     'show-token': { type: 'boolean', help: 'show the tokens too' },
@@ -27,7 +27,7 @@ With several identities, --raw wants to know which: the order in which a Workloa
   async run({ values, positionals, json }) {
     none(positionals)
     const { audience, raw = false, 'show-token': shown = false } = values
-    if (audience === undefined) throw new UsageError('--audience: say whom the token shall be for')
+    if (audience === undefined) throw new UsageError('--audience: name the audience of the token')
     if (raw && (json || shown))
       throw new UsageError('--raw is nothing but the token: it excludes --json and --show-token')
     const svids = await offered(new WorkloadApiClient(workload(values)), audience, choice(values))
@@ -57,7 +57,7 @@ const validate = {
   summary: 'Verify a token',
   usage: '--audience NAME [--offline] [-|TOKEN]',
   options: {
-    audience: { type: 'string', value: 'NAME', multiple: true, help: 'the name the token must be for' },
+    audience: { type: 'string', value: 'NAME', multiple: true, help: 'the audience that the token must have' },
     offline: {
       type: 'boolean',
       help: 'verify it here, with the bundles of the Workload API, instead of asking the Workload API to verify it'

@@ -15,9 +15,9 @@ const verify = {
       type: 'string',
       multiple: true,
       value: 'FILE',
-      help: 'the public key it must be signed with (PEM, or base64); again for each key it may be'
+      help: 'the public key that signs the log (PEM, or base64); repeat for each accepted key'
     },
-    'without-head': { type: 'boolean', help: 'do without FILE.head: an end that was cut off is not noticed' }
+    'without-head': { type: 'boolean', help: 'verify without FILE.head: truncation is not detected' }
   },
   notes:
     'Without --key it is verified with the key the log itself names, which an attacker could have made: keep\n' +
@@ -36,7 +36,7 @@ const verify = {
       ['from', firstTime],
       ['to', lastTime],
       ['signed', signed >= last - 1 ? 'to the end' : `to line ${signed}; the lines behind it may be forged`],
-      ['on the disk', synced === undefined ? 'not told: without the head' : `to line ${synced}`],
+      ['on the disk', synced === undefined ? 'unknown: without the head' : `to line ${synced}`],
       ['torn', torn > 0 ? `${torn} bytes of a line that was being written` : undefined],
       ['clock', clockWentBack === undefined ? undefined : `went back at line ${clockWentBack}`],
       ['key', keys.length > 0 ? key : `${key} (as the log says itself)`],

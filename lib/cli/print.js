@@ -19,7 +19,7 @@ function printPairs(pairs) {
 }
 
 /**
- * What a daemon or a process chose for itself must not steer the terminal.
+ * Text that a daemon or a process chose itself must not control the terminal.
  * @param {unknown} value
  */
 function printable(value) {
@@ -51,7 +51,7 @@ function printEach(things) {
   })
 }
 
-/** What an error tells beside its message, where it has it. Nothing of it is secret. */
+/** The fields of an error besides its message. None of them is secret. */
 const DETAILS = [
   'field',
   'expected',

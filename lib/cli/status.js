@@ -22,7 +22,7 @@ const command = {
         'kill switch',
         killSwitch &&
           `on since ${killSwitch.activated?.toISOString() ?? 'an unknown time'}, by ` +
-            `${killSwitch.activatedBy || 'somebody'}: ${killSwitch.reason}`
+            `${killSwitch.activatedBy || 'unknown'}: ${killSwitch.reason}`
       ],
       ['version', status.version],
       ['pid', status.pid],

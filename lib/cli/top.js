@@ -16,8 +16,8 @@ const command = {
   summary: 'Watch callers of the agent, answers a second, refusals, and SVIDs that expire soon',
   usage: '[--interval MS] [--count N] [--socket PATH]',
   options: {
-    interval: { type: 'string', value: 'MS', help: 'milliseconds between two looks (default 1000)' },
-    count: { type: 'string', value: 'N', help: 'leave after so many looks' },
+    interval: { type: 'string', value: 'MS', help: 'milliseconds between two updates (default 1000)' },
+    count: { type: 'string', value: 'N', help: 'exit after N updates' },
     ...OPERATOR
   },
   notes:

@@ -7,19 +7,19 @@ const { printPairs } = require('./print')
 
 /** @type {import('./main').Command} */
 const command = {
-  summary: 'Ask the daemon who this process is',
+  summary: 'Ask the daemon for the identity of this process',
   usage: '[--socket PATH] [--runner KEY=VALUE]...',
   options: {
     socket: { type: 'string', value: 'PATH', help: 'the daemon (default $WHOAMI_SOCKET, else /var/run/whoami.sock)' },
-    timeout: { type: 'string', value: 'MS', help: 'milliseconds for all of it (default 5000)' },
+    timeout: { type: 'string', value: 'MS', help: 'milliseconds for the whole call (default 5000)' },
     runner: {
       type: 'string',
       value: 'KEY=VALUE',
       multiple: true,
-      help: 'say something about ourselves; VALUE is JSON, or else text; repeatable'
+      help: 'a runner field to send; VALUE is JSON, or else text; repeatable'
     },
-    'expect-uid': { type: 'string', value: 'UID', help: 'talk only to a daemon of this user' },
-    'expect-exe': { type: 'string', value: 'PATH', help: 'talk only to a daemon that runs this executable' },
+    'expect-uid': { type: 'string', value: 'UID', help: 'require that the daemon runs as this user' },
+    'expect-exe': { type: 'string', value: 'PATH', help: 'require that the daemon runs this executable' },
     'show-token': { type: 'boolean', help: 'print the token' }
   },
   async run({ values, positionals, json }) {

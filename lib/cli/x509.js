@@ -30,7 +30,7 @@ const fetch = {
     write: WRITE,
     wait: {
       type: 'boolean',
-      help: 'until --timeout for an agent that is not up yet, or an identity that is not there yet'
+      help: 'wait until --timeout for an agent that is not running yet, or for a first identity'
     }
   },
   notes: NOTES,
@@ -74,7 +74,7 @@ const watch = {
   usage: '[--endpoint ENDPOINT] [--write DIR]',
   options: {
     ...WORKLOAD,
-    timeout: { ...WORKLOAD.timeout, help: 'milliseconds to wait for the first identity (default: for ever)' },
+    timeout: { ...WORKLOAD.timeout, help: 'milliseconds to wait for the first identity (default: no limit)' },
     ...CHOICE,
     write: WRITE,
     json: {

@@ -1,5 +1,5 @@
 'use strict'
-/** The operator's client: asks an agent how it does, and steers it. */
+/** The operator's client: reads the status of an agent, and controls it. */
 
 const { CountersignError, invalidArgument, shown } = require('../native/errors')
 const { checkOptions, checkPath, checkSignal, checkTimeout } = require('../internal/options')

@@ -1,5 +1,5 @@
 'use strict'
-/** What an agent tells as it happens, as an async iterable that outlives the agent. */
+/** The alerts of an agent as they occur, as an async iterable that outlives the agent. */
 
 const { Backoff } = require('../internal/backoff')
 const { CountersignError } = require('../native/errors')

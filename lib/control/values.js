@@ -1,5 +1,5 @@
 'use strict'
-/** What an agent tells, as JavaScript has it: times are Dates, what is not known is undefined. */
+/** The replies of an agent as JavaScript values: times are Dates, unknown values are undefined. */
 
 const { CountersignError } = require('../native/errors')
 

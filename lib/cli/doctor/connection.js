@@ -101,7 +101,7 @@ function examineListener(report, endpoint, socket) {
     report.add(
       'listener',
       'note',
-      'over a network nobody can tell who listens, and the agent can hardly tell who we are'
+      'over a network the kernel cannot name the listener, and the agent can hardly attest this process'
     )
     return
   }
@@ -127,7 +127,7 @@ function examineListener(report, endpoint, socket) {
     report.add(
       'listener',
       'note',
-      `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be told: ` +
+      `${uid === undefined ? '' : `uid ${uid}, gid ${gid}; `}more cannot be read: ` +
         `${/** @type {Error} */ (error).message}`,
       {
         uid,

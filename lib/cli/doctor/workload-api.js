@@ -1,5 +1,5 @@
 'use strict'
-/** What the Workload API tells us, method by method. */
+/** The answers of the Workload API, method by method. */
 
 const { WorkloadApiClient, verifyJwtSvid } = require('../../../index')
 const { duration, expiry } = require('../print')
@@ -101,7 +101,7 @@ async function examineX509Bundles(report, client, us) {
     const dead = ends.filter((end) => end.getTime() < Date.now()).length
     const state =
       authorities.length === 0
-        ? 'no authority, so nobody of it is trusted'
+        ? 'no authority, so no peer in it is trusted'
         : `${count(authorities.length, 'authority', 'authorities')}, the last expires ${expiry(ends[ends.length - 1])}`
     report.add(
       'bundles',
@@ -210,11 +210,11 @@ function registration(us, listener) {
       ...byPath.map((selector) => `  ${selector}  (if the agent has discover_workload_path)`),
       'an entry whose parent is this agent, and whose selectors are all among them, makes it known:',
       `  ${command}`,
-      '(spire-server agent list tells the SPIFFE ID of the agent.) A new entry takes some seconds to arrive.',
+      '(spire-server agent list prints the SPIFFE ID of the agent.) A new entry takes some seconds to arrive.',
       ...(listener === 'spire-agent'
         ? []
         : [
-            'an agent of countersign has rules with a spiffe_id instead: countersign check RULES --as-pid PID tells ' +
+            'an agent of countersign has rules with a spiffe_id instead: countersign check RULES --as-pid PID says ' +
               'which match a process'
           ]),
       ...(us.ownPids || us.container !== undefined
