@@ -24,7 +24,7 @@ const MEANINGS = {
     'looking at this process took the agent too long: attestors that ask others (docker, k8s) may be slow; look ' +
       'into its log'
   ],
-  UNAUTHENTICATED: ['credentials are required: the Workload API never requires any, so a proxy is in between'],
+  UNAUTHENTICATED: ['the server requires credentials: the Workload API never does, so a proxy is in between'],
   INTERNAL: [
     "something failed on the agent's side, such as looking at this process (which must be in a PID namespace it " +
       'sees); look into its log'
