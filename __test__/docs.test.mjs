@@ -100,7 +100,7 @@ const AROUND = [
     'startMyService',
     'const startMyService = async ({ env }) => { if (!env.SPIFFE_ENDPOINT_SOCKET) throw new Error() }'
   ],
-  ['const server = https.createServer(serverOptions(source, welcome), app)', TLS(), 'server.close()'],
+  ['const server = https.createServer(serverOptions(source, authorizer), app)', TLS(), 'server.close()'],
   [
     "const fetch = createFetch(source, authorize.id('spiffe://example.org/billing'))\n",
     TLS(),
@@ -109,7 +109,7 @@ const AROUND = [
   [
     'diagnostics_channel.subscribe',
     `${TLS()}; const log = { warn () {} }; const diagnostics_channel = require('node:diagnostics_channel'); ` +
-      'const server = https.createServer(serverOptions(source, welcome), app)'
+      'const server = https.createServer(serverOptions(source, authorizer), app)'
   ],
   ['switch (principal.kind)', PRINCIPAL(true)],
   [
@@ -132,7 +132,7 @@ function TLS() {
   return (
     "const https = require('node:https'); const { X509Source } = require('countersign'); " +
     "const { authorize, createFetch, secureServer, serverOptions } = require('countersign/tls'); " +
-    'const source = await X509Source.open(); const welcome = authorize.any(); const app = () => {}'
+    'const source = await X509Source.open(); const authorizer = authorize.any(); const app = () => {}'
   )
 }
 function PRINCIPAL(own = false) {
