@@ -1,7 +1,7 @@
 // What the package is on a system for which the addon is built without the rooms of Linux: the same JavaScript, on an
 // addon from which their functions were taken. scripts/prebuild-check.js --windows runs the same script on a real one.
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -10,12 +10,21 @@ import { run } from './support/command-line.mjs'
 import { onTcp } from './support/on-tcp.cjs'
 import { startTestAgent } from 'countersign/testing'
 
+/** @param {string} folder */
+function rustFiles(folder) {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  return names.filter((name) => name.endsWith('.rs')).map((name) => path.join(folder, name))
+}
+
 /** What the sources compile for Linux alone, by the names JavaScript has for it. */
 function namesOfLinux() {
-  const lib = readFileSync(path.join(root, 'src', 'lib.rs'), 'utf8')
-  const names = [...lib.matchAll(/^#\[cfg\(target_os = "linux"\)\]\nmod (\w+);$/gm)].flatMap(([, room]) => {
-    const at = path.join(root, 'src', room)
-    const files = room === 'event_loop' ? readdirSync(at).map((file) => path.join(at, file)) : [`${at}.rs`]
+  const rooms = ['src', 'src/host'].flatMap((folder) => {
+    const map = readFileSync(path.join(root, folder, folder === 'src' ? 'lib.rs' : 'mod.rs'), 'utf8')
+    const ofLinux = map.matchAll(/^#\[cfg\(target_os = "linux"\)\]\n(?:pub )?mod (\w+);$/gm)
+    return [...ofLinux].map(([, room]) => path.join(root, folder, room))
+  })
+  const names = rooms.flatMap((at) => {
+    const files = existsSync(`${at}.rs`) ? [`${at}.rs`] : rustFiles(at)
     return files.flatMap((file) =>
       [...readFileSync(file, 'utf8').matchAll(/^#\[napi.*\](?:\n(?:#|\/\/).*)*\npub (?:fn|struct) (\w+)/gm)].map(
         ([, name]) => name

@@ -39,7 +39,7 @@ test('no file names the host of a package registry, and the lock file no address
 })
 test('no file is a leftover of a run', () => {
   assert.deepEqual(
-    files.filter((file) => /\.(log|node|tgz|sock|orig|rej)$|(^|\/)(node_modules|target|core)(\/|$)/.test(file)),
+    files.filter((file) => /\.(log|node|tgz|sock|orig|rej)$|(^|\/)((node_modules|target)(\/|$)|core$)/.test(file)),
     []
   )
 })

@@ -1,6 +1,6 @@
 // Certificates by the openssl command line and tokens by node:crypto: signers that know nothing of this package.
 import { execFileSync } from 'node:child_process'
-import { createHmac, generateKeyPairSync, KeyObject, sign } from 'node:crypto'
+import { createHmac, createPrivateKey, generateKeyPairSync, KeyObject, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -21,10 +21,23 @@ export function file(name, text) {
 }
 
 /** @param {string} kind */
-export function newKey(kind = 'P-256') {
+function generated(kind) {
   if (kind === 'ed25519') return generateKeyPairSync('ed25519').privateKey
   if (/^\d/.test(kind)) return generateKeyPairSync('rsa', { modulusLength: Number(kind) }).privateKey
   return generateKeyPairSync('ec', { namedCurve: kind }).privateKey
+}
+
+/**
+ * A copy of a generated key: Node.js 20 holds a lock on a key while it makes a JWK of it, and a garbage collection in that
+ * moment, which frees the generator, waits for the same lock for ever.
+ * @param {string} kind
+ */
+export function newKey(kind = 'P-256') {
+  return createPrivateKey({
+    key: generated(kind).export({ type: 'pkcs8', format: 'der' }),
+    type: 'pkcs8',
+    format: 'der'
+  })
 }
 
 /** @param {KeyObject} key */

@@ -141,7 +141,11 @@ function publicJwk(key) {
   if (key instanceof KeyObject) {
     if (key.type === 'secret') throw invalidArgument('key: expected a public key, got a secret key')
     try {
-      jwk = (key.type === 'private' ? createPublicKey(/** @type {any} */ (key)) : key).export({ format: 'jwk' })
+      const publicKey = key.type === 'private' ? createPublicKey(/** @type {any} */ (key)) : key
+      // A copy of the key: Node.js 20 holds a lock on the key while it makes the JWK, and a garbage collection in that
+      // moment waits for the same lock for ever when the key was made by generateKeyPair.
+      const spki = publicKey.export({ type: 'spki', format: 'der' })
+      jwk = createPublicKey({ key: spki, type: 'spki', format: 'der' }).export({ format: 'jwk' })
     } catch (cause) {
       throw new CountersignError(
         'ERR_INVALID_BUNDLE',
