@@ -28,8 +28,8 @@ function generated(kind) {
 }
 
 /**
- * A copy of a generated key: Node.js 20 holds a lock on a key while it makes a JWK of it, and a garbage collection in that
- * moment, which frees the generator, waits for the same lock for ever.
+ * A copy of a generated key: Node.js 20 holds a lock on a key while it makes a JWK of it, and a garbage collection in
+ * that moment, which frees the generator, waits for the same lock for ever.
  * @param {string} kind
  */
 export function newKey(kind = 'P-256') {
