@@ -17,6 +17,11 @@ pub mod control;
 pub mod peer;
 #[cfg(feature = "spiffe")]
 pub mod principal;
+#[cfg(any(target_os = "linux", feature = "spiffe"))]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "spiffe")),
+    allow(dead_code, reason = "some of its methods are used on Linux alone, or by SPIFFE alone")
+)]
 mod recent_map;
 #[cfg(feature = "spiffe")]
 pub mod spiffe;
