@@ -31,8 +31,9 @@ const ALIKE = ['_RNvM*_5alloc3vecINtB*_3VechE*']
 
 /** @param {string} to a directory that gets the package, with the symbols of its addon @returns the addon's path */
 function packageWithSymbols(to) {
+  /** @type {{ files: string[] }} */
   const { files } = require('../package.json')
-  for (const name of [...files, 'package.json'])
+  for (const name of [...files.filter((file) => !file.startsWith('!')), 'package.json'])
     fs.cpSync(path.join(root, name), path.join(to, name), { recursive: true })
   // In a place of its own: both kinds of addon would have the same name, and cargo would take one for the other.
   const target = path.join(cache, 'code-order-target')

@@ -1,6 +1,9 @@
 //! The addon: the border between the countersign core and Node. Nothing is decided here: one file or folder for each room
 //! of the core, and `host`, what all of them need of Node, the only place with `unsafe`.
 
+// More than 60: see clippy.toml. Tables of tests may be longer.
+#![warn(clippy::too_many_lines)]
+
 use std::hint::black_box;
 
 #[cfg(target_os = "linux")]

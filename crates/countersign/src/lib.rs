@@ -9,6 +9,9 @@
 //! * [`peer`]      - the process at the other end of a local socket: credentials, process, policy; one file per OS
 //! * [`backoff`]   - pauses between attempts
 
+// More than 60: see clippy.toml. Tables of tests may be longer.
+#![warn(clippy::too_many_lines)]
+
 #[cfg(all(target_os = "linux", feature = "spiffe"))]
 pub mod agent;
 pub mod backoff;

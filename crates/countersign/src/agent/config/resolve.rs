@@ -117,11 +117,7 @@ impl AgentConfig {
         let workload = WorkloadEndpointConfig::resolve(private("workload.sock"), access, quota);
         let socket = ControlSocket::resolve(control_socket.or_else(|| private("control.sock")), of_the_machine);
         let control = ControlConfig::resolve(socket, control_socket_mode, control_readers, control_writers);
-        let state = if state_in_memory {
-            StateLocation::Memory
-        } else {
-            state_dir.map_or(StateLocation::Default, StateLocation::Directory)
-        };
+        let state = state_location(state_in_memory, state_dir);
         Ok(AgentConfig {
             rules,
             overrides: WorkloadOverrides { socket: workload_socket, trust_domain, state },
@@ -193,4 +189,12 @@ fn quota(total: usize, per_uid: usize) -> Arc<Quota> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn state_location(in_memory: bool, directory: Option<PathBuf>) -> StateLocation {
+    match directory {
+        _ if in_memory => StateLocation::Memory,
+        Some(directory) => StateLocation::Directory(directory),
+        None => StateLocation::Default,
+    }
 }

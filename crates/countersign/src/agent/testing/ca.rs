@@ -88,71 +88,83 @@ impl TestCa {
         ttl: i64,
         flaw: Option<JwtFlaw>,
     ) -> Result<Zeroizing<String>, IssueError> {
-        use JwtFlaw as F;
-        let now = unix_seconds(None);
         let foreign = JwtIssuer::generate(i64::MAX)?;
-        let alg = match flaw {
-            Some(F::AlgNone) => "none",
-            Some(F::AlgHs256) => "HS256",
-            Some(F::AlgMismatch) => "RS256",
-            _ => "ES256",
-        };
-        let key_id = match flaw {
-            Some(F::UnknownKeyId) => "unknown",
-            _ => self.jwt.key_id(),
-        };
-        let mut header = format!(r#"{{"alg":"{alg}""#);
-        if flaw != Some(F::NoKeyId) {
-            let _ = write!(header, r#","kid":"{key_id}""#);
-        }
-        header += match flaw {
-            Some(F::WrongType) => r#","typ":"at+jwt"}"#,
-            Some(F::ExtraHeader) => r#","typ":"JWT","x5t":"abc"}"#,
-            Some(F::CriticalHeader) => r#","typ":"JWT","crit":["exp"]}"#,
-            _ => r#","typ":"JWT"}"#,
-        };
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        let mut claims = Vec::new();
-        if flaw != Some(F::NoAudience) {
-            let names: Vec<String> = audience.iter().map(|name| quoted(name)).collect();
-            claims.push(format!(r#""aud":[{}]"#, names.join(",")));
-        }
-        match flaw {
-            Some(F::NoExpiry) => {}
-            Some(F::Expired) => claims.push(format!(r#""exp":{}"#, now - 3600)),
-            _ => claims.push(format!(r#""exp":{}"#, now + ttl)),
-        }
-        claims.push(format!(r#""iat":{now}"#));
-        match flaw {
-            Some(F::NoSubject) => {}
-            Some(F::NotASpiffeId) => claims.push(r#""sub":"https://example.org/who""#.to_owned()),
-            _ => claims.push(format!(r#""sub":{}"#, quoted(id.as_str()))),
-        }
-        match flaw {
-            Some(F::NotYetValid) => claims.push(format!(r#""nbf":{}"#, now + 3600)),
-            Some(F::DuplicateClaim) => claims.push(format!(r#""sub":{}"#, quoted(id.as_str()))),
-            Some(F::TooLong) => claims.push(format!(r#""padding":"{}""#, "x".repeat(64 * 1024))),
-            _ => {}
-        }
-        let payload = match flaw {
-            Some(F::NotJson) => "not JSON".to_owned(),
-            _ => format!("{{{}}}", claims.join(",")),
-        };
-        let signer = if flaw == Some(F::ForeignIssuer) { &foreign } else { &self.jwt };
+        let header = header(self.jwt.key_id(), flaw);
+        let payload = payload(id, audience, ttl, flaw);
+        let signer = if flaw == Some(JwtFlaw::ForeignIssuer) { &foreign } else { &self.jwt };
         let token = signer.sign(&header, &payload)?;
         Ok(match flaw {
-            Some(F::WrongSignature) => match token.rsplit_once('.') {
+            Some(JwtFlaw::WrongSignature) => match token.rsplit_once('.') {
                 Some((signed, _)) => foreign.sign_over(signed)?,
                 None => token,
             },
-            Some(F::AlgNone) => match token.rsplit_once('.') {
+            Some(JwtFlaw::AlgNone) => match token.rsplit_once('.') {
                 Some((signed, _)) => Zeroizing::new(format!("{signed}.")),
                 None => token,
             },
-            Some(F::NotCompact) => Zeroizing::new(token.replacen('.', "", 1)),
-            Some(F::BadBase64) => Zeroizing::new(token.replacen('.', "=.", 1)),
+            Some(JwtFlaw::NotCompact) => Zeroizing::new(token.replacen('.', "", 1)),
+            Some(JwtFlaw::BadBase64) => Zeroizing::new(token.replacen('.', "=.", 1)),
             _ => token,
         })
+    }
+}
+
+/// The header of a token.
+fn header(key_id: &str, flaw: Option<JwtFlaw>) -> String {
+    use JwtFlaw as F;
+    let alg = match flaw {
+        Some(F::AlgNone) => "none",
+        Some(F::AlgHs256) => "HS256",
+        Some(F::AlgMismatch) => "RS256",
+        _ => "ES256",
+    };
+    let key_id = match flaw {
+        Some(F::UnknownKeyId) => "unknown",
+        _ => key_id,
+    };
+    let mut header = format!(r#"{{"alg":"{alg}""#);
+    if flaw != Some(F::NoKeyId) {
+        let _ = write!(header, r#","kid":"{key_id}""#);
+    }
+    header += match flaw {
+        Some(F::WrongType) => r#","typ":"at+jwt"}"#,
+        Some(F::ExtraHeader) => r#","typ":"JWT","x5t":"abc"}"#,
+        Some(F::CriticalHeader) => r#","typ":"JWT","crit":["exp"]}"#,
+        _ => r#","typ":"JWT"}"#,
+    };
+    header
+}
+
+/// The claims of a token.
+fn payload(id: &SpiffeId, audience: &[String], ttl: i64, flaw: Option<JwtFlaw>) -> String {
+    use JwtFlaw as F;
+    let now = unix_seconds(None);
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut claims = Vec::new();
+    if flaw != Some(F::NoAudience) {
+        let names: Vec<String> = audience.iter().map(|name| quoted(name)).collect();
+        claims.push(format!(r#""aud":[{}]"#, names.join(",")));
+    }
+    match flaw {
+        Some(F::NoExpiry) => {}
+        Some(F::Expired) => claims.push(format!(r#""exp":{}"#, now - 3600)),
+        _ => claims.push(format!(r#""exp":{}"#, now + ttl)),
+    }
+    claims.push(format!(r#""iat":{now}"#));
+    match flaw {
+        Some(F::NoSubject) => {}
+        Some(F::NotASpiffeId) => claims.push(r#""sub":"https://example.org/who""#.to_owned()),
+        _ => claims.push(format!(r#""sub":{}"#, quoted(id.as_str()))),
+    }
+    match flaw {
+        Some(F::NotYetValid) => claims.push(format!(r#""nbf":{}"#, now + 3600)),
+        Some(F::DuplicateClaim) => claims.push(format!(r#""sub":{}"#, quoted(id.as_str()))),
+        Some(F::TooLong) => claims.push(format!(r#""padding":"{}""#, "x".repeat(64 * 1024))),
+        _ => {}
+    }
+    match flaw {
+        Some(F::NotJson) => "not JSON".to_owned(),
+        _ => format!("{{{}}}", claims.join(",")),
     }
 }
 
