@@ -253,14 +253,14 @@ test('a mandatory field at its default value spoils the message, and is named', 
     assert.deepEqual([error.rule, error.field], ['missing_field', `svids[0].${name}`])
   }
   const empty = await says(Buffer.alloc(0))
-  for (const [call, what] of /** @type {[Promise<unknown>, string][]} */ ([
-    [empty.client.fetchX509Context(), 'svids'],
-    [empty.client.fetchX509Bundles(), 'bundles'],
-    [empty.client.fetchJwtBundles(), 'bundles'],
-    [empty.client.fetchWitSvids(), 'svids'],
-    [empty.client.fetchWitBundles(), 'bundles']
+  for (const [call, what] of /** @type {[() => Promise<unknown>, string][]} */ ([
+    [() => empty.client.fetchX509Context(), 'svids'],
+    [() => empty.client.fetchX509Bundles(), 'bundles'],
+    [() => empty.client.fetchJwtBundles(), 'bundles'],
+    [() => empty.client.fetchWitSvids(), 'svids'],
+    [() => empty.client.fetchWitBundles(), 'bundles']
   ])) {
-    const error = await failure(call)
+    const error = await failure(call())
     assert.deepEqual([error.code, error.rule, error.field], ['ERR_INVALID_RESPONSE', 'empty', what])
   }
 })
