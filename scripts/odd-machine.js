@@ -55,9 +55,12 @@ const PACKAGE_LEFT_OUT = [
   'workload-wire'
 ]
 
+/** A host that does not exist. Put together here: no file of the tree may name the host of the registry in use. */
+const NO_REGISTRY = ['no', 'registry', 'invalid'].join('.')
+
 /** Settings of other programs that must not reach the tests. */
 const HOME_FILES = {
-  '.npmrc': 'registry=http://127.0.0.1:9/\nprefix=/nonexistent\nignore-scripts=true\njson=true\ncolor=always\n',
+  '.npmrc': `registry=http://${NO_REGISTRY}/\nprefix=/nonexistent\nignore-scripts=true\njson=true\ncolor=always\n`,
   '.gitconfig':
     '[core]\n\tquotePath = true\n\texcludesFile = ~/.ignored\n\tpager = false\n[color]\n\tui = always\n' +
     '[status]\n\tshowUntrackedFiles = no\n[diff]\n\tnoprefix = true\n',
