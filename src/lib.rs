@@ -1,5 +1,5 @@
-//! The addon: the border between the countersign core and Node. Nothing is decided here: one file or folder for each room
-//! of the core, and `host`, what all of them need of Node, the only place with `unsafe`.
+//! The addon: the border between the countersign core and Node. Nothing is decided here: one file or folder for each
+//! room of the core, and `host`, what all of them need of Node, the only place with `unsafe`.
 
 // More than 60: see clippy.toml. Tables of tests may be longer.
 #![warn(clippy::too_many_lines)]
@@ -26,7 +26,7 @@ static BUILD: &str = env!("COUNTERSIGN_BUILD");
 /// The version of this addon; the JavaScript side refuses any but its own.
 #[napi_derive::napi]
 pub fn version() -> &'static str {
-    // A linker leaves out what nobody uses.
+    // A linker leaves out what is not used.
     black_box(BUILD);
     env!("CARGO_PKG_VERSION")
 }

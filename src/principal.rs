@@ -156,7 +156,7 @@ impl From<OidcError> for Failure {
     fn from(error: OidcError) -> Failure {
         use OidcError as E;
         let code = match error {
-            // What the verifier itself was told is not the token's fault.
+            // A wrong option of the verifier is not the token's fault.
             E::NoExpectedIssuer | E::NoExpectedAudience | E::TooManyExpectedAudiences | E::LeewayTooLong => {
                 "ERR_INVALID_ARGUMENT"
             }

@@ -26,7 +26,7 @@ export interface Alert {
   readonly severity: Severity
   /**
    * What noticed it: `whoami`, `workload-api`, `svid-expiry`, `rules`, `authority`, `control`, `kill-switch`,
-   * `posture`, `audit-log`, `agent`, `subscription`.
+   * `self_audit` (`posture` in older agents), `audit-log`, `agent`, `subscription`.
    */
   readonly monitor: string
   /** What happened, in a sentence. */
@@ -95,7 +95,7 @@ export interface AgentStatus {
   readonly alerts: readonly Alert[]
   /** All alerts, by severity. */
   readonly alertCounts: Readonly<Record<Severity, number>>
-  /** When the agent looked at its own posture last. */
+  /** When the agent audited itself last. */
   readonly lastCheck: Date | undefined
   /** Who asked lately, the most recent first. */
   readonly callers: readonly CallerRow[]
@@ -147,7 +147,7 @@ export interface AuditFinding {
   readonly nistCategory?: 'evasion' | 'poisoning' | 'privacy' | 'misuse'
 }
 
-/** What an audit of the agent's own posture found (schema of `secureops-core`). */
+/** What a self audit of the agent found (schema of `secureops-core`). */
 export interface AuditReport {
   readonly timestamp: Date
   readonly openclawVersion: string

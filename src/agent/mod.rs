@@ -27,7 +27,7 @@ pub struct NativeAgent {
     agent: Arc<Agent>,
 }
 
-/// Closing takes a moment, in which the event loop must go on: clients of the agent may live on it.
+/// Closing takes time, in which the event loop must go on: clients of the agent may live on it.
 pub struct Closing(pub(crate) Box<dyn FnOnce() + Send>);
 
 impl Task for Closing {
@@ -53,8 +53,9 @@ pub fn agent_help() -> String {
 
 #[napi]
 impl NativeAgent {
-    /// Start an agent as a command line asks for. A text is `help` or `version`: there is nothing to start. A failure of
-    /// the command line itself has the detail `usage`. With `--dev`, only the executable of this process gets answers.
+    /// Start an agent as a command line asks for. A text is `help` or `version`: there is nothing to start. A failure
+    /// of the command line itself has the detail `usage`. With `--dev`, only the executable of this process gets
+    /// answers.
     #[napi(ts_return_type = "NativeAgent | 'help' | 'version' | Failure")]
     pub fn start(args: Vec<String>) -> Either3<NativeAgent, &'static str, Failure> {
         match AgentOptions::from_args(&args) {
@@ -83,14 +84,15 @@ impl NativeAgent {
         replaced(self.agent.replace_rules(&text))
     }
 
-    /// Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. Whether that changed anything, or
-    /// a failure.
+    /// Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. Whether that changed
+    /// anything, or a failure.
     #[napi]
     pub fn rotate(&self, step: String) -> Either<bool, Failure> {
         rotated(&self.agent, &step)
     }
 
-    /// The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has none.
+    /// The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has
+    /// none.
     #[napi]
     pub fn bundle(&self, trust_domain: Option<String>) -> Option<String> {
         bundle_of(&self.agent, trust_domain)

@@ -1,5 +1,5 @@
-//! How an error crosses the border: as the value `{ failure: { code, message, ...details } }`. JavaScript makes the error
-//! from it, on the caller's stack. Rooms say what their errors are; the encoding is here, and nowhere else.
+//! How an error crosses the border: as the value `{ failure: { code, message, ...details } }`. JavaScript makes the
+//! error from it, on the caller's stack. Rooms say what their errors are; the encoding is here, and nowhere else.
 
 use std::fmt::Display;
 
@@ -34,7 +34,7 @@ impl Failure {
         self
     }
 
-    /// `{ code, message, ...details }`, for JSON that tells of more than the failure.
+    /// `{ code, message, ...details }`, for JSON with more in it than the failure.
     pub fn value(self) -> Value {
         Value::Object(self.failure)
     }

@@ -165,8 +165,8 @@ impl Sender {
         self.deliver.call((key, text, attachment).into(), ThreadsafeFunctionCallMode::NonBlocking);
     }
 
-    /// Runs a call, and delivers its outcome under its key. It begins here and now: what it writes at once is on its way
-    /// when this returns.
+    /// Runs a call, and delivers its outcome under its key. It begins here and now: what it writes at once is on its
+    /// way when this returns.
     pub fn call(self: &Arc<Sender>, key: f64, running: impl Future<Output = Outcome> + Send + 'static) -> Result<()> {
         let handle = runtime::handle()?;
         let mut running: Running = Box::pin(running);

@@ -122,7 +122,7 @@ impl From<JwtVerifyError> for Failure {
     fn from(error: JwtVerifyError) -> Failure {
         use JwtVerifyError as E;
         match error {
-            // What the verifier itself was told is not the token's fault.
+            // A wrong option of the verifier is not the token's fault.
             E::NoExpectedAudience | E::TooManyExpectedAudiences | E::LeewayTooLong => {
                 by_rule("ERR_INVALID_ARGUMENT", &error, error.code(), None)
             }

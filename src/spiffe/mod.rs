@@ -1,5 +1,5 @@
-//! SPIFFE for JavaScript: one file per noun of the core's room. Times are milliseconds, trust domains are passed as their
-//! bare names.
+//! SPIFFE for JavaScript: one file per noun of the core's room. Times are milliseconds, trust domains are passed as
+//! their bare names.
 
 mod bundle_map;
 mod bundle_set;

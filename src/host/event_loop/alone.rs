@@ -91,7 +91,7 @@ unsafe extern "C" fn alone_ready(handle: Handle, status: c_int, _events: c_int) 
 
 unsafe extern "C" fn free_alone(handle: Handle) {
     if let Some(libuv) = Libuv::of_host() {
-        // SAFETY: this is its close callback: nobody else reaches the data or the memory any more.
+        // SAFETY: this is its close callback: no other code reaches the data or the memory any more.
         unsafe {
             drop(Box::from_raw(libuv.data(handle).cast::<Alone>()));
             libuv.free(handle);

@@ -15,13 +15,13 @@ pub type Key = u64;
 pub enum Stage {
     /// The daemon's backlog was full: try again at the time given.
     Busy { path: PathBuf, request: Vec<u8>, again: Instant, backoff: Backoff },
-    /// Out for a moment: being connected, and the guard is asked about its server. A cancellation is noted here.
+    /// Taken out while it is connected, and the guard is asked about its server. A cancellation is noted here.
     Away { cancelled: bool },
     /// On the wire; `writing` says that the socket is watched for room to write as well.
     OnWire { exchange: Box<Exchange>, watch: Watch, writing: bool },
 }
 
-/// Who watches the socket of a call.
+/// What watches the socket of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Watch {
     /// Nothing yet: it was begun while others were settled, and is looked at when they are.
@@ -125,7 +125,7 @@ impl Calls {
         new
     }
 
-    /// Take a call out for a moment.
+    /// Take a call out, to be put back later.
     pub fn send_away(&mut self, key: Key) -> Option<Stage> {
         let call = self.get(key)?;
         Some(std::mem::replace(&mut call.stage, Stage::Away { cancelled: false }))

@@ -2,7 +2,7 @@
 //!
 //! Connecting and writing happen in the call itself (a Unix socket connects at once). The sockets then wait in one
 //! private epoll set per environment, watched by one handle in the host's libuv; a call that is alone gets a handle
-//! of its own, which saves it two system calls. Whatever became ready is read, and all results are settled in one
+//! of its own, which saves it two system calls. Sockets that became ready are read, and all results are settled in one
 //! callback scope. Hosts without a usable libuv get a [`notifier`] thread instead.
 //!
 //! The rules that keep this sound:

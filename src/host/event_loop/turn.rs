@@ -1,4 +1,4 @@
-//! One turn of the host's loop: whatever became ready, or ran out of time, is settled.
+//! One turn of the host's loop: calls that became ready, or ran out of time, are settled.
 
 use std::time::Instant;
 

@@ -64,8 +64,8 @@ impl Watcher {
         owner: *const EventLoop,
     ) -> Option<Watcher> {
         let mut event_loop = ptr::null_mut();
-        // SAFETY: the caller's promise. The handle is allocated, then initialised on its own loop's thread, then started;
-        // when one step fails the memory is given back in the state it is in.
+        // SAFETY: the caller's promise. The handle is allocated, then initialised on its own loop's thread, then
+        // started; when one step fails the memory is given back in the state it is in.
         unsafe {
             if sys::napi_get_uv_event_loop(env, &mut event_loop) != 0 {
                 return None;

@@ -22,7 +22,7 @@ use crate::agent::record::{Journal, RecordWriter};
 use crate::agent::rules::error::RulesError;
 use crate::agent::rules::store::{ReadRules, ReloadReport, RuleStore};
 use crate::agent::rules::workload_api::{BundleEndpoint, DEFAULT_CA_TTL, WorkloadConfig};
-use crate::agent::self_audit::Posture;
+use crate::agent::self_audit::SelfAudit;
 use crate::agent::service_manager::{self, Change};
 use crate::agent::whoami::Whoami;
 use crate::agent::workload::Workload;
@@ -45,7 +45,7 @@ pub enum AgentError {
     #[error("no audit log: {0}")]
     AuditLog(#[from] AuditLogError),
     /// It is unknown whether the kill switch is on.
-    #[error("it cannot be told whether the kill switch is on: {0}")]
+    #[error("cannot find out whether the kill switch is on: {0}")]
     KillSwitch(PrivateFileError),
     /// The operating system refused a thread, an event loop or a directory.
     #[error("{what}: {source}")]
@@ -139,7 +139,7 @@ impl Agent {
         self.core.bus.publish(|| AgentEvent::Started { rules, killed: order.is_some() });
         if let Some(order) = order {
             let (by, reason) = (order.activated_by, order.reason);
-            tracing::error!(target: log::TARGET, by, reason, "the kill switch is on: nobody is vouched for");
+            tracing::error!(target: log::TARGET, by, reason, "the kill switch is on: no credential is issued");
         }
         tracing::info!(target: log::TARGET, socket = %self.socket_path().display(), rules, "listening");
         self.notify(Change::Ready);
@@ -304,7 +304,7 @@ fn open_authority(workload: &WorkloadConfig) -> Result<Authority, AuthorityError
     }
 }
 
-/// Serves the control socket. Operators are told of all other parts.
+/// Serves the control socket. It reports on all other parts.
 fn start_control(
     config: &AgentConfig,
     state_dir: Option<PathBuf>,
@@ -324,7 +324,7 @@ fn start_control(
         trust_domain: workload.protocol().authority.trust_domain().clone(),
         counters: Arc::clone(&workload.protocol().counters),
     });
-    let posture = Posture {
+    let self_audit = SelfAudit {
         rules_file: core.rules.file().map(Path::to_path_buf),
         control_socket: sockets.control.clone(),
         control_mode: asked.access.mode,
@@ -342,7 +342,7 @@ fn start_control(
         (Arc::clone(record), Arc::clone(kill_switch)),
         access,
         sockets,
-        posture,
+        self_audit,
     );
     control.start(socket)
 }

@@ -1,12 +1,12 @@
 //! The daemon: rules, attestation, and the server that answers.
 //!
-//! One connection is one question. The kernel says who asks, the first rule that fits that process says what it is
-//! told, and what the client claims about itself decides nothing.
+//! One connection is one question. The kernel names the client process, the first rule that matches it decides the
+//! answer, and what the client claims about itself decides nothing.
 //!
 //! * [`Agent`] - a running daemon, on threads of its own; [`AgentStats`] and [`WhoamiCode`] say what it answered
 //! * [`AgentOptions`], [`ParsedArgs`] - how it is to run: one definition for the library and every command line
 //! * [`RuleSet`], [`Rule`], [`TokenSource`], [`RulesError`] - what the rules say, and where they are broken
-//! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules nobody ever gets
+//! * [`Explanation`], [`Finding`] - which rule a process gets and why, and which rules no process ever gets
 //! * [`Authority`] - the keys of this machine's trust domain, prepared, active and old, on disk or in memory
 //! * [`AgentEvent`] - what it does, as it happens; [`AuditLogOptions`] keeps a signed log of it
 //! * [`BoundSocket`] - a listening socket: never in the place of another process's, never more open than asked for

@@ -64,7 +64,7 @@ mod daemon {
             }
             if dev {
                 eprintln!(
-                    "# every process of uid {} is told it is DEV, whatever program it runs",
+                    "# every process of uid {} gets the identity DEV, for any program",
                     rustix::process::geteuid().as_raw()
                 );
                 if let Some(authority) = agent.authority() {

@@ -12,7 +12,7 @@ pub enum Reply {
     Ok {
         /// The `id` of the request, where the agent echoes it.
         id: Option<RequestId>,
-        /// What it told, without `type` and `id`.
+        /// The payload, without `type` and `id`.
         payload: Map<String, Value>,
     },
     /// It was not done.
@@ -75,7 +75,7 @@ pub fn error_frame(id: Option<&RequestId>, code: ControlCode, message: &str) -> 
     format!("{{\"type\":\"err\"{},\"code\":\"{}\",\"message\":{message}}}\n", member(id), code.as_str())
 }
 
-/// A line that tells of something, with its line feed.
+/// A line that is not a reply, with its line feed.
 pub fn alert_frame(alert: &Alert) -> String {
     // Strings and numbers: there is nothing in it that could not be written.
     let alert = serde_json::to_string(alert).unwrap_or_default();

@@ -9,7 +9,7 @@ const DAY: i64 = 86_400;
 const FIRST: i64 = -62_167_219_200;
 const LAST: i64 = 253_402_300_799;
 
-/// A moment, written as RFC 3339 in UTC with nanoseconds: `2026-02-03T04:05:06.000000007Z`.
+/// A time, written as RFC 3339 in UTC with nanoseconds: `2026-02-03T04:05:06.000000007Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     /// Seconds since 1970.
@@ -28,7 +28,7 @@ impl Timestamp {
         self.seconds
     }
 
-    /// The text, for who writes it many thousand times a second.
+    /// The text, for callers that write it many thousand times a second.
     pub(super) fn to_bytes(self) -> [u8; 30] {
         let seconds = self.seconds.clamp(FIRST, LAST);
         let (year, month, day) = date_of(seconds.div_euclid(DAY));
@@ -158,7 +158,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970 to a date of the Gregorian calendar. Years begin in March here: the day that not all have is their last.
+/// Days from 1970 to a date of the Gregorian calendar. Years begin in March here: the day that not all have is their
+/// last.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;

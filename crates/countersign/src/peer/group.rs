@@ -10,7 +10,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Looks a group up by name in the system's group database. A name nobody has is an error: a policy must not
+    /// Looks a group up by name in the system's group database. An unknown name is an error: a policy must not
     /// start to mean something the day that group is created.
     #[cfg(unix)]
     pub fn named(name: &str) -> Result<Group, PolicyError> {

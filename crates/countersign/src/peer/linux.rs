@@ -43,7 +43,8 @@ pub struct Peer {
     pidfd: OnceLock<OwnedFd>,
     dir: OnceLock<Arc<ProcDir>>,
     known: Option<Arc<KnownProcesses>>,
-    /// Where the kernel gives no pidfd for a socket: the start time of the process that had the pid when we first looked.
+    /// Where the kernel gives no pidfd for a socket: the start time of the process that had the pid when we first
+    /// looked.
     first_seen: Option<u64>,
 }
 
@@ -208,8 +209,8 @@ impl Peer {
     /// that holds the other end of the socket before and after we read its file is the one the file belongs to.
     ///
     /// Asked only where we accepted the connection (our end then has the listener's name). Where we connected, the
-    /// credentials are those of the process that called `listen`, which may leave the connections to others; a socket pair
-    /// names the process that made it.
+    /// credentials are those of the process that called `listen`, which may leave the connections to others; a socket
+    /// pair names the process that made it.
     fn holding<'a>(&self, dir: &'a ProcDir) -> Result<Holding<'a>, Errno> {
         let Some(socket) = &self.socket else {
             return Ok(Holding::NotAsked);
@@ -284,8 +285,8 @@ impl Peer {
     }
 
     /// For kernels without `SO_PEERPIDFD`: the process that has the number now, if it is the one that had it when we
-    /// first looked, and (where that can be determined) if it holds the other end of the socket, for the number may have
-    /// changed hands even before we looked.
+    /// first looked, and (where that can be determined) if it holds the other end of the socket, for the number may
+    /// have changed hands even before we looked.
     fn pidfd_by_number(&self, pid: u32, first_seen: u64) -> Result<OwnedFd, PeerError> {
         let pidfd = pidfd_open(pid)?;
         let gone = |error| match error {
@@ -333,7 +334,7 @@ fn pidfd_open(pid: u32) -> Result<OwnedFd, PeerError> {
     })
 }
 
-/// A pidfd may outlive its process and newer kernels hand out pidfds of dead ones: only this tells life.
+/// A pidfd may outlive its process and newer kernels hand out pidfds of dead ones: only this shows that it lives.
 fn alive(pidfd: BorrowedFd<'_>) -> Result<bool, PeerError> {
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
     loop {

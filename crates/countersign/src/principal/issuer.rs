@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{IdentityError, IdentityReason as Reason, PrincipalError};
 
-/// Who vouched for a workload.
+/// The authority that vouched for a workload.
 ///
 /// ```
 /// use countersign::principal::Issuer;

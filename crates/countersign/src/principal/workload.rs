@@ -1,6 +1,6 @@
 use super::{Attributes, Issuer, TenantId, TrustDomain, WorkloadId};
 
-/// A service, a batch job, an agent, a CI run: whatever proves who it is without anybody typing.
+/// A service, a batch job, an agent, a CI run: anything that proves its identity without a human.
 ///
 /// The fields are what the issuer said. That they agree with each other is not checked, as it is not by the crate whose
 /// JSON this is; [`Rules::Strict`](super::Rules::Strict) asks for it when a document is read.

@@ -80,14 +80,15 @@ impl Authorizer {
         Self(Arc::new(Rule::AllOf(authorizers.into_iter().collect())))
     }
 
-    /// Authorizes what the other one refuses. The negation of an empty list authorizes every name, as an empty deny list
-    /// does.
+    /// Authorizes what the other one refuses. The negation of an empty list authorizes every name, as an empty deny
+    /// list does.
     #[allow(clippy::should_implement_trait)] // a constructor in a row of constructors; `!authorizer` would hide it
     pub fn not(authorizer: Self) -> Self {
         Self(Arc::new(Rule::Not(authorizer)))
     }
 
-    /// Authorizes the names for which the function returns true. The description is what a refused peer's error tells the operator.
+    /// Authorizes the names for which the function returns true. The description is in the error about a refused
+    /// peer.
     pub fn custom(description: impl Into<String>, permits: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(Rule::Custom(description.into(), Box::new(permits))))
     }

@@ -18,7 +18,8 @@ pub(crate) fn unix_seconds(time: Option<SystemTime>) -> i64 {
     }
 }
 
-/// Seconds since 1970 as a system time. Values outside of what certificates and tokens may hold are brought to the edge.
+/// Seconds since 1970 as a system time. Values outside of what certificates and tokens may hold are brought to the
+/// edge.
 pub(crate) fn system_time(seconds: i64) -> SystemTime {
     let seconds = seconds.clamp(-LAST_MOMENT, LAST_MOMENT);
     let distance = Duration::from_secs(seconds.unsigned_abs());

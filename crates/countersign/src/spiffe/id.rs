@@ -66,7 +66,8 @@ impl SpiffeId {
         trust_domain.id().append_segments(segments)
     }
 
-    /// This ID with a path put behind its own: `/web` makes `spiffe://example.org/shop/web`. An empty path adds nothing.
+    /// This ID with a path put behind its own: `/web` makes `spiffe://example.org/shop/web`. An empty path adds
+    /// nothing.
     pub fn append_path(&self, path: &str) -> Result<Self, SpiffeIdError> {
         check_path(path)?;
         self.joined(&self.text, path)

@@ -8,7 +8,7 @@ use std::{collections::HashSet, fmt};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Reads an object. What serde derives for a struct would take an array as well, member by member in the order they are
-/// declared: a document nobody ever wrote, and every other reader refuses.
+/// declared: a document that no writer produces and every other reader refuses.
 pub(crate) fn object<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, serde_json::Error> {
     if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
         return Err(de::Error::custom("not an object"));

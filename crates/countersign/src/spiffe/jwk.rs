@@ -53,7 +53,7 @@ pub(crate) enum BadKey {
 }
 
 /// A JWK as it is read. Members that are not named here do not matter to SPIFFE; those that belong to one key type are
-/// looked at for that type only, whatever else they hold (RFC 7517 4: what is not understood is ignored).
+/// looked at for that type only, regardless of other members (RFC 7517 4: what is not understood is ignored).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Jwk {
     pub kty: Option<String>,
@@ -154,8 +154,8 @@ impl PublicKey {
         Ok(Self::Rsa { n: n.into(), e: e.into() })
     }
 
-    /// The key in a SubjectPublicKeyInfo (RFC 5280 4.1.2.7), such as the public half of a signing key. `None` when it is
-    /// of another kind, or an RSA key outside of 2048 to 8192 bits.
+    /// The key in a SubjectPublicKeyInfo (RFC 5280 4.1.2.7), such as the public half of a signing key. `None` when it
+    /// is of another kind, or an RSA key outside of 2048 to 8192 bits.
     pub fn from_spki_der(der: &[u8]) -> Option<Self> {
         let (rest, info) = SubjectPublicKeyInfo::from_der(der).ok()?;
         if rest.is_empty() { Self::from_spki(&info) } else { None }

@@ -1,4 +1,4 @@
-//! SPIFFE: who a workload is, how it proves it, and who may vouch for it.
+//! SPIFFE: the name of a workload, its proof, and the authorities that vouch for it.
 //!
 //! * [`SpiffeId`], [`TrustDomain`] - names, and every rule a name must keep
 //! * [`Authorizer`] - which names are authorized
@@ -9,8 +9,8 @@
 //! * [`source`] - the same, kept fresh
 //! * [`issue`] - for an authority: the keys, and the documents they sign
 //!
-//! Verification reads the name in the document first, then takes the bundle of that very trust domain and no other. Bundles
-//! are never pooled: an authority of one trust domain can never vouch for a name in another.
+//! Verification reads the name in the document first, then takes the bundle of that very trust domain and no other.
+//! Bundles are never pooled: an authority of one trust domain can never vouch for a name in another.
 //!
 //! Everything is `Send + Sync` and cheap to clone. Errors name the rule that was broken through a stable `code()` and
 //! never repeat a token or a key.

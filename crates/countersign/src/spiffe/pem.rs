@@ -1,4 +1,4 @@
-//! PEM (RFC 7468): certificates and one private key between dashed lines. Whatever held key material is wiped.
+//! PEM (RFC 7468): certificates and one private key between dashed lines. Every buffer that held key material is wiped.
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;

@@ -23,8 +23,8 @@ impl DaemonRefusal {
     }
 }
 
-/// Tell what the daemon answered. When an answer carries both bodies the error wins: an identity that somebody
-/// wanted to refuse is not an identity.
+/// Parse the answer of the daemon. When an answer carries both bodies the error wins: a refused identity
+/// is not an identity.
 pub fn parse_answer(bytes: &[u8]) -> Result<Identity, WhoamiError> {
     let text = std::str::from_utf8(bytes).map_err(|_| WhoamiError::InvalidJson("it is not UTF-8".into()))?;
     if text.trim_matches([' ', '\t', '\r', '\n']).is_empty() {

@@ -48,7 +48,7 @@ impl Client {
         self.timeout
     }
 
-    /// Ask who we are.
+    /// Ask for the identity of this process.
     pub fn get_identity(&self, runner: &RunnerContext) -> Result<Identity, WhoamiError> {
         let request = runner.to_request().map_err(|error| WhoamiError::InvalidArgument(error.to_string()))?;
         self.ask(request, |_| Ok(()))

@@ -1,4 +1,4 @@
-/// How a question was answered: `ok`, or the error code the client is told.
+/// How a question was answered: `ok`, or the error code that the client receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WhoamiCode {
     /// An identity was handed out.
@@ -17,7 +17,7 @@ pub enum WhoamiCode {
     Internal,
     /// `E_BUSY`: too many connections; try again later.
     Busy,
-    /// `E_KILLED`: the kill switch is on, and nobody is vouched for.
+    /// `E_KILLED`: the kill switch is on, and no credential is issued.
     Killed,
 }
 

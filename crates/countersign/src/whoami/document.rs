@@ -14,7 +14,7 @@ pub struct DocumentScanner {
 pub enum Scan {
     /// The object is not closed yet.
     NeedMore,
-    /// The object is closed; whatever follows it belongs to the same buffer and is checked by the parser.
+    /// The object is closed; any bytes that follow belong to the same buffer and is checked by the parser.
     Complete,
     /// The first byte that is not white space does not open an object.
     NotAnObject,

@@ -28,7 +28,7 @@ pub struct Exchange {
 pub enum Opened {
     /// Connected: nothing was sent yet, so the server can still be verified.
     Connected(Exchange),
-    /// The listener's backlog is full; a Unix socket has no event for that, so try again in a moment.
+    /// The listener's backlog is full; a Unix socket has no event for that, so try again soon.
     /// The request comes back unsent.
     Busy(Vec<u8>),
 }

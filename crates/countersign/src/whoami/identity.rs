@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Token;
 
-/// Who the daemon says the caller is.
+/// The identity that the daemon gave to the caller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// The identity name (`BILLING_PROD`).
@@ -45,7 +45,7 @@ pub struct Runner {
 impl Runner {
     /// The wire form: one flat object.
     pub fn to_value(&self) -> Value {
-        // Extras first: whatever they are called, a field the daemon vouches for overwrites them.
+        // Extras first: whatever their names, a field the daemon vouches for overwrites them.
         let mut map = self.extra.clone();
         map.insert("identity".into(), self.identity.as_str().into());
         map.insert("hostname".into(), self.hostname.as_str().into());

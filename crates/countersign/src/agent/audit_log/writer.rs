@@ -35,7 +35,7 @@ pub(in crate::agent) struct LogWriter {
     max_bytes: u64,
     keep: usize,
     on_disk: Arc<OnDisk>,
-    /// What was found at the start and is to be told.
+    /// A damaged log found at the start, to be reported.
     pub(in crate::agent) set_aside: Option<(PathBuf, String)>,
     /// For the owner of the threads that write.
     pub(in crate::agent) lock: Option<LogLock>,
@@ -186,7 +186,8 @@ impl LogWriter {
         self.discard()
     }
 
-    /// Removes the oldest files beyond those that are kept. The log says so first: a reader learns why they are missing.
+    /// Removes the oldest files beyond those that are kept. The log says so first: a reader learns why they are
+    /// missing.
     fn discard(&mut self) -> io::Result<()> {
         let mut rotated = segments(&self.path)?;
         rotated.retain(|segment| segment.first.is_some());

@@ -12,7 +12,7 @@ use super::state_dir::StateDir;
 use crate::agent::log;
 use crate::spiffe::{SpiffeBundle, TrustDomain};
 
-/// Issues for one trust domain. What it knows is on disk before anybody else learns of it.
+/// Issues for one trust domain. Its keys are on disk before they are published.
 pub struct Authority {
     trust_domain: TrustDomain,
     inner: Mutex<Inner>,
@@ -32,7 +32,8 @@ impl Authority {
         Authority::of(trust_domain, state, None)
     }
 
-    /// The authority whose state is in this directory, made now if there is none. Nobody else can have it meanwhile.
+    /// The authority whose state is in this directory, made now if there is none. The directory is locked while it is
+    /// open.
     pub fn open(trust_domain: TrustDomain, ca_ttl: Duration, directory: &Path) -> Result<Authority, AuthorityError> {
         let store = StateDir::open(directory)?;
         let state = match store.read()? {
@@ -60,12 +61,12 @@ impl Authority {
         &self.trust_domain
     }
 
-    /// The keys and bundles of now.
+    /// The current keys and bundles.
     pub fn current(&self) -> Arc<Issuing> {
         Arc::clone(&self.current.borrow())
     }
 
-    /// Tells of every change.
+    /// A receiver that is notified of every change.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Issuing>> {
         self.current.subscribe()
     }
@@ -88,14 +89,14 @@ impl Authority {
         self.change(|state, trust_domain| state.rotate(rotation, trust_domain, now(), seconds(ca_ttl)))
     }
 
-    /// Lets somebody else have the state directory. The keys change no more.
+    /// Unlocks the state directory. The keys no longer change.
     pub fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
         inner.store = None;
     }
 
-    /// On disk first: a key that others have heard of must not be lost.
+    /// On disk first: a published key must not be lost.
     fn change(
         &self,
         apply: impl FnOnce(&mut State, &TrustDomain) -> Result<bool, AuthorityError>,

@@ -13,7 +13,7 @@ pub enum AuthorityError {
     /// Another agent has it.
     #[error("{}: another agent has this state directory", .0.display())]
     Locked(PathBuf),
-    /// What is there is no state of this authority. It is left alone: it may be the only copy of somebody's keys.
+    /// The file is not a state of this authority. It is left unchanged: it may be the only copy of some keys.
     #[error("{}: {reason}", file.display())]
     State {
         /// The state file.

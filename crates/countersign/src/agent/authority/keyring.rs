@@ -7,7 +7,7 @@ pub enum Rotation {
     Prepare,
     /// Let the next keys sign; what the present ones signed stays valid.
     Activate,
-    /// Take the keys that no longer sign out of the bundle: whatever they signed is refused from now on.
+    /// Take the keys that no longer sign out of the bundle: everything they signed is refused from now on.
     Forget,
 }
 
@@ -71,8 +71,8 @@ impl<K, P: Clone> Keyring<K, P> {
             changed = true;
         }
         if let Some(prepared) = &self.prepared {
-            // Five sixths: what it signed before can live for a sixth more. The next key was published for a while, too,
-            // unless the present one is over: after a long sleep there is no while to wait.
+            // Five sixths: what it signed before can live for a sixth more. The next key was published for a while,
+            // too, unless the present one is over: after a long sleep there is no while to wait.
             let due = now >= self.active.published.saturating_add(lifetime - lifetime / 6);
             let known = now >= prepared.published.saturating_add(lifetime / 6);
             let over = now >= self.active.not_after;

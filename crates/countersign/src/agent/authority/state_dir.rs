@@ -22,8 +22,8 @@ pub(super) struct StateDir {
 }
 
 impl Drop for StateDir {
-    /// A process that was started meanwhile has the lock's descriptor too until it becomes another program. Closing ours
-    /// would leave the directory locked as long as that takes; unlocking does not.
+    /// A process that was started meanwhile has the lock's descriptor too until it becomes another program. Closing
+    /// ours would leave the directory locked as long as that takes; unlocking does not.
     fn drop(&mut self) {
         let _ = self.lock.unlock();
     }

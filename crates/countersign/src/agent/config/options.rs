@@ -6,7 +6,7 @@ use crate::agent::log::LogFormat;
 use crate::agent::rules::source::RulesSource;
 use crate::spiffe::TrustDomain;
 
-/// Where the rules file is looked for when nothing else is said.
+/// Where the rules file is looked for by default.
 pub const DEFAULT_RULES_PATH: &str = "/etc/countersign/rules.toml";
 /// The longest request that is read.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
@@ -29,13 +29,13 @@ pub struct AgentOptions {
     /// The socket to make; `None` for [`DEFAULT_SOCKET_PATH`](crate::whoami::DEFAULT_SOCKET_PATH), or a private place
     /// in development.
     pub socket: Option<PathBuf>,
-    /// Permission bits of the socket. Everybody may ask by default: the rules decide who is told what.
+    /// Permission bits of the socket. By default every user may connect: the rules decide the answers.
     pub socket_mode: u32,
     /// User id that shall own the socket.
     pub socket_owner: Option<u32>,
     /// Group id that shall own the socket.
     pub socket_group: Option<u32>,
-    /// How long a client that says nothing is given before it is answered all the same.
+    /// How long a client that says nothing has before it is answered without a request.
     pub grace: Duration,
     /// How long a connection may take in all.
     pub connection_timeout: Duration,
@@ -65,18 +65,18 @@ pub struct AgentOptions {
     /// The socket an operator is answered on. `None`: that of the machine for the agent of the machine, a private
     /// place in development, and none for an agent with a whoami socket of its own.
     pub control_socket: Option<PathBuf>,
-    /// Permission bits of that socket. `None`: 0600, or 0666 when others than the owner are named below. Who may ask
-    /// for what is decided by the kernel's word all the same.
+    /// Permission bits of that socket. `None`: 0600, or 0666 when others than the owner are named below. Permissions
+    /// depend on the user id that the kernel reports, in either case.
     pub control_socket_mode: Option<u32>,
-    /// Users who may look, besides the owner (the agent's own user, and root).
+    /// Users with read access, besides the owner (the agent's own user, and root).
     pub control_readers: Vec<u32>,
-    /// Users who may look and steer, besides the owner.
+    /// Users with read and write access, besides the owner.
     pub control_writers: Vec<u32>,
     /// Keep an audit log.
     pub audit_log: Option<AuditLogOptions>,
-    /// For whoever sets up the log; the agent itself installs none.
+    /// For the program that sets up the log; the agent itself installs none.
     pub log_format: LogFormat,
-    /// For whoever sets up the log, in the syntax of [`crate::agent::log::init`].
+    /// For the program that sets up the log, in the syntax of [`crate::agent::log::init`].
     pub log_level: String,
 }
 
@@ -216,7 +216,7 @@ impl AgentOptions {
         self
     }
 
-    /// Lets these users look and steer.
+    /// Gives these users read and write access.
     pub fn control_writers(mut self, uids: impl IntoIterator<Item = u32>) -> AgentOptions {
         self.control_writers.extend(uids);
         self

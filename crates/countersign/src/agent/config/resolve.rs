@@ -54,9 +54,9 @@ pub(in crate::agent) struct WorkloadEndpointConfig {
 pub(in crate::agent) struct ControlConfig {
     pub(in crate::agent) socket: ControlSocket,
     pub(in crate::agent) access: SocketAccess,
-    /// Users who may look, besides the owner.
+    /// Users with read access, besides the owner.
     pub(in crate::agent) readers: Vec<u32>,
-    /// Users who may look and control, besides the owner.
+    /// Users with read and write access, besides the owner.
     pub(in crate::agent) writers: Vec<u32>,
 }
 
@@ -133,7 +133,7 @@ impl AgentConfig {
         })
     }
 
-    /// Where the keys and the kill switch are, if anywhere. The rules have a word in it.
+    /// Where the keys and the kill switch are, if anywhere. The rules can name the place.
     pub(in crate::agent) fn state_dir(&self, workload: Option<&WorkloadConfig>) -> Option<PathBuf> {
         match (workload, &self.overrides.state) {
             (Some(config), _) => config.state_dir.clone(),

@@ -33,7 +33,7 @@ pub(in crate::agent) struct Connection {
     pub(super) peer: Peer,
 }
 
-/// Tells a client that the quota is used up.
+/// Answers a client that the quota is used up.
 pub(super) fn turn_away(socket: &OwnedFd) {
     let frame = error_frame(None, ControlCode::Busy, "too many connections, try again later");
     let _ = send(socket, frame.as_bytes(), SendFlags::NOSIGNAL);
@@ -68,11 +68,11 @@ async fn run(control: &Arc<Control>, mut stream: UnixStream, mut operator: Opera
     loop {
         match next(&stream, &mut lines, &mut operator, &mut stop, &mut ended).await? {
             Next::End => return Ok(()),
-            Next::News => tell_news(control, &mut stream, &mut operator).await?,
+            Next::News => send_news(control, &mut stream, &mut operator).await?,
             // The last alerts are written before the connection ends.
             Next::Stop => {
-                return match timeout(DRAIN_TIMEOUT, tell_news(control, &mut stream, &mut operator)).await {
-                    Ok(told) => told,
+                return match timeout(DRAIN_TIMEOUT, send_news(control, &mut stream, &mut operator)).await {
+                    Ok(sent) => sent,
                     Err(_) => Ok(()),
                 };
             }
@@ -91,11 +91,11 @@ async fn run(control: &Arc<Control>, mut stream: UnixStream, mut operator: Opera
     }
 }
 
-async fn tell_news(control: &Control, stream: &mut UnixStream, operator: &mut Operator) -> std::io::Result<()> {
+async fn send_news(control: &Control, stream: &mut UnixStream, operator: &mut Operator) -> std::io::Result<()> {
     let Some(following) = &mut operator.following else { return Ok(()) };
-    while let Some(told) = control.record.alerts.after(following.told, AT_ONCE) {
-        following.told = told.last;
-        write(stream, told.frames.as_bytes()).await?;
+    while let Some(batch) = control.record.alerts.after(following.sent, AT_ONCE) {
+        following.sent = batch.last;
+        write(stream, batch.frames.as_bytes()).await?;
     }
     Ok(())
 }

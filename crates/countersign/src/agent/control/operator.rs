@@ -5,7 +5,7 @@ use crate::agent::decisions::Caller;
 /// How far a subscriber has read the alerts.
 pub(super) struct Following {
     pub(super) news: watch::Receiver<u64>,
-    pub(super) told: u64,
+    pub(super) sent: u64,
 }
 
 /// The client of a connection.

@@ -9,7 +9,7 @@ use crate::agent::decisions::KillSwitch;
 use crate::agent::endpoint::quota::Quota;
 use crate::agent::endpoint::shutdown::Shutdown;
 use crate::agent::record::Journal;
-use crate::agent::self_audit::Posture;
+use crate::agent::self_audit::SelfAudit;
 use crate::control::Timestamp;
 use crate::spiffe::TrustDomain;
 
@@ -23,7 +23,7 @@ pub(in crate::agent) struct Control {
     pub(super) workload: Option<WorkloadFacts>,
     pub(super) record: Arc<Journal>,
     pub(super) kill_switch: Arc<KillSwitch>,
-    pub(super) posture: Posture,
+    pub(super) self_audit: SelfAudit,
     pub(super) sockets: Sockets,
     pub(super) access: Access,
     pub(super) quota: Arc<Quota>,
@@ -51,7 +51,7 @@ impl Control {
         (record, kill_switch): (Arc<Journal>, Arc<KillSwitch>),
         access: Access,
         sockets: Sockets,
-        posture: Posture,
+        self_audit: SelfAudit,
     ) -> Arc<Control> {
         Arc::new(Control {
             core,
@@ -59,7 +59,7 @@ impl Control {
             workload,
             record,
             kill_switch,
-            posture,
+            self_audit,
             sockets,
             access,
             quota: Arc::new(Quota::new(CONNECTIONS.0, CONNECTIONS.1)),

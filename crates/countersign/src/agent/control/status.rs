@@ -8,7 +8,7 @@ const ALERTS: usize = 10;
 /// Callers and SVIDs that stand in a status.
 const ROWS: usize = 20;
 
-/// How the agent does. Whoever reads a `MonitorStatus` of `secureops-core` finds one in it.
+/// The state of the agent. It contains all members of a `MonitorStatus` of `secureops-core`.
 pub(super) fn status(control: &Control) -> Value {
     const { assert!(MAX_REPLY_LINE > 1024 * 1024) };
     let record = &control.record;
@@ -49,7 +49,7 @@ pub(super) fn status(control: &Control) -> Value {
         "workloadApi": workload(control),
         "auditLog": audit_log(control),
     });
-    if let (Some(last_check), Some(status)) = (control.posture.last_check(), status.as_object_mut()) {
+    if let (Some(last_check), Some(status)) = (control.self_audit.last_check(), status.as_object_mut()) {
         status.insert("lastCheck".into(), json!(last_check));
     }
     status

@@ -11,24 +11,27 @@ use super::status::status;
 use crate::agent::decisions::{AgentEvent, Caller, KillOrder};
 use crate::control::{ControlCode, Request, RequestId, Verb, error_frame, ok_frame};
 
-/// Alerts that are told when nobody says how many.
+/// Alerts in a reply when the request gives no limit.
 const ALERTS: u32 = 100;
 /// The longest reason.
 const MAX_REASON: usize = 4096;
 
-/// Why there is no success to tell.
+/// Why a request fails: the code and the message.
 type Refusal = (ControlCode, String);
 
-/// Does what is asked, if whoever asks may have it done. What comes back is one line.
+/// Carries out a request if the operator has the permission for it. Returns one line.
 pub(super) async fn answer(control: &Arc<Control>, operator: &mut Operator, request: Request) -> String {
     let Request { id, verb } = request;
     let name = name_of(&verb);
     if !control.access.allows(operator.caller.uid, verb.writes()) {
         operator_request(control, &operator.caller, name, Some(ControlCode::Denied));
-        let may = if verb.writes() { "steer" } else { "look" };
-        let who =
-            operator.caller.uid.map_or_else(|| "nobody the kernel can name".to_owned(), |uid| format!("uid {uid}"));
-        return error_frame(id.as_ref(), ControlCode::Denied, &format!("{name}: {who} may not {may}"));
+        let may = if verb.writes() { "control the agent" } else { "read from the agent" };
+        let who = operator.caller.uid.map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"));
+        return error_frame(
+            id.as_ref(),
+            ControlCode::Denied,
+            &format!("{name}: permission denied: {who} may not {may}"),
+        );
     }
     let is_noted = verb.writes() || matches!(verb, Verb::Audit { .. } | Verb::Subscribe { .. });
     let done = perform(control, operator, verb).await;
@@ -42,14 +45,14 @@ pub(super) async fn answer(control: &Arc<Control>, operator: &mut Operator, requ
     }
 }
 
-/// Answers a line that is no request. Who may not ask for anything is not told what is wrong with it, either.
+/// Answers a line that is not a request. An operator without permission does not learn what is wrong with it.
 pub(super) fn refuse(control: &Control, operator: &Operator, id: Option<&RequestId>, message: &str) -> String {
     let code = match control.access.allows(operator.caller.uid, false) {
         true => ControlCode::BadRequest,
         false => ControlCode::Denied,
     };
     operator_request(control, &operator.caller, "", Some(code));
-    let message = if code == ControlCode::Denied { "you may not ask" } else { message };
+    let message = if code == ControlCode::Denied { "permission denied" } else { message };
     error_frame(id, code, message)
 }
 
@@ -84,14 +87,14 @@ async fn perform(control: &Arc<Control>, operator: &mut Operator, verb: Verb) ->
             let alerts = &control.record.alerts;
             let mut news = alerts.subscribe();
             let last = alerts.last();
-            // A number that was never given is one of another run: everything is news to whoever has it.
-            let told = after.map_or(last, |after| if after > last { 0 } else { after });
-            // What comes between this look and the next is told when it is compared with `told`.
-            if told < last {
+            // A number that this run has not reached is from another run: send everything.
+            let sent = after.map_or(last, |after| if after > last { 0 } else { after });
+            // Alerts that arrive after this check are found by comparing with `sent`.
+            if sent < last {
                 news.mark_changed();
             }
-            operator.following = Some(Following { news, told });
-            Ok(json!({ "run": alerts.run, "last": last, "from": told }).to_string())
+            operator.following = Some(Following { news, sent });
+            Ok(json!({ "run": alerts.run, "last": last, "from": sent }).to_string())
         }
         Verb::Audit { deep, fix, .. } => {
             let report = in_the_background(control, move |control| control.check(deep, fix)).await?;
@@ -116,7 +119,7 @@ async fn perform(control: &Arc<Control>, operator: &mut Operator, verb: Verb) ->
     }
 }
 
-/// What may wait for the disk keeps nobody else waiting.
+/// Work that may wait for the disk runs on a thread of its own, so that no other operator waits.
 async fn in_the_background<T: Send + 'static>(
     control: &Arc<Control>,
     work: impl FnOnce(&Control) -> T + Send + 'static,
@@ -130,7 +133,7 @@ fn internal(error: impl std::fmt::Display) -> Refusal {
     (ControlCode::Internal, "it failed; the log of the agent says why".into())
 }
 
-/// Who is written down as the one who turned the kill switch.
+/// How the audit log names the operator who turned the kill switch.
 fn name_of_caller(caller: &Caller) -> String {
     let uid = caller.uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
     let process = caller.process.as_str();
@@ -141,9 +144,10 @@ fn name_of_caller(caller: &Caller) -> String {
 }
 
 impl Control {
-    /// Looks at the agent's own posture. What is found for the first time is told of.
+    /// Runs the self audit, and publishes each finding that is new.
     pub(super) fn check(&self, deep: bool, fix: bool) -> crate::control::AuditReport {
-        let (report, new) = self.posture.audit(&self.core.rules.current(), &self.record, &self.kill_switch, deep, fix);
+        let (report, new) =
+            self.self_audit.audit(&self.core.rules.current(), &self.record, &self.kill_switch, deep, fix);
         for finding in new {
             self.core.bus.publish(|| AgentEvent::Found {
                 id: finding.id,
@@ -155,7 +159,7 @@ impl Control {
         report
     }
 
-    /// Vouches for nobody from now on.
+    /// Turns the kill switch on: no credential is issued from now on.
     pub(in crate::agent) fn kill(&self, reason: Option<String>, by: String) -> Result<String, Refusal> {
         let done = self.kill_switch.kill(reason, by);
         let order = self.kill_switch.order();
@@ -163,7 +167,7 @@ impl Control {
             by: order.as_ref().map(|order| order.activated_by.clone()).unwrap_or_default(),
             reason: order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
         });
-        // Who holds an SVID on an open stream hears of it now.
+        // Open streams are ended now.
         self.core.rules.look_again();
         match done {
             Ok(order) => {
@@ -176,13 +180,14 @@ impl Control {
                 Ok(Value::Object(payload).to_string())
             }
             Err(error) => {
-                let message = format!("nobody is vouched for now, but a restart would forget it: {error}");
+                let message =
+                    format!("no credential is issued now, but a restart would turn the kill switch off: {error}");
                 Err((ControlCode::State, message))
             }
         }
     }
 
-    /// Vouches again.
+    /// Turns the kill switch off.
     pub(in crate::agent) fn resume(&self, by: &str) -> Result<String, Refusal> {
         let was_on = self
             .kill_switch

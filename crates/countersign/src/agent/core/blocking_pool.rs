@@ -15,8 +15,8 @@ impl BlockingPool {
         Ok((BlockingPool(Mutex::new(Some(runtime))), handle))
     }
 
-    /// Ends the threads, without waiting for work that has begun: its result is of no use any more, and the owner of the
-    /// agent may close it on an event loop, which must not wait. Closing twice is closing once.
+    /// Ends the threads, without waiting for work that has begun: its result is of no use any more, and the owner of
+    /// the agent may close it on an event loop, which must not wait. Closing twice is closing once.
     pub(in crate::agent) fn close(&self) {
         if let Some(runtime) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             runtime.shutdown_background();

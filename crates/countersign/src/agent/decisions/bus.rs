@@ -12,7 +12,7 @@ pub(in crate::agent) enum Denial {
     Unrecorded,
 }
 
-/// A function that hears of every event, on the agent's own threads: it must not block.
+/// A function that is called with every event, on the agent's own threads: it must not block.
 pub(super) type Subscriber = Box<dyn Fn(&AgentEvent) + Send + Sync>;
 
 /// Keeps a record of events, in the order in which they come in.

@@ -84,7 +84,7 @@ mod tests {
     use super::super::bus::Recorder;
     use super::*;
 
-    /// Records events, until it is told to fail.
+    /// Records events, until it is set to fail.
     #[derive(Default)]
     struct Notebook {
         events: Mutex<Vec<AgentEvent>>,

@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(open().order().unwrap().reason, "because");
         assert!(switch.resume().unwrap() && !switch.is_on() && !open().is_on());
         assert!(!switch.resume().unwrap());
-        // Whatever is in it, and whatever it is.
+        // Regardless of its type and contents.
         fs::write(directory.path().join(FILE), "nonsense").unwrap();
         assert!(open().is_on());
     }

@@ -1,4 +1,4 @@
-//! Making the socket: never in the place of another process's socket, and never, not even for a moment, with more
+//! Making the socket: never in the place of another process's socket, and never, not even briefly, with more
 //! permissions than asked for.
 
 use std::ffi::OsString;

@@ -3,7 +3,7 @@ use tokio::sync::watch;
 /// Stops an endpoint, and everything that serves its connections.
 pub(in crate::agent) struct Shutdown(watch::Sender<bool>);
 
-/// Hears of a [`Shutdown`].
+/// Is notified of a [`Shutdown`].
 pub(in crate::agent) struct Stop(watch::Receiver<bool>);
 
 impl Default for Shutdown {

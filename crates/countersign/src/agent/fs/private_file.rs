@@ -1,4 +1,4 @@
-//! The agent's own files. Nobody else can read or write them. A new version replaces the old one as a whole: when the
+//! The agent's own files. No other user can read or write them. A new version replaces the old one as a whole: when the
 //! power fails, the file is either the old one or the new one.
 
 use std::fs::{self, DirBuilder, File};
@@ -38,7 +38,7 @@ impl PrivateFileError {
     }
 }
 
-/// Makes the directory if it is missing. Nobody else must be able to write to it.
+/// Makes the directory if it is missing. No other user must be able to write to it.
 pub(in crate::agent) fn directory(path: &Path) -> Result<(), PrivateFileError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(PrivateFileError::io(path, "making the directory"))?;

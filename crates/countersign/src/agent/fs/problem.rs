@@ -77,7 +77,7 @@ pub enum ProblemKind {
     TooManyLinks,
 }
 
-/// Who can write to a file, besides the users the agent trusts.
+/// The users that can write to a file, besides the users the agent trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writers {
     /// Every user.
@@ -107,8 +107,8 @@ impl Problem {
         matches!(self.kind, ProblemKind::Os(_))
     }
 
-    /// The reason alone if the path is this one, and the path with it if it is another. A file is missing however much of
-    /// its path is.
+    /// The reason alone if the path is this one, and the path with it if it is another. A file is missing however much
+    /// of its path is.
     pub(in crate::agent) fn about(&self, path: &Path) -> String {
         let is_this = self.path == path || self.is_missing() && path.starts_with(&self.path);
         if is_this { self.kind.to_string() } else { self.to_string() }

@@ -82,7 +82,7 @@ pub(in crate::agent) const EXECUTABLE: TrustPolicy =
 /// A directory of programs that a rule names.
 pub(in crate::agent) const EXECUTABLE_DIR: TrustPolicy = TrustPolicy { target: Target::Directory, ..EXECUTABLE };
 
-/// The directory of a socket. In a sticky one nobody can remove the agent's socket.
+/// The directory of a socket. In a sticky one no other user can remove the agent's socket.
 pub(in crate::agent) const SOCKET_DIR: TrustPolicy = TrustPolicy {
     target: Target::Directory,
     access: Access::StickyDirectory,

@@ -86,7 +86,7 @@ fn open_with(path: &Path, policy: &TrustPolicy, access: OFlags) -> Result<Truste
     };
     let file = file.map(File::from).map_err(failed)?;
     let found = file.metadata().map_err(|error| Problem::os(&target.path, error))?;
-    // It may be another file than a moment ago. What counts is the one that is read.
+    // It may be another file than the one checked before. Check the one that is read.
     check_target(&Entry::from(&found), &target.path, policy, &mut report)?;
     Ok(TrustedFile { file, found, path: target.path, doubts })
 }
@@ -294,7 +294,7 @@ impl Entry {
         (self.uid != 0 && self.uid != own).then_some(ProblemKind::Owner { uid: self.uid, own })
     }
 
-    /// Who else can write to it, and how much that matters.
+    /// Which other users can write to it, and how much that matters.
     fn writers(self, group_write: GroupWrite) -> Option<(Writers, Weight)> {
         let is_trusted_group = || self.gid == 0 || self.gid == rustix::process::getegid().as_raw();
         match (self.mode & 0o002 != 0, self.mode & 0o020 != 0) {

@@ -54,15 +54,19 @@ fn draft(event: &AgentEvent) -> Option<Draft> {
             general("authority", Severity::Info, String::new(), message, None)
         }
         AgentEvent::Killed { by, reason } => {
-            let message = format!("the agent vouches for nobody until it is resumed: {reason}");
+            let message = format!("the agent issues no credential until it is resumed: {reason}");
             general("kill-switch", Severity::Critical, "on".into(), message, Some(by.clone()))
         }
-        AgentEvent::Resumed { by } => {
-            general("kill-switch", Severity::Medium, "off".into(), "the agent vouches again".into(), Some(by.clone()))
-        }
+        AgentEvent::Resumed { by } => general(
+            "kill-switch",
+            Severity::Medium,
+            "off".into(),
+            "the agent issues credentials again".into(),
+            Some(by.clone()),
+        ),
         AgentEvent::Found { id, severity, title, evidence } => {
             let (what, message) = (format!("{id} {evidence}"), format!("{id}: {title}"));
-            general("posture", *severity, what, message, Some(evidence.clone()))
+            general("self_audit", *severity, what, message, Some(evidence.clone()))
         }
         AgentEvent::Started { rules, killed } => {
             let state = if *killed { ", and the kill switch is on" } else { "" };
@@ -162,7 +166,7 @@ fn name(caller: &Caller) -> String {
         (Some(pid), Some(uid)) => format!("process {pid}{process} of uid {uid}"),
         (Some(pid), None) => format!("process {pid}{process}"),
         (None, Some(uid)) => format!("a process{process} of uid {uid}"),
-        (None, None) => "a process nobody can name".to_owned(),
+        (None, None) => "an unknown process".to_owned(),
     }
 }
 

@@ -155,7 +155,7 @@ fn missed(count: u64) -> Alert {
         timestamp: Timestamp::now(),
         severity: Severity::Low,
         monitor: "subscription".into(),
-        message: format!("{count} alerts are not told: they came faster than they were read"),
+        message: format!("{count} alerts were dropped: they arrived faster than they were read"),
         details: None,
         seq: None,
         missed: Some(count),

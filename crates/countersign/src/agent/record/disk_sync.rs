@@ -18,7 +18,7 @@ pub(super) struct DiskSync {
     end: Arc<End>,
 }
 
-/// Tells the thread to end.
+/// Ends the thread.
 #[derive(Default)]
 struct End {
     over: Mutex<bool>,

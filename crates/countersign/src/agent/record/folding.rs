@@ -7,7 +7,7 @@ use crate::control::Alert;
 /// The first alert of a kind is published at once, the next only after a pause. The pause grows while alerts come.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How many kinds are told apart.
+/// How many kinds are kept apart.
 const MAX_KINDS: usize = 4096;
 
 /// What makes two alerts alerts about the same thing.

@@ -163,7 +163,7 @@ impl Journal {
         self.settled.notify_all();
         let what = step.failure();
         let consequence = match self.on_failure {
-            Some(LogFailure::Refuse) => "nobody is vouched for until it can",
+            Some(LogFailure::Refuse) => "no credential is issued until it can",
             _ => "the agent goes on without",
         };
         tracing::error!(target: log::TARGET, %error, "{what}: {consequence}");

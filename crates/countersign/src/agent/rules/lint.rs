@@ -48,7 +48,7 @@ impl RuleSet {
         let line = |number: usize| rules[number].position.map(|position| position.line);
         let mut findings = Vec::new();
         for (later, rule) in rules.iter().enumerate() {
-            // Over the Workload API every rule counts, whatever stands before it.
+            // Over the Workload API every rule counts, whichever rules precede it.
             if rule.identity.is_none() {
                 continue;
             }

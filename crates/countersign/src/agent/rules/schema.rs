@@ -121,7 +121,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && !text.is_empty()).then_some(Duration::from_secs(seconds))
 }
 
-/// A string that must not show up in an error message, whatever was written in its place.
+/// A string that must not show up in an error message, even if a value of another type stands in its place.
 pub(in crate::agent) struct SecretForm(pub(in crate::agent) Token);
 
 impl<'de> Deserialize<'de> for SecretForm {

@@ -19,7 +19,7 @@ pub enum TokenSource {
     File(PathBuf),
 }
 
-/// Why a token could not be read. For the log only: the client is told nothing about our files.
+/// Why a token could not be read. For the log only: the client learns nothing about our files.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read, or is not trusted.

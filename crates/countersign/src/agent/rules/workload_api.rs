@@ -11,12 +11,12 @@ use super::source::{StateLocation, WorkloadOverrides};
 use super::svid_entry::lifetime;
 use crate::spiffe::{SpiffeId, TrustDomain};
 
-/// Where the Workload API is answered on when nothing else is said.
+/// The socket of the Workload API by default.
 pub const DEFAULT_WORKLOAD_SOCKET_PATH: &str = "/run/countersign/workload.sock";
-/// Where the keys of the authority are when nothing else is said.
+/// Where the keys of the authority are by default.
 pub const DEFAULT_STATE_DIR: &str = "/var/lib/countersign";
 
-/// How long a key lives when nothing else is said: peers have ten days to notice the next one.
+/// How long a key lives by default: peers have ten days to notice the next one.
 pub const DEFAULT_CA_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const X509_SVID_TTL: Duration = Duration::from_secs(3600);

@@ -122,7 +122,7 @@ impl Draft {
     }
 }
 
-/// Never true of a symbolic link: it can lead to another file a moment later.
+/// Never true of a symbolic link: it can lead to another file later.
 fn is_ours(path: &Path) -> bool {
     let own = rustix::process::geteuid().as_raw();
     fs::symlink_metadata(path).is_ok_and(|found| found.uid() == own && !found.is_symlink())

@@ -1,10 +1,10 @@
-//! Sockets, keys, tokens, rules: who else could reach, read or rewrite them?
+//! Sockets, keys, tokens, rules: which other users can reach, read or rewrite them.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::Posture;
+use super::SelfAudit;
 use super::draft::{Area, Draft};
 use crate::agent::fs::problem::{ProblemKind, Weight};
 use crate::agent::fs::trust_policy::{CONFIG, LOG, SECRET, SOCKET_DIR, STATE_DIR};
@@ -21,7 +21,7 @@ fn seen(path: &Path, found: &Metadata) -> String {
     format!("{}: mode {:04o}, uid {}", path.display(), mode_of(found), found.uid())
 }
 
-impl Posture {
+impl SelfAudit {
     pub(super) fn sockets(&self, drafts: &mut Vec<Draft>) {
         if let Ok(found) = fs::symlink_metadata(&self.control_socket)
             && mode_of(&found) & 0o077 & !self.control_mode != 0

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::Posture;
+use super::SelfAudit;
 use super::draft::{Area, Draft};
 use crate::agent::audit_log::LogFailure;
 use crate::agent::decisions::KillSwitch;
@@ -13,12 +13,12 @@ use crate::agent::rules::store::RulesSnapshot;
 use crate::control::Severity;
 use crate::control::log::{VerifyOptions, verify};
 
-/// systemd's word on the clock: the directory is there when it keeps the time, the file when it has it.
+/// The directory exists while systemd-timesyncd runs, the file once it has synchronised the clock.
 const TIMESYNC: &str = "/run/systemd/timesync";
 /// A file that is newer than now was written when the clock was ahead.
 const SLACK: Duration = Duration::from_secs(120);
 
-impl Posture {
+impl SelfAudit {
     pub(super) fn machine(
         &self,
         snapshot: &RulesSnapshot,
@@ -73,7 +73,7 @@ impl Posture {
                 )
                 .because(
                     "SVIDs are verified by the clock of the machine that receives them.",
-                    "Find out why the time service has not reached anybody.",
+                    "Find out why the time service has not reached a time server.",
                 ),
             );
         }

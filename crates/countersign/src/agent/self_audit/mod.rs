@@ -19,7 +19,7 @@ use crate::agent::rules::store::RulesSnapshot;
 use crate::control::{AuditFinding, AuditReport, Severity, Timestamp};
 
 /// What an audit looks at, besides the rules.
-pub(super) struct Posture {
+pub(super) struct SelfAudit {
     pub(super) rules_file: Option<PathBuf>,
     pub(super) control_socket: PathBuf,
     /// The permission bits the control socket was made with.
@@ -41,7 +41,7 @@ pub(super) struct Seen {
     findings: HashSet<(String, String)>,
 }
 
-impl Posture {
+impl SelfAudit {
     /// When it was looked at last.
     pub(super) fn last_check(&self) -> Option<Timestamp> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).last_check

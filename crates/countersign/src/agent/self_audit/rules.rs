@@ -20,7 +20,7 @@ use crate::peer::{PathPattern, PeerConditions, Sha256};
 const LONG_X509: Duration = Duration::from_secs(24 * 3600);
 const LONG_JWT: Duration = Duration::from_secs(3600);
 const LONG_CA: Duration = Duration::from_secs(366 * 24 * 3600);
-/// Programs that do whatever their first argument says.
+/// Programs that run the script in their first argument.
 const INTERPRETERS: [&str; 12] =
     ["node", "bash", "sh", "dash", "zsh", "python", "perl", "ruby", "java", "deno", "bun", "php"];
 
@@ -59,14 +59,20 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
     let names_user = uid.is_some() || gid.is_some() || group.is_some();
     if process.is_some() && !names_program && !names_service && !names_user {
         drafts.push(
-            Draft::new("CS-RULE-001", Severity::High, Area::Rules, "Everybody can become who this rule is for", name)
-                .because("A process chooses its own name.", "Add uid, exe, cgroup or unit."),
+            Draft::new(
+                "CS-RULE-001",
+                Severity::High,
+                Area::Rules,
+                "Every process can get the identity of this rule",
+                name,
+            )
+            .because("A process chooses its own name.", "Add uid, exe, cgroup or unit."),
         );
     } else if !names_program && !names_service {
         drafts.push(
             Draft::new("CS-RULE-004", Severity::Medium, Area::Rules, "A rule is for every program of a user", name)
                 .because(
-                    "Whatever that user runs gets the identity.",
+                    "Every program of that user gets the identity.",
                     "Add exe, cgroup or unit, or give the workload a user of its own.",
                 ),
         );
@@ -97,7 +103,7 @@ fn conditions(rule: &Rule, name: &str, drafts: &mut Vec<Draft>) {
         drafts.push(
             Draft::new("CS-RULE-007", Severity::Low, Area::Rules, "The executable of a rule is an interpreter", name)
                 .because(
-                    "It runs whatever script it is given: the rule is for every script of that user.",
+                    "It runs any script: the rule is for every script of that user.",
                     "Add cgroup or unit, or a user of its own.",
                 ),
         );

@@ -243,7 +243,7 @@ mod tests {
         (ca, bundles, SpiffeId::parse("spiffe://example.org/a").unwrap())
     }
 
-    /// What the judges, or else the reader of an SVID with its key, say.
+    /// The verdict of verification, or else of parsing an SVID with its key.
     fn verdict(issued: &IssuedX509, bundles: &BundleSet) -> Result<(), &'static str> {
         let chain = PresentedChain::from_der(&issued.chain_der).map_err(|error| error.code())?;
         verify_x509_svid(chain.certificates(), bundles, &X509VerifyOptions::default()).map_err(|error| error.code())?;

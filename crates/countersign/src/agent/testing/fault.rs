@@ -11,7 +11,7 @@ pub enum Fault {
     Status(Status),
     /// The stream is reset without a status.
     Reset,
-    /// The stream ends in good order before anything was told.
+    /// The stream ends in good order before anything was sent.
     End,
     /// The call is answered later.
     Delay(Duration),

@@ -62,7 +62,7 @@ impl Faults {
         self.orders.send_replace(order);
     }
 
-    /// Says nothing more to anybody, until thawed.
+    /// Sends nothing more to any client, until thawed.
     pub fn freeze(&self, frozen: bool) {
         self.frozen.send_replace(frozen);
     }

@@ -37,7 +37,7 @@ use crate::agent::config::options::AgentOptions;
 pub use crate::agent::workload::interceptor::Order;
 pub use crate::spiffe::workload_api::Method;
 
-/// An agent that is told what goes wrong. It is an [`Agent`] in all else.
+/// An [`Agent`] with faults that a test chooses.
 pub struct TestAgent {
     agent: Agent,
     faults: Arc<Faults>,

@@ -35,7 +35,7 @@ impl Answer {
 impl From<Denial> for Answer {
     fn from(denial: Denial) -> Answer {
         match denial {
-            Denial::Killed => Answer::refusal(WhoamiCode::Killed, "the kill switch is on: nobody is vouched for"),
+            Denial::Killed => Answer::refusal(WhoamiCode::Killed, "the kill switch is on: no credential is issued"),
             Denial::Unrecorded => Answer::refusal(WhoamiCode::Internal, "the decision could not be recorded"),
         }
     }

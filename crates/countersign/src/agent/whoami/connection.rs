@@ -61,13 +61,13 @@ pub(super) fn accept(whoami: &Whoami, socket: OwnedFd, buffer: &mut [u8]) -> Acc
             let caller = Caller::default();
             whoami.core.bus.publish(|| AgentEvent::Answered { caller, code: answer.code(), identity: None, exe: None });
             match answer.code() {
-                // Whoever brings this about can do it thousands of times a second.
+                // A client can cause this thousands of times a second.
                 WhoamiCode::Busy => {
                     if let Some(times) = whoami.core.exhaustion.note() {
-                        tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be told");
+                        tracing::error!(target: log::TARGET, %error, times, code, "a peer could not be identified");
                     }
                 }
-                _ => tracing::warn!(target: log::TARGET, %error, code, "a peer could not be told"),
+                _ => tracing::warn!(target: log::TARGET, %error, code, "a peer could not be identified"),
             }
             answer_at_once(&socket, &answer, buffer);
             return Accepted::Done;
@@ -121,7 +121,7 @@ fn advance(
     reply(whoami, socket, request, answer, 0, buffer)
 }
 
-/// What the client said about itself, or why that is no request.
+/// What the client claims about itself, or the answer to an invalid request.
 fn understand(request: &Request, arrival: Arrival) -> Result<Context, Answer> {
     if arrival == Arrival::TooLarge {
         let limit = crate::agent::config::options::MAX_REQUEST_BYTES;
@@ -151,7 +151,7 @@ fn reply(
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Some(Obstacle::Answer(request, answer, written)),
-            // Nobody is there to hear it.
+            // The client is gone.
             Err(_) => return None,
         }
     }
@@ -229,7 +229,7 @@ pub(super) async fn serve(whoami: Arc<Whoami>, connection: Connection) {
             }
             Obstacle::Answer(request, answer, written) if Instant::now() < deadline => {
                 // Only an answer larger than the socket's buffer comes here, and only from a client that does not
-                // read; it is not worth being told of by the event loop.
+                // read; polling is good enough for it.
                 sleep(Duration::from_millis(5)).await;
                 reply(&whoami, socket.get_ref(), request, answer, written, &mut buffer)
             }

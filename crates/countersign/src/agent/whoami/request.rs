@@ -6,7 +6,7 @@ use rustix::net::{RecvFlags, recv};
 use crate::agent::config::options::MAX_REQUEST_BYTES;
 use crate::whoami::{DocumentScanner, Scan};
 
-/// What a client said so far.
+/// What a client sent so far.
 #[derive(Default)]
 pub(in crate::agent) struct Request {
     bytes: Vec<u8>,
@@ -24,7 +24,7 @@ pub(in crate::agent) enum Arrival {
     Complete,
     /// More than is read.
     TooLarge,
-    /// The connection is broken: there is nobody to answer.
+    /// The connection is broken: no answer is possible.
     Broken,
 }
 
@@ -46,7 +46,7 @@ impl Request {
             if self.bytes.len() + count > MAX_REQUEST_BYTES {
                 return Arrival::TooLarge;
             }
-            // Once complete, one more look tells whether the client has finished too; then nothing has to be drained.
+            // Once complete, one more read shows whether the client has finished too; then nothing has to be drained.
             self.complete |= self.scanner.feed(&buffer[..count]) != Scan::NeedMore;
             self.bytes.extend_from_slice(&buffer[..count]);
         }
@@ -56,12 +56,12 @@ impl Request {
         &self.bytes
     }
 
-    /// Has the client said anything?
+    /// Has the client sent anything?
     pub(in crate::agent) fn has_begun(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// Has the client said that nothing will follow?
+    /// Has the client closed its writing side?
     pub(in crate::agent) fn has_ended(&self) -> bool {
         self.ended
     }

@@ -20,7 +20,7 @@ impl Call<'_> {
         Caller::of(self.peer, process)
     }
 
-    /// Records that something is handed out, and lets it pass. The error is what the caller is told instead.
+    /// Records that something is handed out, and lets it pass. The error is the answer to the caller instead.
     pub(super) fn authorize<T>(
         &self,
         process: &str,
@@ -34,7 +34,7 @@ impl Call<'_> {
     pub(super) fn deny(&self, process: &str, denial: Denial) -> Status {
         let status = match denial {
             // This status takes an identity away from a client that has one.
-            Denial::Killed => Status::new(Code::PermissionDenied, "the kill switch is on: nobody is vouched for"),
+            Denial::Killed => Status::new(Code::PermissionDenied, "the kill switch is on: no credential is issued"),
             Denial::Unrecorded => Status::new(Code::Unavailable, "the decision could not be recorded"),
         };
         self.refuse(process, status.code, Some(&status.message));

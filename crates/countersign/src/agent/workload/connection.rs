@@ -40,7 +40,7 @@ const MAX_RESET_STREAMS: usize = 100;
 /// Bytes that are buffered for a caller that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// What a client is told when the quota is used up: our settings, then GOAWAY with `ENHANCE_YOUR_CALM`.
+/// What a client is sent when the quota is used up: our settings, then GOAWAY with `ENHANCE_YOUR_CALM`.
 const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x1b\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0btoo many connections";
 
 /// A connection, and the process that made it.
@@ -49,7 +49,7 @@ pub(in crate::agent) struct Connection {
     pub(super) peer: Peer,
 }
 
-/// Tells a client that it is not served, as far as that is possible without waiting.
+/// Answers a client that it is not served, as far as that is possible without waiting.
 pub(super) fn turn_away(socket: &OwnedFd, buffer: &mut [u8]) {
     let _ = send(socket, NO_ROOM, SendFlags::NOSIGNAL);
     let _ = shutdown(socket, Shutdown::Write);

@@ -48,7 +48,7 @@ pub(super) fn no_identity() -> Status {
 }
 
 impl Call<'_> {
-    /// Attests the caller. The error is what it is told.
+    /// Attests the caller. The error is the answer to it.
     pub(super) async fn attest(&self) -> Result<Entitlement, Status> {
         let snapshot = self.workload.core.rules.current();
         if self.workload.core.gate.is_closed() {

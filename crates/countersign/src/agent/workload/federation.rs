@@ -1,4 +1,4 @@
-//! The bundles of foreign trust domains: from files, which are watched, and from whoever fetches those of an endpoint.
+//! The bundles of foreign trust domains: from files, which are watched, and from endpoints, which the host fetches.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ struct Known {
     /// The state of the file when it was last tried.
     tried: Option<FileState>,
     from_file: Option<SpiffeBundle>,
-    /// What an endpoint said counts more than the file it began with.
+    /// The bundle of an endpoint has precedence over that of the file.
     from_endpoint: Option<SpiffeBundle>,
 }
 
 impl Federations {
-    /// Looks at the files. Says whether anything is different.
+    /// Reads the files that changed. True if a bundle is different.
     pub(super) fn look(&self, wanted: &BTreeMap<TrustDomain, Federation>) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.len();
@@ -53,20 +53,22 @@ impl Federations {
                 Ok(bundle) if entry.from_file.as_ref() != Some(&bundle) => {
                     entry.from_file = Some(bundle);
                     changed = true;
-                    tracing::info!(target: log::TARGET, trust_domain = name.name(), file = %path.display(), "took a foreign bundle");
+                    let (trust_domain, file) = (name.name(), path.display());
+                    tracing::info!(target: log::TARGET, trust_domain, %file, "took a foreign bundle");
                 }
                 Ok(_) => {}
                 // Not every second, of a file that stays away.
                 Err(_) if now.is_none() && !first_try => {}
                 Err(error) => {
-                    tracing::error!(target: log::TARGET, trust_domain = name.name(), file = %path.display(), error, "a foreign bundle is not taken");
+                    let (trust_domain, file) = (name.name(), path.display());
+                    tracing::error!(target: log::TARGET, trust_domain, %file, error, "a foreign bundle is not taken");
                 }
             }
         }
         changed
     }
 
-    /// Takes what an endpoint said. `None`: nobody of the rules wants it, or it is older than what is known.
+    /// Takes the bundle of an endpoint. `None`: no rule wants it, or it is older than what is known.
     pub(super) fn take(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = known.get_mut(name)?;

@@ -24,14 +24,14 @@ pub(in crate::agent) enum Ending {
     Reset,
 }
 
-/// What open streams are told to do at once.
+/// What open streams must do at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Nothing.
     None,
     /// Send the last message once more.
     Resend,
-    /// Issue new SVIDs, whatever the age of the present ones.
+    /// Issue new SVIDs, regardless of the age of the present ones.
     Reissue,
     /// End with this status.
     Finish(Status),
@@ -41,7 +41,7 @@ pub enum Order {
 
 /// Steps in at four points of a call. `None` always means: go on as usual.
 pub(in crate::agent) trait Interceptor: Send + Sync {
-    /// A call arrived, for this method or (when it is not known) this path. The observer hears what becomes of it.
+    /// A call arrived, for this method or (when it is not known) this path. The observer is notified of its outcome.
     fn call_arrived(&self, _method: &str, _peer: &Peer, _security_header: bool) -> Option<Box<dyn CallObserver>> {
         None
     }
@@ -62,7 +62,7 @@ pub(in crate::agent) trait Interceptor: Send + Sync {
     }
 }
 
-/// Hears what becomes of one call. It is dropped with the call.
+/// Is notified of the outcome of one call. It is dropped with the call.
 pub(in crate::agent) trait CallObserver: Send + Sync {
     /// The request asked for this token.
     fn token_requested(&self, request: &JwtSvidRequest);

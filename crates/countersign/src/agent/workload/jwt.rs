@@ -73,7 +73,7 @@ pub(super) async fn fetch(call: &Call<'_>, request: JwtSvidRequest) -> Result<Au
     })
 }
 
-/// A bad token is told as `InvalidArgument`: that is what SPIRE answers and clients expect.
+/// A bad token is answered with `InvalidArgument`: that is what SPIRE answers and clients expect.
 pub(super) async fn validate(
     call: &Call<'_>,
     request: ValidateJwtSvidRequest,
@@ -104,7 +104,7 @@ pub(super) async fn validate(
     svid.try_map(|svid| validated(&svid))
 }
 
-/// What is said about a token that was verified.
+/// The answer about a token that was verified.
 fn validated(svid: &spiffe::JwtSvid) -> Result<ValidateJwtSvidResponse, Status> {
     let unreadable = |_| invalid("the claims of the token are not a JSON object");
     let mut claims: serde_json::Map<String, serde_json::Value> =

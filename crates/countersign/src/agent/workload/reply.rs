@@ -14,7 +14,7 @@ use crate::spiffe::workload_api::proto::JwtSvidRequest;
 use crate::spiffe::workload_api::{Code, Status};
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-/// Who takes nothing of an answer for so long is told no more.
+/// How long a client may read nothing of an answer before its call is ended.
 const STALLED: Duration = Duration::from_secs(60);
 
 /// The way back to one caller.
@@ -39,7 +39,7 @@ impl Reply {
         Reply { observer, ..self }
     }
 
-    /// Tells the observer what was asked for.
+    /// Notifies the observer of the method.
     pub(in crate::agent) fn asks_for(&self, request: &JwtSvidRequest) {
         if let Some(observer) = &self.observer {
             observer.token_requested(request);
@@ -102,7 +102,7 @@ impl Reply {
         self.finish(&Status::new(Code::Ok, ""));
     }
 
-    /// Says no in HTTP's own words: whoever asked does not speak gRPC.
+    /// Refuses with an HTTP status: the client does not speak gRPC.
     pub(in crate::agent) fn refuse(mut self, status: StatusCode) {
         let mut head = Response::new(());
         *head.status_mut() = status;

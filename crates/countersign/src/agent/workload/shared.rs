@@ -52,8 +52,8 @@ impl Workload {
         })
     }
 
-    /// Takes what the endpoint of a foreign trust domain said. `None`: nobody wants it, or it is older than what is
-    /// known.
+    /// Takes a bundle from the endpoint of a foreign trust domain. `None`: no rule wants it, or it is older than what
+    /// is known.
     pub(in crate::agent) fn take_foreign_bundle(&self, name: &TrustDomain, bundle: SpiffeBundle) -> Option<bool> {
         let changed = self.federations.take(name, bundle)?;
         if changed {
@@ -67,7 +67,7 @@ impl Workload {
         Some(self.trust.borrow().foreign.get(name)?.bundle.clone())
     }
 
-    /// Has everybody told of the keys and bundles of now.
+    /// Publishes the current keys and bundles to all streams.
     pub(in crate::agent) fn republish(&self) {
         self.trust.send_replace(Arc::new(Trust::new(self.authority.current(), self.federations.bundles())));
     }

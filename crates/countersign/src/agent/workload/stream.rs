@@ -97,7 +97,7 @@ async fn next_order(orders: &mut Option<watch::Receiver<Order>>) -> Order {
     std::future::pending().await
 }
 
-/// Waits for a moment of the system clock.
+/// Waits until the system clock reaches a time.
 async fn until(due: Option<i64>) {
     let Some(due) = due else { return std::future::pending().await };
     loop {

@@ -40,7 +40,7 @@ impl Trust {
         Trust { issuing, own, foreign: foreign.into_iter().map(encode).collect() }
     }
 
-    /// The bundles a workload may judge with: its own and those it is federated with.
+    /// The bundles a workload may verify with: its own and those it is federated with.
     pub(super) fn bundles_for<'a>(&self, federates_with: impl Iterator<Item = &'a TrustDomain>) -> BundleSet {
         let mut set = BundleSet::new();
         set.insert_x509(self.issuing.x509_bundle.clone());

@@ -134,7 +134,7 @@ impl Scan {
         Ok(end)
     }
 
-    /// Looks at the last signature that has gone by, for who goes on behind a flaw.
+    /// Looks at the last signature that has gone by, for a caller that continues after a flaw.
     pub fn check(&mut self, whole: u64) -> Result<(), Flaw> {
         let Some(pending) = self.signature.take() else { return Ok(()) };
         match self.key {

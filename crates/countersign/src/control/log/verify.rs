@@ -15,7 +15,7 @@ const MAX_HEAD: u64 = 4096;
 /// What a log is held against besides itself.
 #[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
-    /// The keys it may be signed with. None: whatever key it names, which proves no more than that it holds together.
+    /// The keys it may be signed with. None: any key it names, which proves no more than that it holds together.
     pub keys: Vec<LogKey>,
     /// Do without the head: then an end that was cut off is not noticed.
     pub without_head: bool,
@@ -36,7 +36,7 @@ pub struct Verified {
     pub last: Chain,
     /// When that was written.
     pub last_time: Timestamp,
-    /// The last line a signature stands for. Lines behind it hold together, and anybody could have put them there.
+    /// The last line a signature stands for. Lines behind it hold together, but anyone could have added them.
     pub signed: u64,
     /// Bytes of a line that was being written when the agent was ended by force.
     pub torn: u64,

@@ -33,7 +33,7 @@ fn remembered() -> MutexGuard<'static, Digests> {
     REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The hash of what the process runs, whatever its name. `None` when the file may not be read, is too large, or
+/// The hash of what the process runs, under any name. `None` when the file may not be read, is too large, or
 /// changed meanwhile.
 pub(super) fn of_exe(process: &ProcDir) -> Result<Option<[u8; 32]>, Errno> {
     let mut file = File::from(process.open_exe(OFlags::RDONLY | OFlags::NONBLOCK)?);
@@ -64,7 +64,7 @@ pub(super) fn of_exe(process: &ProcDir) -> Result<Option<[u8; 32]>, Errno> {
 }
 
 impl FileIdentity {
-    /// File times move in steps: a file changed a moment ago can change again without them showing it.
+    /// File times move in steps: a file changed just before can change again without them showing it.
     fn is_settled(&self) -> bool {
         rustix::time::clock_gettime(ClockId::Realtime).tv_sec.saturating_sub(self.changed.0) >= 2
     }

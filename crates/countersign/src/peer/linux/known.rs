@@ -90,7 +90,7 @@ mod tests {
         }
         let again = super::super::pidfd_open(own).unwrap();
         assert!(Arc::ptr_eq(&first, &known.dir(own, again.as_fd()).unwrap()));
-        // Another process is not taken for it, whatever number it says it has.
+        // Another process is not taken for it, even if it claims the same number.
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let its = super::super::pidfd_open(child.id()).unwrap();
         let dir = known.dir(own, its.as_fd()).unwrap();

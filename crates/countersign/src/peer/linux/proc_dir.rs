@@ -78,7 +78,7 @@ impl ProcDir {
         })
     }
 
-    /// The executable. The path the kernel prints is only text from the peer's mount namespace: anybody can mount
+    /// The executable. The path the kernel prints is only text from the peer's mount namespace: any process can mount
     /// something of his own over /usr/bin in a namespace of his own. So the file of that name is looked up in ours.
     pub fn exe(&self) -> Exe {
         let exe = match self.open_exe(OFlags::PATH) {

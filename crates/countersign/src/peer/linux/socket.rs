@@ -1,4 +1,4 @@
-//! What a Unix socket tells about its peer: the `getsockopt` calls the standard library has no word for.
+//! What a Unix socket reports about its peer: the `getsockopt` calls the standard library has no word for.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -12,7 +12,7 @@ use crate::peer::{GroupList, InlineCredentials, PeerError, PeerIds};
 const SO_PEERGROUPS: c_int = 59;
 const SO_PEERPIDFD: c_int = 77;
 
-/// An option a running kernel either knows or does not know, whatever the socket.
+/// An option a running kernel either knows or does not know, for every socket.
 struct Feature(AtomicU8);
 
 impl Feature {
@@ -51,8 +51,8 @@ pub(super) fn credentials(fd: RawFd) -> Result<InlineCredentials, PeerError> {
 /// The credentials, once the descriptor is known to be a connected Unix socket.
 ///
 /// `getpeername` proves both at the price of one call. The credentials alone prove neither: TCP and unconnected
-/// sockets answer pid 0 and uid -1, a listening socket answers those of the process that called `listen`, which is somebody
-/// else when the socket was inherited.
+/// sockets answer pid 0 and uid -1, a listening socket answers those of the process that called `listen`, which is
+/// another process when the socket was inherited.
 pub(super) fn connected_peer(fd: RawFd) -> Result<PeerIds, PeerError> {
     match name(fd, libc::getpeername) {
         Ok((libc::AF_UNIX, _)) => {}

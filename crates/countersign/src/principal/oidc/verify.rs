@@ -22,8 +22,8 @@ pub struct OidcVerifyOptions {
     pub issuer: String,
     /// The names the verifier answers to: the token must be meant for one of them. At least one is needed.
     pub audience: Vec<String>,
-    /// The algorithms that are taken: RS256 to RS512, ES256 and ES384 by default. Those of RFC 7518 that rest on a shared
-    /// secret, and `none`, do not exist here.
+    /// The algorithms that are taken: RS256 to RS512, ES256 and ES384 by default. Those of RFC 7518 that rest on a
+    /// shared secret, and `none`, do not exist here.
     pub algorithms: Vec<JwsAlgorithm>,
     /// How much the clocks of issuer and verifier may differ: a minute by default, two at most.
     pub leeway: Duration,

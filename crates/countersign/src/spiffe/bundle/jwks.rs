@@ -94,7 +94,7 @@ impl From<BadKey> for KeyRemarkReason {
     }
 }
 
-/// Who wrote the set.
+/// The source of the set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// A SPIFFE bundle document: every key says what it is for, or is not taken (4.2.2).
@@ -102,8 +102,8 @@ pub(crate) enum Dialect {
     /// JWT bundles of the Workload API: plain JWKS, in which SPIRE does not write `use`. Keys that say they are for
     /// something else are not taken.
     WorkloadApi,
-    /// The keys of an OIDC provider (RFC 7517): `use` may be missing, or is `sig`. A key whose private half is published
-    /// with it proves nothing any more.
+    /// The keys of an OIDC provider (RFC 7517): `use` may be missing, or is `sig`. A key whose private half is
+    /// published with it proves nothing any more.
     Oidc,
 }
 
@@ -210,8 +210,8 @@ impl KeySet {
         let base64: Vec<u8> = first.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let der = BASE64.decode(&base64).map_err(|_| Reason::InvalidCertificate)?;
         SigningFacts::of_anchor(&der).map_err(|_| Reason::InvalidCertificate)?;
-        // RFC 7517 4.7: the certificate is about the key the JWK describes. A JWK without parameters describes none, and
-        // a kind of key that is not known here cannot be compared: then the certificate is what counts.
+        // RFC 7517 4.7: the certificate is about the key the JWK describes. A JWK without parameters describes none,
+        // and a kind of key that is not known here cannot be compared: then the certificate is what counts.
         let certified =
             Certificate::parse(&der).ok().and_then(|certificate| PublicKey::from_spki(certificate.x509.public_key()));
         if let (Some(certified), Ok(described)) = (certified, PublicKey::from_jwk(jwk))

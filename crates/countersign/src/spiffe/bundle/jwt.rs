@@ -12,7 +12,7 @@ use super::{
 };
 use crate::spiffe::{JwtAuthority, TrustDomain, jwk::WrittenJwk};
 
-/// The authorities for the tokens of one trust domain. Cheap to clone. An empty bundle trusts nobody.
+/// The authorities for the tokens of one trust domain. Cheap to clone. An empty bundle trusts no SVID.
 #[derive(Clone)]
 pub struct JwtBundle(Arc<Inner>);
 
@@ -46,14 +46,15 @@ impl JwtBundle {
         Self(Arc::new(inner))
     }
 
-    /// Reads a JWKS as the Workload API sends it: `use` may be missing. Keys that cannot be used are skipped one by one.
+    /// Reads a JWKS as the Workload API sends it: `use` may be missing. Keys that cannot be used are skipped one by
+    /// one.
     pub fn from_jwks(trust_domain: TrustDomain, json: &[u8]) -> Result<Self, BundleError> {
         let set = KeySet::parse(json, Dialect::WorkloadApi)?;
         Ok(Self::from_authorities(trust_domain, set.jwt, set.skipped))
     }
 
-    /// The same, but the JSON is not read before the first use. What is wrong with it comes out then, as an error of the
-    /// verification or of [`JwtBundle::check`].
+    /// The same, but the JSON is not read before the first use. What is wrong with it comes out then, as an error of
+    /// the verification or of [`JwtBundle::check`].
     pub fn from_jwks_lazy(trust_domain: TrustDomain, json: &[u8]) -> Self {
         let (json, keys) = (json.into(), OnceLock::new());
         Self(Arc::new(Inner { trust_domain, revision: next_revision(), json, keys }))

@@ -10,8 +10,8 @@ use crate::spiffe::{
     limits::BUNDLE_MAP_BYTES,
 };
 
-/// The bundles of several trust domains in one document: `{"trust_domains": {"example.org": {"keys": [...]}}}`, the form
-/// gRPC's SPIFFE support and others read from files. It is taken as a whole or not at all.
+/// The bundles of several trust domains in one document: `{"trust_domains": {"example.org": {"keys": [...]}}}`, the
+/// form gRPC's SPIFFE support and others read from files. It is taken as a whole or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BundleMap {
     bundles: BTreeMap<TrustDomain, SpiffeBundle>,

@@ -45,7 +45,7 @@ impl Default for BundleSet {
 }
 
 impl BundleSet {
-    /// A set without bundles: it trusts nobody.
+    /// A set without bundles: it trusts no SVID.
     pub fn new() -> Self {
         let inner = Inner { entries: BTreeMap::new(), revision: next_revision() };
         Self { inner: Arc::new(inner), verified: Arc::default() }
@@ -62,8 +62,8 @@ impl BundleSet {
         inner.revision = next_revision();
     }
 
-    /// Takes the X.509 authorities of a trust domain in place of those it had. Says whether that changed anything: equal
-    /// authorities leave the old bundle, and what was verified with it, in force.
+    /// Takes the X.509 authorities of a trust domain in place of those it had. Says whether that changed anything:
+    /// equal authorities leave the old bundle, and what was verified with it, in force.
     pub fn insert_x509(&mut self, bundle: X509Bundle) -> bool {
         if self.x509_bundle(bundle.trust_domain()) == Some(&bundle) {
             return false;
@@ -152,7 +152,7 @@ impl BundleSet {
         self.inner.entries.len()
     }
 
-    /// Whether there is no trust domain: then nobody is trusted.
+    /// Whether there is no trust domain: then no SVID is trusted.
     pub fn is_empty(&self) -> bool {
         self.inner.entries.is_empty()
     }

@@ -50,8 +50,8 @@ impl SpiffeBundle {
 
     /// Reads a SPIFFE bundle document. The document does not say whose it is: that is for the caller to know (3).
     ///
-    /// `use` is required of every key. Keys that are for something else, of an unknown type, or broken, are left out one
-    /// by one ([`SpiffeBundle::skipped`]); the document is refused when it is not JSON, has no `keys`, or holds a
+    /// `use` is required of every key. Keys that are for something else, of an unknown type, or broken, are left out
+    /// one by one ([`SpiffeBundle::skipped`]); the document is refused when it is not JSON, has no `keys`, or holds a
     /// sequence or refresh hint that is no integer. No keys at all is legal: everything is revoked.
     pub fn parse(trust_domain: TrustDomain, json: &[u8]) -> Result<Self, BundleError> {
         let set = KeySet::parse(json, Dialect::Document)?;

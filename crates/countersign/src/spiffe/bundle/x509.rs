@@ -15,11 +15,11 @@ use crate::spiffe::{
     svid::SigningFacts,
 };
 
-/// The X.509 authorities of one trust domain. Cheap to clone. An empty bundle trusts nobody.
+/// The X.509 authorities of one trust domain. Cheap to clone. An empty bundle trusts no SVID.
 ///
 /// A certificate in a bundle is a trust anchor because it is there: it need not be self-signed (a bundle may hold an
 /// intermediate, and then paths end at it), and its own validity period is not looked at (RFC 5280 6.1.1 leaves the
-/// anchor's certificate out of the path). Whoever wants an authority gone takes it out of the bundle.
+/// anchor's certificate out of the path). To revoke an authority, remove it from the bundle.
 #[derive(Clone)]
 pub struct X509Bundle(Arc<Inner>);
 
@@ -134,7 +134,7 @@ impl X509Bundle {
         self.0.certificates.len()
     }
 
-    /// Whether there is no authority: then nobody in this trust domain is trusted.
+    /// Whether there is no authority: then no SVID of this trust domain is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.certificates.is_empty()
     }
@@ -201,7 +201,7 @@ impl X509Bundle {
 }
 
 impl PartialEq for X509Bundle {
-    /// Whether both trust the same certificates, in whatever order.
+    /// Whether both trust the same certificates, in any order.
     fn eq(&self, other: &Self) -> bool {
         if Arc::ptr_eq(&self.0, &other.0) {
             return true;

@@ -39,7 +39,7 @@ impl JwtIssuer {
         JwtIssuer { key, key_id, not_after }
     }
 
-    /// The name of the key with this uncompressed point: its RFC 7638 thumbprint, the same wherever it is written down.
+    /// The name of the key with this uncompressed point: its RFC 7638 thumbprint, the same in every document.
     pub fn key_id_of(point: &[u8]) -> Option<String> {
         let [4, coordinates @ ..] = point else { return None };
         let (x, y) = coordinates.split_at_checked(32).filter(|(_, y)| y.len() == 32)?;
@@ -62,7 +62,7 @@ impl JwtIssuer {
         self.sign(&format!(r#"{{"alg":"ES256","kid":"{}","typ":"JWT"}}"#, self.key_id), &claims)
     }
 
-    /// Signs whatever header and payload say.
+    /// Signs any header and payload.
     pub(crate) fn sign(&self, header: &str, payload: &str) -> Result<Zeroizing<String>, IssueError> {
         // Room for all of it at once: a text that grows leaves copies of a secret behind.
         let room = (header.len() + payload.len() + 64) * 4 / 3 + 16;
@@ -76,7 +76,8 @@ impl JwtIssuer {
         Ok(token)
     }
 
-    /// Puts this key's signature behind header and payload as they stand in a token: what the agent for tests does wrong.
+    /// Puts this key's signature behind header and payload as they stand in a token: what the agent for tests does
+    /// wrong.
     #[cfg(target_os = "linux")]
     pub(crate) fn sign_over(&self, signed: &str) -> Result<Zeroizing<String>, IssueError> {
         let signature = BASE64URL_NOPAD.encode(self.key.sign(signed.as_bytes())?.as_ref());

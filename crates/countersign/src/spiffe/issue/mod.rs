@@ -1,4 +1,5 @@
-//! Issuing: the keys of an authority, and the SVIDs they sign. What is made here keeps every rule that verification checks.
+//! Issuing: the keys of an authority, and the SVIDs they sign. What is made here keeps every rule that verification
+//! checks.
 //!
 //! * [`X509Issuer`], [`LeafRequest`], [`IssuedX509`] - X509-SVIDs
 //! * [`JwtIssuer`] - JWT-SVIDs

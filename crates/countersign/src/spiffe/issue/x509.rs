@@ -14,7 +14,7 @@ use crate::spiffe::{PublicKey, SpiffeId, TrustDomain};
 
 /// The issuer that certificates name. It identifies nothing: the SPIFFE ID does.
 const ORGANIZATION: &str = "countersign";
-/// `serialNumber` (RFC 4519 2.31): tells the roots of one trust domain apart by name.
+/// `serialNumber` (RFC 4519 2.31): gives each root of one trust domain its own name.
 const SERIAL_NUMBER: [u64; 4] = [2, 5, 4, 5];
 /// RFC 5280 appendix A.1, `ub-common-name`.
 const LONGEST_COMMON_NAME: usize = 64;
@@ -127,7 +127,7 @@ impl X509Issuer {
         Ok(IssuedX509 { chain_der: self.sign(parameters, &key)?, key_der: key.to_pkcs8()?, not_before, not_after })
     }
 
-    /// Signs whatever the parameters say.
+    /// Signs any parameters.
     pub(crate) fn sign(
         &self,
         parameters: CertificateParams,

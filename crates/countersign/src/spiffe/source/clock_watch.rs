@@ -10,8 +10,8 @@ use crate::spiffe::workload_api::Subject;
 /// clock may be set.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// Says so when a lifetime goes by without anything new: after 70 % of it, and when it is over. Both times the stream is
-/// opened anew: it may have died unnoticed, or it sent, while the clock was wrong, what is valid by now.
+/// Says so when a lifetime goes by without anything new: after 70 % of it, and when it is over. Both times the stream
+/// is opened anew: it may have died unnoticed, or it sent, while the clock was wrong, what is valid by now.
 pub(super) async fn watch_the_clock<S: Subject>(feed: Arc<Shared<S>>) {
     let mut changes = feed.changes();
     loop {

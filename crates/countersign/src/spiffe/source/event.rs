@@ -54,7 +54,7 @@ pub enum Event {
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
-/// Who wants to know. Listeners are called on the feed's thread and must not block.
+/// The subscribed functions. They are called on the feed's thread and must not block.
 #[derive(Default)]
 pub(super) struct Listeners(Mutex<(u64, Vec<(u64, Listener)>)>);
 

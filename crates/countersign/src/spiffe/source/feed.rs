@@ -17,7 +17,8 @@ pub type X509Source = Feed<X509Context>;
 
 /// One stream of a Workload API, kept open, and its newest message.
 ///
-/// It lives from [`Feed::begin`] on, for as long as somebody holds it. Reading it costs a lock that nobody holds for long.
+/// It lives from [`Feed::begin`] on, while a reference to it exists. Reading it takes a lock that is never held for
+/// long.
 pub struct Feed<S: Subject> {
     shared: Arc<Shared<S>>,
     tasks: OnceLock<[AbortHandle; 2]>,
@@ -89,7 +90,8 @@ impl<S: Subject> Feed<S> {
         Feed { shared, tasks: OnceLock::new() }
     }
 
-    /// Opens the stream, unless somebody else has. Who subscribes before it misses nothing. Inside of a tokio runtime only.
+    /// Opens the stream if it is not open yet. A subscriber from before the call misses no event. Needs a tokio
+    /// runtime.
     pub fn begin(&self) {
         self.tasks.get_or_init(|| {
             [
@@ -151,7 +153,7 @@ impl<S: Subject> Feed<S> {
         }
     }
 
-    /// Whether it is over and will never tell anything again.
+    /// Whether it is over and will never send an event again.
     pub fn is_over(&self) -> bool {
         self.shared.snapshot().given_up
     }

@@ -40,7 +40,7 @@ impl JwtSvid {
     }
 
     /// A token as the Workload API hands it out for this workload's own use: trusted by construction, and not this
-    /// workload's to judge by the last letter, so further headers are accepted.
+    /// workload's to verify strictly, so further headers are accepted.
     pub fn from_workload_api(token: &str, hint: Option<&str>) -> Result<Self, TokenError> {
         let parsed = Token::parse(token, HeaderRules::ExtraAllowed)?;
         Ok(Self::of(parsed, token).with_hint(hint))
@@ -103,8 +103,8 @@ impl JwtSvid {
         clock::unix_seconds(now) >= self.inner.facts.expiry
     }
 
-    /// When half of the lifetime is over, in seconds since 1970: the moment a live source should hold a fresh one. A token
-    /// that does not say when it was issued is as old as this value.
+    /// When half of the lifetime is over, in seconds since 1970: the moment a live source should hold a fresh one. A
+    /// token that does not say when it was issued is as old as this value.
     pub fn rotation_due(&self) -> i64 {
         let TokenFacts { expiry, issued_at, .. } = *self.inner.facts;
         let start = issued_at.unwrap_or(self.inner.received_at).min(expiry);

@@ -38,13 +38,13 @@ pub struct LeafFacts {
 }
 
 impl LeafFacts {
-    /// Reads a leaf. Who issued it is not looked at: whether anything it says is proven is for the caller to know.
+    /// Reads a leaf. The issuer is not checked: whether anything it says is proven is for the caller to know.
     pub fn parse(der: &[u8]) -> Result<Self, LeafError> {
         Certificate::parse(der).map_err(|_| LeafError::Malformed)?.check_leaf()
     }
 
-    /// The serial number in lower-case hexadecimal, as other implementations write it: without the zero that DER puts in front
-    /// of a number whose first bit is set.
+    /// The serial number in lower-case hexadecimal, as other implementations write it: without the zero that DER puts
+    /// in front of a number whose first bit is set.
     pub fn serial_number_hex(&self) -> String {
         let number = match &*self.serial_number {
             [0, number @ ..] if !number.is_empty() => number,

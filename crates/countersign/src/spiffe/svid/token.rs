@@ -15,7 +15,7 @@ use crate::spiffe::{
     limits::{AUDIENCES, TOKEN_BYTES},
 };
 
-/// The rule a token breaks before anybody looks at its signature (JWT-SVID 2, 3, 5.1).
+/// The rule a token breaks before its signature is checked (JWT-SVID 2, 3, 5.1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

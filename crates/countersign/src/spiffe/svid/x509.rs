@@ -18,7 +18,8 @@ use crate::spiffe::{
 /// A workload's certificate chain and the key that goes with it (X.509-SVID). Cheap to clone.
 ///
 /// A value of this type keeps the rules of the leaf profile, its further certificates are signing certificates, and the
-/// private key matches. Whether a bundle vouches for it is another question: [`verify_x509_svid`](super::super::verify_x509_svid).
+/// private key matches. Whether a bundle vouches for it is another question:
+/// [`verify_x509_svid`](super::super::verify_x509_svid).
 #[derive(Clone, PartialEq, Eq)]
 pub struct X509Svid {
     inner: Arc<Inner>,

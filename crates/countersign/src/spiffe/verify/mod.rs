@@ -1,5 +1,5 @@
-//! Verification of SVIDs. It reads the name first, takes the bundle of that name's own trust domain, and only then looks
-//! at signatures.
+//! Verification of SVIDs. It reads the name first, takes the bundle of that name's own trust domain, and only then
+//! looks at signatures.
 
 mod jwt;
 mod source;

@@ -13,10 +13,10 @@ use crate::spiffe::{
 
 /// What was verified lately, so that the same document costs a hash the next time instead of signatures.
 ///
-/// Only success is remembered, together with the revision of the bundle it rests on. An entry counts only while the trust
-/// domain still has that very bundle (a changed bundle has another revision). Everything that depends on the moment or on
-/// the verifier (times, audience, authorizer) is checked anew each time. So one memory can be shared by all states of a
-/// bundle set, and nothing ever has to be flushed for safety.
+/// Only success is remembered, together with the revision of the bundle it rests on. An entry counts only while the
+/// trust domain still has that very bundle (a changed bundle has another revision). Everything that depends on the
+/// moment or on the verifier (times, audience, authorizer) is checked anew each time. So one memory can be shared by
+/// all states of a bundle set, and nothing ever has to be flushed for safety.
 pub struct Verified<V>(Mutex<RecentMap<Digest, V>>);
 
 /// The chains that were verified lately, by the SHA-256 of role and certificates.

@@ -29,7 +29,8 @@ pub enum Role {
     Client,
 }
 
-/// How to verify a chain. The default asks for no role, takes the time from the system, and authorizes every proven name.
+/// How to verify a chain. The default asks for no role, takes the time from the system, and authorizes every proven
+/// name.
 #[derive(Debug, Clone, Default)]
 pub struct X509VerifyOptions {
     /// The moment to verify at; the present when `None`.
@@ -53,8 +54,8 @@ pub struct VerifiedX509Svid {
 /// Verifies a presented chain, leaf first: leaf, name, that name's own trust domain, its bundle, path validation
 /// (RFC 5280 6.1), authorizer. Names of hosts play no part.
 ///
-/// Certificates after the leaf are material for path building; those that take no part in the path are not checked. With
-/// a [`BundleSet`], a chain that was verified with the same bundle before costs a hash.
+/// Certificates after the leaf are material for path building; those that take no part in the path are not checked.
+/// With a [`BundleSet`], a chain that was verified with the same bundle before costs a hash.
 pub fn verify_x509_svid<C: AsRef<[u8]>>(
     chain: &[C],
     bundles: &dyn X509BundleSource,

@@ -37,7 +37,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Asks. Returns when the head of the response is there. `timeout` only tells the server how long we shall wait.
+    /// Asks. Returns when the head of the response is there. `timeout` only informs the server how long we shall wait.
     ///
     /// `framed` is the request in its frame. What is not about one kind of message is here only once in the program.
     pub async fn open(
@@ -164,8 +164,8 @@ impl Call {
     }
 }
 
-/// Whether the next call had better go over another connection. One that is reset may be the only one, or one of all that
-/// a server resets on a connection it is at odds with.
+/// Whether the next call had better go over another connection. One that is reset may be the only one, or one of all
+/// that a server resets on a connection it is at odds with.
 fn is_about_connection(error: &WorkloadApiError) -> bool {
     match error {
         WorkloadApiError::Transport(_) => true,
@@ -191,7 +191,7 @@ fn decoded<R: Message + Default>(message: Bytes) -> Result<R, WorkloadApiError> 
 fn head(method: &'static str, timeout: Option<Duration>) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
-    // Whatever the socket is called: servers take this name without looking, and some take no other (grpc/grpc#38142).
+    // The same for every socket: servers take this name without looking, and some take no other (grpc/grpc#38142).
     let uri = http::Uri::builder().scheme("http").authority("localhost").path_and_query(method).build();
     *request.uri_mut() = uri.unwrap_or_default();
     let headers = request.headers_mut();

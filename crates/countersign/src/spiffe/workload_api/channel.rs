@@ -157,7 +157,7 @@ async fn end_when_idle(channel: Weak<Inner>, watched: Weak<Connection>) {
     }
 }
 
-/// A stream of bytes, whatever it goes through: HTTP/2 is then in the program once, and not for each of them.
+/// A stream of bytes over any transport: HTTP/2 is then in the program once, and not for each of them.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
@@ -200,7 +200,7 @@ async fn unix_stream(path: &std::path::Path) -> io::Result<tokio::net::UnixStrea
 }
 
 /// A host that vanished, or a router that forgot the connection, says nothing, and a stream may have nothing to say for
-/// hours: only asking tells one from the other.
+/// hours: only a question shows which it is.
 #[cfg(unix)]
 fn keep_alive(socket: &tokio::net::TcpStream) -> io::Result<()> {
     use rustix::net::sockopt;

@@ -131,7 +131,7 @@ impl WorkloadApiClient {
         .await
     }
 
-    /// Whatever it tells, from now on.
+    /// All messages from now on.
     pub async fn watch<S: Subject>(&self) -> Result<Responses<S>, WorkloadApiError> {
         let stage = Stage::default();
         let opening = Call::open(&self.channel, S::METHOD, frame(&Empty {}), None, &stage);

@@ -7,7 +7,8 @@ use tokio::runtime::Handle;
 use super::channel::Stream;
 use super::driver::Driver;
 
-/// When calls have waited this long, one after the other, and none was answered, the server is asked whether it is still there.
+/// When calls have waited this long, one after the other, and none was answered, the server is asked whether it is
+/// still there.
 const DOUBT: Duration = Duration::from_secs(5);
 /// How long such a question may stay without an answer.
 const PONG: Duration = Duration::from_secs(5);
@@ -59,7 +60,7 @@ impl Connection {
     }
 }
 
-/// A call that waits for its answer. To be dropped when it waits no more, whatever the reason.
+/// A call that waits for its answer. To be dropped when it no longer waits, for any reason.
 pub(super) struct Waiting {
     connection: Arc<Connection>,
     answered: bool,

@@ -41,8 +41,8 @@ pub(super) struct Driver {
     waker: Mutex<Option<Arc<TaskWaker>>>,
 }
 
-/// The waker that a connection knows. A thread that drives in the task's place leaves this one with it, so that the task
-/// is woken by what comes later.
+/// The waker that a connection knows. A thread that drives in the task's place leaves this one with it, so that the
+/// task is woken by what comes later.
 struct TaskWaker {
     task: Waker,
     driver: Weak<Driver>,

@@ -31,7 +31,7 @@ pub enum EndpointError {
     /// `unix:` with nothing behind it.
     #[error("the endpoint names no socket path")]
     MissingPath,
-    /// `unix:agent.sock`, `unix:.../`: relative to who knows what.
+    /// `unix:agent.sock`, `unix:.../`: relative to an unknown directory.
     #[error("the path of the socket must be absolute: unix:/path or unix:///path")]
     RelativePath,
     /// `unix://host/path`: a Unix socket has no host.

@@ -118,7 +118,7 @@ pub enum IgnoredReason {
     #[error("{0}")]
     Bundle(BundleError),
     /// The bundle is empty: its trust domain is not trusted (Workload API 4.1).
-    #[error("the bundle is empty, so nobody of this trust domain is trusted")]
+    #[error("the bundle is empty, so no SVID of this trust domain is trusted")]
     EmptyBundle,
     /// A federated bundle claims the workload's own trust domain.
     #[error("a federated bundle never replaces that of the workload's own trust domain")]

@@ -54,7 +54,8 @@ impl Messages {
         Messages { limit, head: [0; HEAD], headed: 0, body: Zeroizing::default(), length: 0 }
     }
 
-    /// Takes bytes from the front of a piece. `Some`: a message is complete; the rest of the piece is for the next call.
+    /// Takes bytes from the front of a piece. `Some`: a message is complete; the rest of the piece is for the next
+    /// call.
     pub fn take(&mut self, piece: &mut Bytes) -> Result<Option<Bytes>, FrameFault> {
         while self.headed < HEAD {
             if piece.is_empty() {
@@ -100,7 +101,7 @@ impl Messages {
     }
 }
 
-/// Secret bytes that are wiped when the last who holds a slice of them lets go.
+/// Secret bytes that are wiped when the last slice of them is dropped.
 pub fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
     Bytes::from_owner(Wiped(bytes))
 }

@@ -2,7 +2,7 @@ use prost::Message;
 
 use super::error::{Ignored, WorkloadApiError};
 
-/// What a stream of the Workload API tells, message by message. Each message is the whole truth: it replaces the one
+/// What a stream of the Workload API sends, message by message. Each message is the whole truth: it replaces the one
 /// before (Workload API 4.1).
 pub trait Subject: Sized + Send + Sync + 'static {
     /// The message it is read from.
@@ -26,7 +26,7 @@ pub trait Subject: Sized + Send + Sync + 'static {
     /// What had to be ignored in the message.
     fn ignored(&self) -> &[Ignored];
 
-    /// From when to when it is valid, in seconds since 1970, for what has a lifetime: that of whatever ends first.
+    /// From when to when it is valid, in seconds since 1970, for what has a lifetime: that of the part that ends first.
     fn lifetime(&self) -> Option<(i64, i64)> {
         None
     }

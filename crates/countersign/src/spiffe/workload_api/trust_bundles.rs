@@ -31,23 +31,23 @@ pub struct JwtBundles {
 pub(super) struct Assembly {
     pub bundles: BundleSet,
     pub ignored: Vec<Ignored>,
-    told: BTreeSet<TrustDomain>,
+    seen: BTreeSet<TrustDomain>,
 }
 
 impl Assembly {
-    /// Starts from the bundles of the previous message: what comes again is not made anew, so that whatever was
-    /// verified with it stays remembered.
+    /// Starts from the bundles of the previous message: what comes again is not made anew, so that earlier
+    /// verifications with it stay remembered.
     pub fn after(previous: Option<&BundleSet>) -> Assembly {
-        Assembly { bundles: previous.cloned().unwrap_or_default(), ignored: Vec::new(), told: BTreeSet::new() }
+        Assembly { bundles: previous.cloned().unwrap_or_default(), ignored: Vec::new(), seen: BTreeSet::new() }
     }
 
     pub fn ignore(&mut self, what: String, reason: IgnoredReason) {
         self.ignored.push(Ignored { what, reason });
     }
 
-    /// Whether the message has told of the trust domain already.
+    /// Whether the message already contained the trust domain.
     pub fn has(&self, trust_domain: &TrustDomain) -> bool {
-        self.told.contains(trust_domain)
+        self.seen.contains(trust_domain)
     }
 
     pub fn put_x509(&mut self, trust_domain: &TrustDomain, der: &[u8]) -> Result<(), IgnoredReason> {
@@ -56,17 +56,17 @@ impl Assembly {
             let bundle = X509Bundle::from_der_lazy(trust_domain.clone(), der).map_err(IgnoredReason::Bundle)?;
             self.bundles.insert_x509(bundle);
         }
-        self.told.insert(trust_domain.clone());
+        self.seen.insert(trust_domain.clone());
         Ok(())
     }
 
     fn put_jwt(&mut self, trust_domain: &TrustDomain, jwks: &[u8]) {
         self.bundles.insert_jwt(JwtBundle::from_jwks_lazy(trust_domain.clone(), jwks));
-        self.told.insert(trust_domain.clone());
+        self.seen.insert(trust_domain.clone());
     }
 
-    /// Takes a map of bundles. An empty one is the same as none: its trust domain is not trusted (Workload API 4.1). None
-    /// takes the place of a bundle of the workload's own trust domains.
+    /// Takes a map of bundles. An empty one is the same as none: its trust domain is not trusted (Workload API 4.1).
+    /// None takes the place of a bundle of the workload's own trust domains.
     pub fn put_all(
         &mut self,
         map: &BTreeMap<String, Bytes>,
@@ -89,19 +89,19 @@ impl Assembly {
         }
     }
 
-    /// Forgets the trust domains the message does not tell of.
+    /// Forgets the trust domains that the message does not contain.
     pub fn finish(mut self) -> (BundleSet, Vec<Ignored>) {
         let gone: Vec<TrustDomain> =
-            self.bundles.trust_domains().filter(|name| !self.told.contains(*name)).cloned().collect();
+            self.bundles.trust_domains().filter(|name| !self.seen.contains(*name)).cloned().collect();
         for trust_domain in &gone {
             self.bundles.remove(trust_domain);
         }
         (self.bundles, self.ignored)
     }
 
-    /// Forgets what the message told of a trust domain.
+    /// Forgets the trust domain as a part of the message.
     pub fn retract(&mut self, trust_domain: &TrustDomain) {
-        self.told.remove(trust_domain);
+        self.seen.remove(trust_domain);
     }
 }
 

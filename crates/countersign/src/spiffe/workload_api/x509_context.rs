@@ -28,8 +28,8 @@ pub struct X509Context {
     memory: X509Memory,
 }
 
-/// What is worth knowing about an earlier message: which chains and keys, by their hash, were found good together, and the
-/// bundles with all that was verified with them.
+/// What is worth knowing about an earlier message: which chains and keys, by their hash, were found good together, and
+/// the bundles with all that was verified with them.
 #[derive(Clone)]
 pub struct X509Memory {
     bundles: BundleSet,
@@ -194,8 +194,8 @@ impl Reader<'_> {
         Ok(svid)
     }
 
-    /// The same chain and key in the earlier message: they still fit each other. Whether the chain is good now is checked
-    /// anew.
+    /// The same chain and key in the earlier message: they still fit each other. Whether the chain is good now is
+    /// checked anew.
     fn known(&mut self, fingerprint: &Fingerprint) -> Option<Arc<Shape>> {
         let svids = &self.memory?.svids;
         let same = |(known, _): &(Fingerprint, Arc<Shape>)| known == fingerprint;

@@ -1,7 +1,7 @@
 //! What stands between the socket and the HTTP/2 library: it reads what the client sends frame by frame.
 //!
 //! gRPC clients put the path of the socket, percent-encoded or not, or nothing at all into `:authority`, and the HTTP/2
-//! library refuses what is no authority of a URI (hyperium/h2#487). Nobody here looks at it, so it is replaced. And a
+//! library refuses what is no authority of a URI (hyperium/h2#487). The agent does not use it, so it is replaced. And a
 //! client that sends more frames that ask for nothing than any client needs is cut off.
 
 use std::io;
@@ -76,7 +76,7 @@ struct Head {
 }
 
 impl<S> ClientFrames<S> {
-    /// `flooding` is told when the client floods us; from then on nothing of it is read.
+    /// `flooding` is notified when the client floods us; from then on nothing of it is read.
     pub(in crate::agent) fn new(socket: S, flooding: Arc<Notify>) -> ClientFrames<S> {
         ClientFrames {
             socket,
@@ -253,7 +253,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientFrames<S> {
                 this.ready.advance(count);
                 return Poll::Ready(Ok(()));
             }
-            // Whoever was told of the flood ends the connection.
+            // The receiver of `flooding` ends the connection.
             if this.is_flooding {
                 return Poll::Pending;
             }

@@ -1,7 +1,7 @@
 //! Header blocks (HPACK, RFC 7541) with another `:authority` in them.
 //!
 //! A block is taken apart as far as it must be to know which fields it holds, and written again without the dynamic
-//! table. Texts stay as they came, Huffman code included: the HTTP/2 library behind this reads and judges them. Of a
+//! table. Texts stay as they came, Huffman code included: the HTTP/2 library behind this reads and validates them. Of a
 //! Huffman-coded text only the length matters here (4.1), so that our dynamic table forgets what the client's forgets.
 
 use std::collections::VecDeque;
@@ -260,7 +260,7 @@ mod tests {
             }
         }
 
-        /// Whatever is sent, it is a fault or it is not.
+        /// Any bytes are a block or a fault: no panic.
         #[test]
         fn nothing_makes_it_panic(blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..8)) {
             let mut rewriter = Rewriter::new();
