@@ -84,6 +84,22 @@ describe('ControlClient', () => {
     }
   })
 
+  test('reads the alerts of an older agent as those of a newer one', async (t) => {
+    for (const monitor of ['posture', 'self_audit']) {
+      const socketPath = await serverFor(t, (socket, line) => {
+        const { id } = JSON.parse(line)
+        const alert = { timestamp: '2026-02-03T04:05:06Z', severity: 'LOW', monitor, message: 'CS-LOG-001: x' }
+        socket.write(`${JSON.stringify({ type: 'ok', id, alerts: [alert], last: 1, run: 'r' })}\n`)
+      })
+      const client = new ControlClient({ socketPath })
+      t.after(() => client.close())
+      assert.deepEqual(
+        (await client.alerts()).map((alert) => alert.monitor),
+        ['self_audit']
+      )
+    }
+  })
+
   test('asks everything, and gets values', async (t) => {
     const auditLog = path.join(place(), 'audit.jsonl')
     const { agent, client } = await agentFor(t, { workloadApi, auditLog })

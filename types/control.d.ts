@@ -26,7 +26,7 @@ export interface Alert {
   readonly severity: Severity
   /**
    * What noticed it: `whoami`, `workload-api`, `svid-expiry`, `rules`, `authority`, `control`, `kill-switch`,
-   * `self_audit` (`posture` in older agents), `audit-log`, `agent`, `subscription`.
+   * `self_audit`, `audit-log`, `agent`, `subscription`.
    */
   readonly monitor: string
   /** What happened, in a sentence. */

@@ -128,8 +128,9 @@ export declare class Mailbox {
 /** A running agent. It lives on threads of its own and is closed with the object. */
 export declare class NativeAgent {
   /**
-   * Start an agent as a command line asks for. A text is `help` or `version`: there is nothing to start. A failure of
-   * the command line itself has the detail `usage`. With `--dev`, only the executable of this process gets answers.
+   * Start an agent as a command line asks for. A text is `help` or `version`: there is nothing to start. A failure
+   * of the command line itself has the detail `usage`. With `--dev`, only the executable of this process gets
+   * answers.
    */
   static start(args: Array<string>): NativeAgent | 'help' | 'version' | Failure
   /** Start an agent in this process, as JSON options ask for. Its events are delivered under the key. */
@@ -137,11 +138,14 @@ export declare class NativeAgent {
   /** Use these rules instead of those it was started with. JSON: `{rules, warnings}`. Or a failure. */
   replaceRules(text: string): string | Failure
   /**
-   * Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. Whether that changed anything, or
-   * a failure.
+   * Change the keys of the authority ahead of their time: `prepare`, `activate` or `forget`. Whether that changed
+   * anything, or a failure.
    */
   rotate(step: string): boolean | Failure
-  /** The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has none. */
+  /**
+   * The bundle of its own trust domain, or of a foreign one, as a SPIFFE bundle document; undefined when it has
+   * none.
+   */
   bundle(trustDomain?: string | undefined | null): string | null
   /** The endpoints of foreign trust domains, as JSON: `[{trustDomain, url, spiffeId, bundle}]`. */
   bundleEndpoints(): string

@@ -22,7 +22,8 @@ function toAlert({ timestamp, severity, monitor, message, details, seq, missed }
   return Object.freeze({
     timestamp: time(timestamp),
     severity,
-    monitor,
+    // Agents from before 1.0 said `posture`.
+    monitor: monitor === 'posture' ? 'self_audit' : monitor,
     message,
     details: details ?? undefined,
     seq,

@@ -13,7 +13,8 @@ pub(crate) fn deliver_events(agent: &Agent, mailbox: &Mailbox, key: f64) {
         let value = match event {
             AgentEvent::Issued { caller, method, spiffe_id, .. } => {
                 let method = method.name();
-                json!({ "type": "issued", "pid": caller.pid, "uid": caller.uid, "method": method, "spiffeId": spiffe_id })
+                let (pid, uid) = (caller.pid, caller.uid);
+                json!({ "type": "issued", "pid": pid, "uid": uid, "method": method, "spiffeId": spiffe_id })
             }
             AgentEvent::Refused { caller, method, code } => {
                 // No method was called yet if there was no room for the connection.

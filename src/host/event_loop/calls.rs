@@ -15,7 +15,7 @@ pub type Key = u64;
 pub enum Stage {
     /// The daemon's backlog was full: try again at the time given.
     Busy { path: PathBuf, request: Vec<u8>, again: Instant, backoff: Backoff },
-    /// Taken out while it is connected, and the guard is asked about its server. A cancellation is noted here.
+    /// Taken out while it is being connected and the guard is asked about its server. A cancellation is noted here.
     Away { cancelled: bool },
     /// On the wire; `writing` says that the socket is watched for room to write as well.
     OnWire { exchange: Box<Exchange>, watch: Watch, writing: bool },

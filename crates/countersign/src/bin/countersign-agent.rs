@@ -69,7 +69,8 @@ mod daemon {
                 );
                 if let Some(authority) = agent.authority() {
                     eprintln!(
-                        "# SPIFFE: the authority of {} for this machine and nobody else; its keys are gone with this process",
+                        "# SPIFFE: the authority of {} for this machine only; \
+                         its keys are gone with this process",
                         authority.trust_domain()
                     );
                 }

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::severity::Severity;
 use super::timestamp::Timestamp;
@@ -11,6 +11,7 @@ pub struct Alert {
     /// How much it matters.
     pub severity: Severity,
     /// What noticed it.
+    #[serde(deserialize_with = "monitor")]
     pub monitor: String,
     /// What happened, in a sentence.
     pub message: String,
@@ -23,4 +24,10 @@ pub struct Alert {
     /// In an alert about alerts: how many this subscriber has missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<u64>,
+}
+
+/// The name of a monitor. Agents from before 1.0 said `posture`.
+fn monitor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(if name == "posture" { "self_audit".to_owned() } else { name })
 }

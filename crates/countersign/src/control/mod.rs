@@ -1,4 +1,4 @@
-//! The control plane: how an operator sees and steers an agent.
+//! The control plane: how an operator monitors and controls an agent.
 //!
 //! One JSON object a line over a Unix socket, as the crate `secureops-ipc` writes it, and repaired where that cannot
 //! work: an error is `{"type":"err","code":...,"message":...}`, a success is a flat object without a `type` of its own,

@@ -188,7 +188,8 @@ fn verb(object: &mut Object) -> Result<Verb, String> {
         _ => {
             let name: String = name.chars().take(40).collect();
             return Err(format!(
-                "unknown verb {name:?}, expected one of ping, status, alerts, subscribe, audit, reloadPolicy, kill, resume, metrics"
+                "unknown verb {name:?}, expected one of ping, status, alerts, subscribe, audit, \
+                 reloadPolicy, kill, resume, metrics"
             ));
         }
     })

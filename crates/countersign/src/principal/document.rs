@@ -14,7 +14,10 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// ```
 /// use countersign::principal::Principal;
 ///
-/// let text = r#"{"kind":"human","user_id":"3f2c1a64-9c41-4d5e-8b57-0f6a3b1c2d3e","tenant_id":"00000000-0000-0000-0000-000000000000","session_id":null,"attributes":{}}"#;
+/// let text = concat!(
+///     r#"{"kind":"human","user_id":"3f2c1a64-9c41-4d5e-8b57-0f6a3b1c2d3e","#,
+///     r#""tenant_id":"00000000-0000-0000-0000-000000000000","session_id":null,"attributes":{}}"#
+/// );
 /// let principal = Principal::from_json(text)?;
 /// assert!(principal.tenant_id().is_system());
 /// assert_eq!(principal.to_json(), text);

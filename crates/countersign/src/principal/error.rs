@@ -83,7 +83,8 @@ impl IdentityReason {
             Self::EmptySegment => "a segment is not empty, and a path does not end with a slash",
             Self::DotSegment => "a segment is not . or ..",
             Self::BadPathSegmentChar => {
-                "a segment holds only letters, digits, dots, dashes and underscores (and tildes, where SPIFFE's rules are not asked for)"
+                "a segment holds only letters, digits, dots, dashes and underscores (and tildes, \
+                 where SPIFFE's rules are not asked for)"
             }
             Self::WrongPathShape => "its path is not a service and a tenant",
             Self::TrustDomainMismatch => "it lives in another trust domain",

@@ -55,7 +55,8 @@ impl Reason {
             Self::WrongScheme => "the scheme is not spiffe://",
             Self::MissingTrustDomain => "the trust domain is missing",
             Self::BadTrustDomainChar => {
-                "a trust domain holds only letters, digits, dots, dashes and underscores (no port, no user, no query, no percent-encoding)"
+                "a trust domain holds only letters, digits, dots, dashes and underscores \
+                 (no port, no user, no query, no percent-encoding)"
             }
             Self::TrustDomainTooLong => "the trust domain is longer than 255 bytes",
             Self::MissingLeadingSlash => "a path starts with a slash",
@@ -63,7 +64,8 @@ impl Reason {
             Self::DotSegment => "a path has no . or .. segments",
             Self::TrailingSlash => "a path does not end with a slash",
             Self::BadPathSegmentChar => {
-                "a path segment holds only letters, digits, dots, dashes and underscores (no query, no fragment, no percent-encoding)"
+                "a path segment holds only letters, digits, dots, dashes and underscores \
+                 (no query, no fragment, no percent-encoding)"
             }
         }
     }

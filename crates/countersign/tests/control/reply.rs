@@ -46,6 +46,17 @@ fn an_alert_is_that_of_the_crate() {
 }
 
 #[test]
+fn an_alert_of_an_older_agent_has_the_name_of_today() {
+    for monitor in ["posture", "self_audit"] {
+        let line = format!(
+            r#"{{"type":"alert","timestamp":"2026-02-03T04:05:06Z","severity":"LOW","monitor":"{monitor}","message":"x"}}"#
+        );
+        let Ok(Reply::Alert(alert)) = Reply::parse(line.as_bytes()) else { panic!("{line}") };
+        assert_eq!(alert.monitor, "self_audit");
+    }
+}
+
+#[test]
 fn an_empty_line_is_a_reply_and_anything_else_is_none() {
     assert_eq!(Reply::parse(b""), Ok(Reply::Blank));
     for line in [

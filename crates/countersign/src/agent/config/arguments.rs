@@ -235,7 +235,8 @@ pub const ARGUMENTS: &[Argument] = &[
         name: "--dev",
         value: None,
         default: None,
-        help: "development mode: no root, no rules file; private sockets, keys in memory, an identity for your own processes",
+        help: "development mode: no root, no rules file; private sockets, keys in memory, an identity for your own \
+               processes",
         apply: Apply::Switch(|parsing| parsing.dev = true),
     },
     Argument {

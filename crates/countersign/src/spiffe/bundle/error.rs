@@ -11,7 +11,8 @@ use crate::spiffe::{
 pub enum BundleError {
     /// More than is looked at.
     #[error(
-        "the bundle is larger than is read (X.509: {X509_BUNDLE_CERTIFICATES} certificates, {X509_BUNDLE_BYTES} bytes; JWKS: {JWKS_KEYS} keys, {JWKS_BYTES} bytes)"
+        "the bundle is larger than is read (X.509: {X509_BUNDLE_CERTIFICATES} certificates, {X509_BUNDLE_BYTES} bytes; \
+         JWKS: {JWKS_KEYS} keys, {JWKS_BYTES} bytes)"
     )]
     TooLarge,
     /// The bytes are not a concatenation of DER certificates.

@@ -39,7 +39,8 @@ pub enum X509SvidError {
     MultiplePrivateKeys,
     /// The private key is there, in another form.
     #[error(
-        "the private key is in the form {0:?}: it must be unencrypted PKCS#8 (openssl pkcs8 -topk8 -nocrypt converts it)"
+        "the private key is in the form {0:?}: it must be unencrypted PKCS#8 \
+         (openssl pkcs8 -topk8 -nocrypt converts it)"
     )]
     PrivateKeyForm(&'static str),
     /// The private key is longer than any that is supported.

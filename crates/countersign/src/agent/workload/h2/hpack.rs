@@ -249,12 +249,19 @@ mod tests {
         /// Blocks of another library's encoder, one after the other, with everything it indexes and evicts.
         #[test]
         fn another_library_reads_the_same(
-            blocks in prop::collection::vec(prop::collection::vec((0..12_usize, prop::collection::vec(any::<u8>(), 0..900)), 0..12), 1..30)
+            blocks in prop::collection::vec(
+                prop::collection::vec((0..12_usize, prop::collection::vec(any::<u8>(), 0..900)), 0..12),
+                1..30,
+            )
         ) {
-            let names = [":authority", ":path", ":method", "te", "content-type", "workload.spiffe.io", "user-agent", "a", "b", "x-long-name-of-its-own", "cookie", "grpc-timeout"];
+            let names = [
+                ":authority", ":path", ":method", "te", "content-type", "workload.spiffe.io", "user-agent", "a", "b",
+                "x-long-name-of-its-own", "cookie", "grpc-timeout",
+            ];
             let (mut encoder, mut rewriter) = (Encoder::new(), Rewriter::new());
             for block in blocks {
-                let fields: Fields = block.into_iter().map(|(name, value)| (names[name].as_bytes().to_vec(), value)).collect();
+                let fields: Fields =
+                    block.into_iter().map(|(name, value)| (names[name].as_bytes().to_vec(), value)).collect();
                 let encoded = encoder.encode(fields.iter().map(|(name, value)| (&name[..], &value[..])));
                 prop_assert_eq!(read(&rewriter.rewrite(&encoded, 1 << 20).unwrap()), expected(&fields));
             }
