@@ -22,7 +22,7 @@ function toAlert({ timestamp, severity, monitor, message, details, seq, missed }
   return Object.freeze({
     timestamp: time(timestamp),
     severity,
-    // Agents from before 1.0 said `posture`.
+    // Older agents call the self audit `posture`.
     monitor: monitor === 'posture' ? 'self_audit' : monitor,
     message,
     details: details ?? undefined,

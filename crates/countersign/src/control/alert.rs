@@ -26,7 +26,7 @@ pub struct Alert {
     pub missed: Option<u64>,
 }
 
-/// The name of a monitor. Agents from before 1.0 said `posture`.
+/// The name of a monitor. Older agents call the self audit `posture`.
 fn monitor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     Ok(if name == "posture" { "self_audit".to_owned() } else { name })
